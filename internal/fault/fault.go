@@ -17,21 +17,21 @@ type Kind uint8
 
 // The kinds. Internal is the zero value: an error nobody classified.
 const (
-	Internal        Kind = iota // a defect or a broken engine; text is never shown
-	Invalid                     // the request is wrong and will stay wrong
-	Unauthenticated             // no or dead credentials
-	Forbidden                   // known caller, not allowed
-	NotFound                    // does not exist, or must look as if it did not
-	Conflict                    // right request, wrong state
-	OverQuota                   // a limit of the project is reached
-	TooLarge                    // the request is larger than what is accepted
-	Unavailable                 // try again later
-	NotImplemented              // part of the API, not built
-	Gone                        // was part of the API, no more
-	PreconditionFailed          // a condition of the request does not hold
-	UnsupportedMedia            // content type not understood
-	NotAcceptable               // version or representation not offered
-	RateLimited                 // too many requests
+	Internal           Kind = iota // a defect or a broken engine; text is never shown
+	Invalid                        // the request is wrong and will stay wrong
+	Unauthenticated                // no or dead credentials
+	Forbidden                      // known caller, not allowed
+	NotFound                       // does not exist, or must look as if it did not
+	Conflict                       // right request, wrong state
+	OverQuota                      // a limit of the project is reached
+	TooLarge                       // the request is larger than what is accepted
+	Unavailable                    // try again later
+	NotImplemented                 // part of the API, not built
+	Gone                           // was part of the API, no more
+	PreconditionFailed             // a condition of the request does not hold
+	UnsupportedMedia               // content type not understood
+	NotAcceptable                  // version or representation not offered
+	RateLimited                    // too many requests
 )
 
 var kindNames = [...]string{"internal", "invalid", "unauthenticated", "forbidden", "not found", "conflict", "over quota", "too large",

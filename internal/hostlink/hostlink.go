@@ -1,0 +1,147 @@
+// Package hostlink is how the server and the agents of hosts talk: desired
+// state by revision and digest, one-shot commands by token, byte streams.
+//
+// What must hold is in docs/hardening.md §3 of the founding documents: a host
+// gets only what concerns it, equal digests send nothing, a repeated token
+// answers the stored result, and nothing above a driver asks whether the
+// agent is in this process (Local), behind NATS (Remote) or simulated.
+package hostlink
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"time"
+)
+
+// Section names one part of what a host should have; each has one owner.
+type Section string
+
+// The sections there are.
+const (
+	Guests  Section = "guests"  // compute: guest.Spec per server
+	Ports   Section = "ports"   // network: hostnet.Port per bound port
+	Volumes Section = "volumes" // block storage: disk.Spec per volume or snapshot kept on this host
+)
+
+// Document is what one host should have of one section, rendered by the server.
+// Digest is SHA-256 in hexadecimal over the canonical JSON of Body.
+type Document struct {
+	Section  Section         `json:"section"`
+	Revision int64           `json:"revision"` // one counter per host and section, raised in the changing transaction
+	Digest   string          `json:"digest"`
+	Body     json.RawMessage `json:"body"`
+}
+
+// Phase is how far a host is with one object.
+type Phase string
+
+// The phases of an object on a host.
+const (
+	Pending Phase = "pending" // being worked on
+	Ready   Phase = "ready"   // as desired
+	Failed  Phase = "failed"  // cannot be as desired; Error says why; tried again only when the object's spec changes
+	Absent  Phase = "absent"  // not on the host, and not desired
+)
+
+// ObjectReport is one object as the host sees it.
+type ObjectReport struct {
+	ID    string          `json:"id"`
+	Phase Phase           `json:"phase"`
+	Error string          `json:"error,omitempty"` // fit for a user: no path, no command line
+	Facts json.RawMessage `json:"facts,omitempty"` // section's own type, for example guest.Facts
+}
+
+// Report is what an agent says about a section after a change or on reconnect.
+// It always lists every object it knows, so a lost report is repaired by the next.
+type Report struct {
+	Host     string         `json:"host"`
+	Section  Section        `json:"section"`
+	Revision int64          `json:"revision"` // of the last document accepted
+	Digest   string         `json:"digest"`
+	Sequence int64          `json:"sequence"` // grows with every report of this host and section
+	Objects  []ObjectReport `json:"objects"`
+}
+
+// Command is a one-shot (reboot, snapshot, dump). The agent keeps token and
+// result until Forget; a repeated token returns the stored result.
+type Command struct {
+	Token   string          `json:"token"`
+	Section Section         `json:"section"`
+	Object  string          `json:"object"`
+	Verb    string          `json:"verb"`
+	Params  json.RawMessage `json:"params,omitempty"`
+	Timeout time.Duration   `json:"timeout"` // 0: 60 s
+}
+
+// Facts is what a host says of itself on joining and when it changes.
+type Facts struct {
+	Host      string            `json:"host"` // the agent's stable name
+	ID        string            `json:"id"`   // UUID, made once per host
+	Version   string            `json:"version"`
+	Arch      string            `json:"arch"` // "x86_64"
+	CPUs      int               `json:"cpus"`
+	MemoryMiB int               `json:"memory_mib"`
+	DiskGiB   int               `json:"disk_gib"`
+	Address   string            `json:"address"`          // for tunnels and consoles
+	Driver    string            `json:"driver"`           // "QEMU", "sim"
+	DriverVer int               `json:"driver_version"`   // 7002022 for 7.2.22
+	Traits    []string          `json:"traits,omitempty"` // Placement traits
+	More      map[string]string `json:"more,omitempty"`   // for example accel=tcg, accel_reason=…
+}
+
+// Renderer computes a section's document body of a host from rows. It MUST be
+// pure: the same rows give the same bytes. Revision comes from hoststate.
+type Renderer func(ctx context.Context, host string) (body any, revision int64, err error)
+
+// Observer learns a host's reports. It may be called again with the same
+// report, and with reports out of order; it compares Sequence and revisions.
+type Observer func(ctx context.Context, r Report) error
+
+// Hosts is what features of the server see of all hosts. Safe for concurrent use.
+type Hosts interface {
+	// Poke says that a section of a host may have changed. It carries no data,
+	// never blocks and may be called for nothing.
+	Poke(host string, section Section)
+	// Await blocks until the host reported the object at revision or later in
+	// a phase other than Pending. Unavailable when ctx ends first.
+	Await(ctx context.Context, host string, section Section, revision int64, object string) (ObjectReport, error)
+	// Do runs a one-shot. Unavailable when the outcome is unknown: repeat with the same token.
+	Do(ctx context.Context, host string, cmd Command) (json.RawMessage, error)
+	// Forget lets the agent drop a token's result. Forgetting twice is fine.
+	Forget(ctx context.Context, host, token string) error
+	// Open asks the agent for a byte stream (console, snapshot bytes): the agent
+	// dials, the bytes are mutually authenticated.
+	Open(ctx context.Context, host, kind string, params any) (io.ReadWriteCloser, error)
+	// Alive tells whether the host's lease holds.
+	Alive(host string) bool
+}
+
+// Applier is one section of an agent. The agent calls Apply with each newly
+// accepted document and again at start with the last one; calls do not overlap
+// per section, and a newer document cancels ctx of the running one.
+type Applier interface {
+	// Apply makes the host as the document says, idempotently, calling report
+	// with every object whose phase changed. It returns when nothing is left to do.
+	Apply(ctx context.Context, doc Document, report func(...ObjectReport)) error
+	// Inventory lists all objects of the section that are on the host now.
+	Inventory(ctx context.Context) ([]ObjectReport, error)
+	// Command runs a one-shot; it may be called again with the same token
+	// after a crash in the middle.
+	Command(ctx context.Context, cmd Command) (json.RawMessage, error)
+	// Stream opens a byte stream of this section.
+	Stream(ctx context.Context, kind string, params json.RawMessage) (io.ReadWriteCloser, error)
+}
+
+// Upstream is what an agent may ask of the server.
+type Upstream interface {
+	// Open dials the server for bytes, for example kind "image", params {"id": …}.
+	Open(ctx context.Context, kind string, params any) (io.ReadWriteCloser, error)
+	// Tell sends a small message of a section (a guest posted its password, a
+	// disk watermark); the server's observer of messages may see it twice.
+	Tell(ctx context.Context, section Section, object, verb string, params any) error
+}
+
+// StreamHandler serves a stream that an agent dialled to the server. The host
+// is the authenticated one: a handler MUST check that the object is assigned to it.
+type StreamHandler func(ctx context.Context, host string, params json.RawMessage) (io.ReadWriteCloser, error)
