@@ -1,0 +1,160 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"runtime"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+
+	_ "modernc.org/sqlite" // registers the driver "sqlite"
+)
+
+// Engine is the database behind a DB.
+type Engine string
+
+// The engines.
+const (
+	SQLite   Engine = "sqlite"
+	Postgres Engine = "postgres"
+)
+
+// Querier reads: a DB outside a transaction, a Tx inside one.
+type Querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// DB is an open database. Safe for concurrent use.
+type DB struct {
+	engine Engine
+	read   *sql.DB
+	write  *sql.DB
+	leader *leader // SQLite only
+	closed func()
+}
+
+// Open opens the database at a URL, "postgres://…" or "sqlite:///path/file.db",
+// and migrates it to this program's schema.
+func Open(ctx context.Context, address string) (*DB, error) {
+	d, err := connect(ctx, address)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if err := d.migrate(ctx); err != nil {
+		d.Close()
+		return nil, fmt.Errorf("migrate database: %w", err)
+	}
+	return d, nil
+}
+
+func connect(ctx context.Context, address string) (*DB, error) {
+	if path, ok := strings.CutPrefix(address, "sqlite://"); ok {
+		return openSQLite(ctx, path)
+	}
+	if !strings.HasPrefix(address, "postgres://") && !strings.HasPrefix(address, "postgresql://") {
+		return nil, fmt.Errorf("the database address must begin with sqlite:// or postgres://")
+	}
+	config, err := pgxpool.ParseConfig(address)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	handle := stdlib.OpenDBFromPool(pool)
+	if err := handle.PingContext(ctx); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return &DB{engine: Postgres, read: handle, write: handle, closed: pool.Close}, nil
+}
+
+func openSQLite(ctx context.Context, path string) (*DB, error) {
+	dsn := func(extra ...string) string {
+		v := url.Values{"_pragma": {"journal_mode(WAL)", "busy_timeout(10000)", "foreign_keys(1)", "synchronous(FULL)",
+			"cache_size(-8000)", "wal_autocheckpoint(2000)", "journal_size_limit(67108864)", "temp_store(MEMORY)"}}
+		v["_pragma"] = append(v["_pragma"], extra...)
+		v.Set("_txlock", "immediate")
+		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + v.Encode()
+	}
+	write, err := sql.Open("sqlite", dsn())
+	if err != nil {
+		return nil, err
+	}
+	write.SetMaxOpenConns(1)
+	conn, err := write.Conn(ctx)
+	if err != nil {
+		write.Close()
+		return nil, err
+	}
+	read, err := sql.Open("sqlite", dsn("query_only(1)"))
+	if err != nil {
+		write.Close()
+		return nil, err
+	}
+	read.SetMaxOpenConns(2 + 2*runtime.NumCPU())
+	read.SetMaxIdleConns(2 + 2*runtime.NumCPU())
+	d := &DB{engine: SQLite, read: read, write: write, leader: &leader{conn: conn}}
+	d.closed = func() { conn.Close() }
+	return d, nil
+}
+
+// Close releases the handles. Transactions still running fail.
+func (d *DB) Close() error {
+	err := d.read.Close()
+	if d.closed != nil && d.engine == SQLite {
+		d.closed()
+	}
+	if d.write != d.read {
+		err = d.write.Close()
+	}
+	if d.closed != nil && d.engine == Postgres {
+		d.closed()
+	}
+	return err
+}
+
+// Engine tells which database this is.
+func (d *DB) Engine() Engine { return d.engine }
+
+// QueryContext reads outside a transaction; it sees what was committed before.
+func (d *DB) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return d.read.QueryContext(ctx, query, args...)
+}
+
+// QueryRowContext reads one row outside a transaction.
+func (d *DB) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	return d.read.QueryRowContext(ctx, query, args...)
+}
+
+func (d *DB) migrate(ctx context.Context) error {
+	dialect := goose.DialectSQLite3
+	if d.engine == Postgres {
+		dialect = goose.DialectPostgres
+	}
+	handle := d.write
+	if d.engine == SQLite { // the leader holds the only connection of d.write; migrations run before any Write
+		d.leader.conn.Close()
+	}
+	p, err := goose.NewProvider(dialect, handle, migrations(), goose.WithDisableGlobalRegistry(true))
+	if err == nil {
+		_, err = p.Up(ctx)
+	}
+	if err != nil || d.engine != SQLite {
+		return err
+	}
+	conn, err := d.write.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	d.leader.conn = conn
+	d.closed = func() { conn.Close() }
+	return nil
+}

@@ -1,0 +1,177 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/huandu/go-sqlbuilder"
+
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/listing"
+)
+
+// List loads a page by keyset: for each sort column, "equal so far, and beyond
+// the marker here". created_at (if the table has it) and the key are appended
+// to the order, so that it is total. Sort columns must be NOT NULL.
+func (t *Table[T]) List(ctx context.Context, q Querier, query listing.Query, extra ...Cond) ([]*T, error) {
+	b := t.rows.SelectFrom(t.name)
+	add := func(s ...string) { b.Where(s...) }
+	if err := t.where(&b.Cond, add, query.Where, engineOf(q)); err != nil {
+		return nil, err
+	}
+	for _, c := range extra {
+		add(bind(&b.Cond, c))
+	}
+	order := t.order(query)
+	if query.Marker != "" {
+		values, err := t.marker(ctx, q, order, query.Marker)
+		if err != nil {
+			return nil, err
+		}
+		add(beyond(&b.Cond, order, values))
+	}
+	for _, o := range order {
+		if o.Desc {
+			b.OrderByDesc(o.Column)
+		} else {
+			b.OrderByAsc(o.Column)
+		}
+	}
+	if query.Limit > 0 {
+		b.Limit(query.Limit)
+	}
+	text, args := b.BuildWithFlavor(sqlbuilder.PostgreSQL)
+	rows, err := q.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, translate(err, "list "+t.name)
+	}
+	out, err := t.scan(rows)
+	if query.Back {
+		slices.Reverse(out)
+	}
+	return out, err
+}
+
+func (t *Table[T]) order(query listing.Query) []listing.Order {
+	order := slices.Clone(query.Order)
+	has := func(c string) bool {
+		return slices.ContainsFunc(order, func(o listing.Order) bool { return o.Column == c })
+	}
+	desc := len(order) > 0 && order[len(order)-1].Desc
+	for _, c := range []string{"created_at", t.key} {
+		if slices.Contains(t.columns, c) && !has(c) {
+			order = append(order, listing.Order{Column: c, Desc: desc})
+		}
+	}
+	if query.Back {
+		for i := range order {
+			order[i].Desc = !order[i].Desc
+		}
+	}
+	return order
+}
+
+func (t *Table[T]) marker(ctx context.Context, q Querier, order []listing.Order, marker string) ([]any, error) {
+	columns, values, into := []string{}, make([]any, len(order)), make([]any, len(order))
+	for i, o := range order {
+		columns = append(columns, o.Column)
+		into[i] = &values[i]
+	}
+	query := "SELECT " + strings.Join(columns, ", ") + " FROM " + t.name + " WHERE " + t.key + " = $1"
+	if err := q.QueryRowContext(ctx, query, marker).Scan(into...); err != nil {
+		if fault.Is(translate(err, ""), fault.NotFound) {
+			return nil, fault.Invalidf("marker [%s] not found", marker).With("MarkerNotFound")
+		}
+		return nil, translate(err, "find marker in "+t.name)
+	}
+	return values, nil
+}
+
+func beyond(c *sqlbuilder.Cond, order []listing.Order, values []any) string {
+	branches := make([]string, 0, len(order))
+	for i, o := range order {
+		ands := make([]string, 0, i+1)
+		for j := range i {
+			ands = append(ands, c.Equal(order[j].Column, values[j]))
+		}
+		if o.Desc {
+			ands = append(ands, c.LessThan(o.Column, values[i]))
+		} else {
+			ands = append(ands, c.GreaterThan(o.Column, values[i]))
+		}
+		branches = append(branches, c.And(ands...))
+	}
+	return c.Or(branches...)
+}
+
+// bind writes a store's own condition with its arguments bound.
+func bind(c *sqlbuilder.Cond, cond Cond) string {
+	parts := strings.Split(cond.SQL, "?")
+	var sb strings.Builder
+	for i, p := range parts {
+		sb.WriteString(p)
+		if i < len(parts)-1 {
+			sb.WriteString(c.Var(cond.Args[i]))
+		}
+	}
+	return "(" + sb.String() + ")"
+}
+
+func (t *Table[T]) where(c *sqlbuilder.Cond, add func(...string), terms []listing.Term, engine Engine) error {
+	for _, term := range terms {
+		text, err := condition(c, term, engine)
+		if err != nil {
+			return err
+		}
+		add(text)
+	}
+	return nil
+}
+
+func condition(c *sqlbuilder.Cond, t listing.Term, engine Engine) (string, error) {
+	if len(t.Values) == 0 && t.Op != listing.In && t.Op != listing.NotIn {
+		return "", fault.Internalf("a condition on %s without a value", t.Column)
+	}
+	switch t.Op {
+	case listing.Eq, "":
+		return c.Equal(t.Column, t.Values[0]), nil
+	case listing.NotEq:
+		return c.NotEqual(t.Column, t.Values[0]), nil
+	case listing.Less:
+		return c.LessThan(t.Column, t.Values[0]), nil
+	case listing.LessEq:
+		return c.LessEqualThan(t.Column, t.Values[0]), nil
+	case listing.More:
+		return c.GreaterThan(t.Column, t.Values[0]), nil
+	case listing.MoreEq:
+		return c.GreaterEqualThan(t.Column, t.Values[0]), nil
+	case listing.In:
+		if len(t.Values) == 0 {
+			return "1 = 0", nil
+		}
+		return c.In(t.Column, t.Values...), nil
+	case listing.NotIn:
+		if len(t.Values) == 0 {
+			return "1 = 1", nil
+		}
+		return c.NotIn(t.Column, t.Values...), nil
+	case listing.Contains:
+		return "LOWER(" + t.Column + ") LIKE " + c.Var("%"+escapeLike(strings.ToLower(fmt.Sprint(t.Values[0])))+"%") + ` ESCAPE '\'`, nil
+	case listing.Prefix:
+		return t.Column + " LIKE " + c.Var(escapeLike(fmt.Sprint(t.Values[0]))+"%") + ` ESCAPE '\'`, nil
+	case listing.IsNull:
+		if fmt.Sprint(t.Values[0]) == "true" {
+			return c.IsNull(t.Column), nil
+		}
+		return c.IsNotNull(t.Column), nil
+	case listing.Matches:
+		return matches(c, t, engine), nil
+	}
+	return "", fault.Internalf("unknown comparison %q", t.Op)
+}
+
+func escapeLike(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
+}

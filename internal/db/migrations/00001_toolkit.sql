@@ -1,0 +1,104 @@
+-- +goose Up
+-- sagas and their steps (internal/task)
+CREATE TABLE task_sagas (
+    id text PRIMARY KEY,
+    op text NOT NULL,
+    object text NOT NULL,
+    project_id text NOT NULL,
+    user_id text NOT NULL,
+    request_id text NOT NULL,
+    graph_version bigint NOT NULL,
+    state text NOT NULL,
+    params text NOT NULL,
+    saved text NOT NULL,
+    step bigint NOT NULL,
+    direction text NOT NULL,
+    attempts bigint NOT NULL,
+    not_before bigint NOT NULL,
+    deadline bigint NOT NULL,
+    cancel boolean NOT NULL,
+    error text NOT NULL,
+    error_kind bigint NOT NULL,
+    owner text NOT NULL,
+    epoch bigint NOT NULL,
+    lease_until bigint NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL
+);
+CREATE INDEX task_sagas_object ON task_sagas (object);
+CREATE INDEX task_sagas_lease ON task_sagas (state, lease_until);
+
+CREATE TABLE task_steps (
+    saga text NOT NULL,
+    n bigint NOT NULL,
+    name text NOT NULL,
+    state text NOT NULL,
+    token text NOT NULL,
+    updated_at bigint NOT NULL,
+    PRIMARY KEY (saga, n)
+);
+
+-- what an undo could not finish, owned by a host or a service
+CREATE TABLE task_cleanups (
+    id text PRIMARY KEY,
+    owner text NOT NULL,
+    op text NOT NULL,
+    object text NOT NULL,
+    step text NOT NULL,
+    params text NOT NULL,
+    saved text NOT NULL,
+    error text NOT NULL,
+    attempts bigint NOT NULL,
+    not_before bigint NOT NULL,
+    created_at bigint NOT NULL
+);
+
+-- audit records and events, written with the change they tell of
+CREATE TABLE outbox_records (
+    id text PRIMARY KEY,
+    created_at bigint NOT NULL,
+    sequence bigint NOT NULL,
+    body text NOT NULL,
+    hash text NOT NULL
+);
+CREATE INDEX outbox_records_sequence ON outbox_records (sequence);
+
+-- quota: one lock row per project and service, overrides of limits
+CREATE TABLE quota_locks (
+    project_id text NOT NULL,
+    service text NOT NULL,
+    touched bigint NOT NULL,
+    PRIMARY KEY (project_id, service)
+);
+CREATE TABLE quota_limits (
+    project_id text NOT NULL,
+    service text NOT NULL,
+    resource text NOT NULL,
+    user_id text NOT NULL,
+    hard_limit bigint NOT NULL,
+    PRIMARY KEY (project_id, service, resource, user_id)
+);
+
+-- hosts and the revision of what each should have
+CREATE TABLE hoststate_revisions (
+    host text NOT NULL,
+    section text NOT NULL,
+    revision bigint NOT NULL,
+    PRIMARY KEY (host, section)
+);
+
+-- small facts of the installation: cloud id, master key check, epochs
+CREATE TABLE toolkit_facts (
+    name text PRIMARY KEY,
+    value text NOT NULL
+);
+
+-- +goose Down
+DROP TABLE toolkit_facts;
+DROP TABLE hoststate_revisions;
+DROP TABLE quota_limits;
+DROP TABLE quota_locks;
+DROP TABLE outbox_records;
+DROP TABLE task_cleanups;
+DROP TABLE task_steps;
+DROP TABLE task_sagas;

@@ -1,0 +1,227 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/huandu/go-sqlbuilder"
+
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/listing"
+)
+
+// Table maps rows of one table to T by `db:"column"` tags. Columns filtered or
+// sorted by must be NOT NULL. The zero Table is not usable; see NewTable.
+type Table[T any] struct {
+	name, key, noun string
+	rows            *sqlbuilder.Struct
+	columns         []string
+}
+
+// NewTable describes a table: its SQL name, its key column and the word that
+// "could not be found" texts use, for example "Server".
+func NewTable[T any](name, key, noun string) *Table[T] {
+	s := sqlbuilder.NewStruct(new(T)).For(sqlbuilder.PostgreSQL)
+	return &Table[T]{name: name, key: key, noun: noun, rows: s, columns: s.Columns()}
+}
+
+// Cond is a condition a store writes itself, with ? for each argument.
+type Cond struct {
+	SQL  string
+	Args []any
+}
+
+// Insert adds rows. A taken key or unique value is a Conflict.
+func (t *Table[T]) Insert(ctx context.Context, tx *Tx, rows ...*T) error {
+	for _, row := range rows {
+		query, args := t.rows.InsertInto(t.name, row).BuildWithFlavor(sqlbuilder.PostgreSQL)
+		if _, err := tx.ExecContext(ctx, query, args...); err != nil {
+			return translate(err, "insert into "+t.name)
+		}
+	}
+	return nil
+}
+
+// Upsert adds a row or replaces all columns of the one with the same key.
+func (t *Table[T]) Upsert(ctx context.Context, tx *Tx, row *T) error {
+	b := t.rows.InsertInto(t.name, row)
+	sets := make([]string, 0, len(t.columns))
+	for _, c := range t.columns {
+		if c != t.key {
+			sets = append(sets, c+" = excluded."+c)
+		}
+	}
+	b.SQL("ON CONFLICT (" + t.key + ") DO UPDATE SET " + strings.Join(sets, ", "))
+	query, args := b.BuildWithFlavor(sqlbuilder.PostgreSQL)
+	_, err := tx.ExecContext(ctx, query, args...)
+	return translate(err, "upsert "+t.name)
+}
+
+// Get loads one row by its key; NotFound when there is none.
+func (t *Table[T]) Get(ctx context.Context, q Querier, key string) (*T, error) {
+	row, err := t.One(ctx, q, listing.Term{Column: t.key, Op: listing.Eq, Values: []any{key}})
+	if fault.Is(err, fault.NotFound) {
+		return nil, fault.NotFoundf("%s %s could not be found.", t.noun, key)
+	}
+	return row, err
+}
+
+// GetForUpdate loads a row in a transaction and keeps others from changing it
+// until the end (a row lock on PostgreSQL; SQLite has one writer anyway).
+func (t *Table[T]) GetForUpdate(ctx context.Context, tx *Tx, key string) (*T, error) {
+	if tx.engine == Postgres {
+		query := "SELECT 1 FROM " + t.name + " WHERE " + t.key + " = $1 FOR UPDATE"
+		if _, err := tx.ExecContext(ctx, query, key); err != nil {
+			return nil, translate(err, "lock "+t.name)
+		}
+	}
+	return t.Get(ctx, tx, key)
+}
+
+// One loads the first row that meets all terms; NotFound when there is none.
+func (t *Table[T]) One(ctx context.Context, q Querier, terms ...listing.Term) (*T, error) {
+	rows, err := t.List(ctx, q, listing.Query{Where: terms, Limit: 1})
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 {
+		return nil, fault.NotFoundf("%s could not be found.", t.noun)
+	}
+	return rows[0], nil
+}
+
+// Find loads all rows that meet all terms.
+func (t *Table[T]) Find(ctx context.Context, q Querier, terms ...listing.Term) ([]*T, error) {
+	return t.List(ctx, q, listing.Query{Where: terms})
+}
+
+// Update writes all columns of a row by its key; NotFound when it is gone.
+func (t *Table[T]) Update(ctx context.Context, tx *Tx, row *T) error {
+	b := t.rows.Update(t.name, row)
+	key := t.keyOf(row)
+	b.Where(b.Equal(t.key, key))
+	query, args := b.BuildWithFlavor(sqlbuilder.PostgreSQL)
+	return t.affect(ctx, tx, fmt.Sprint(key), query, args)
+}
+
+// Set writes some columns of the row with a key; NotFound when it is gone.
+func (t *Table[T]) Set(ctx context.Context, tx *Tx, key string, values map[string]any) error {
+	b := sqlbuilder.PostgreSQL.NewUpdateBuilder().Update(t.name)
+	for _, c := range t.columns { // in a fixed order, and only columns that exist
+		if v, ok := values[c]; ok {
+			b.SetMore(b.Assign(c, v))
+		}
+	}
+	b.Where(b.Equal(t.key, key))
+	query, args := b.Build()
+	return t.affect(ctx, tx, key, query, args)
+}
+
+// Delete removes the row with a key; NotFound when it is gone.
+func (t *Table[T]) Delete(ctx context.Context, tx *Tx, key string) error {
+	b := sqlbuilder.PostgreSQL.NewDeleteBuilder().DeleteFrom(t.name)
+	b.Where(b.Equal(t.key, key))
+	query, args := b.Build()
+	return t.affect(ctx, tx, key, query, args)
+}
+
+// DeleteWhere removes all rows that meet all terms and tells how many.
+func (t *Table[T]) DeleteWhere(ctx context.Context, tx *Tx, terms ...listing.Term) (int64, error) {
+	b := sqlbuilder.PostgreSQL.NewDeleteBuilder().DeleteFrom(t.name)
+	if err := t.where(&b.Cond, func(s ...string) { b.Where(s...) }, terms, tx.engine); err != nil {
+		return 0, err
+	}
+	query, args := b.Build()
+	done, err := tx.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, translate(err, "delete from "+t.name)
+	}
+	return done.RowsAffected()
+}
+
+// Count tells how many rows meet all terms.
+func (t *Table[T]) Count(ctx context.Context, q Querier, terms ...listing.Term) (int64, error) {
+	b := sqlbuilder.PostgreSQL.NewSelectBuilder().Select("COUNT(*)").From(t.name)
+	if err := t.where(&b.Cond, func(s ...string) { b.Where(s...) }, terms, engineOf(q)); err != nil {
+		return 0, err
+	}
+	query, args := b.Build()
+	var n int64
+	err := q.QueryRowContext(ctx, query, args...).Scan(&n)
+	return n, translate(err, "count "+t.name)
+}
+
+func (t *Table[T]) affect(ctx context.Context, tx *Tx, key, query string, args []any) error {
+	done, err := tx.ExecContext(ctx, query, args...)
+	if err != nil {
+		return translate(err, "change "+t.name)
+	}
+	if n, err := done.RowsAffected(); err == nil && n == 0 {
+		return fault.NotFoundf("%s %s could not be found.", t.noun, key)
+	}
+	return nil
+}
+
+func (t *Table[T]) keyOf(row *T) any {
+	i := slices.Index(t.columns, t.key)
+	return reflect.Indirect(reflect.ValueOf(t.rows.Addr(row)[i])).Interface()
+}
+
+func (t *Table[T]) scan(rows *sql.Rows) ([]*T, error) {
+	defer rows.Close()
+	out := []*T{}
+	for rows.Next() {
+		row := new(T)
+		if err := rows.Scan(t.rows.Addr(row)...); err != nil {
+			return nil, fmt.Errorf("scan %s: %w", t.name, err)
+		}
+		out = append(out, row)
+	}
+	return out, translate(rows.Err(), "read "+t.name)
+}
+
+func engineOf(q Querier) Engine {
+	switch q := q.(type) {
+	case *Tx:
+		return q.engine
+	case *DB:
+		return q.engine
+	}
+	return SQLite
+}
+
+// JSON keeps a value as JSON text in a column.
+type JSON[T any] struct{ V T }
+
+// J wraps a value for a JSON column.
+func J[T any](v T) JSON[T] { return JSON[T]{v} }
+
+// Value gives the text to the driver.
+func (j JSON[T]) Value() (driver.Value, error) {
+	b, err := json.Marshal(j.V)
+	return string(b), err
+}
+
+// Scan reads the text from the driver; empty text leaves the zero value.
+func (j *JSON[T]) Scan(src any) error {
+	var b []byte
+	switch s := src.(type) {
+	case string:
+		b = []byte(s)
+	case []byte:
+		b = s
+	case nil:
+	default:
+		return fmt.Errorf("a JSON column holds %T", src)
+	}
+	if len(b) == 0 {
+		return nil
+	}
+	return json.Unmarshal(b, &j.V)
+}

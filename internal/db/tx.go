@@ -1,0 +1,208 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/mekcloud/mek/internal/fault"
+)
+
+type executor interface {
+	Querier
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// Tx is a running write transaction. It belongs to the function that Write
+// called and must not be used after that returned, nor by another goroutine.
+type Tx struct {
+	exec   executor
+	engine Engine
+	after  []func()
+}
+
+// ExecContext runs a statement.
+func (t *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return t.exec.ExecContext(context.WithoutCancel(ctx), query, args...)
+}
+
+// QueryContext reads, seeing this transaction's own changes.
+func (t *Tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return t.exec.QueryContext(context.WithoutCancel(ctx), query, args...)
+}
+
+// QueryRowContext reads one row, seeing this transaction's own changes.
+func (t *Tx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	return t.exec.QueryRowContext(context.WithoutCancel(ctx), query, args...)
+}
+
+// Engine tells which database this is, for the few statements that differ (row locks).
+func (t *Tx) Engine() Engine { return t.engine }
+
+// AfterCommit has fn called once the transaction is durable, in the goroutine
+// of the caller of Write: to wake a worker, never to do work.
+func (t *Tx) AfterCommit(fn func()) { t.after = append(t.after, fn) }
+
+// Write runs fn in a transaction and returns once it is durable. When fn
+// fails nothing of it remains, and its error is returned as it is. fn may run
+// more than once, and must not call Write.
+func (d *DB) Write(ctx context.Context, fn func(tx *Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return fault.Unavailablef("The request was given up.").Because(err)
+	}
+	if d.engine == SQLite {
+		return d.leader.write(ctx, fn)
+	}
+	for try := 1; ; try++ {
+		err := d.writeOnce(ctx, fn)
+		if try == 10 || !retryable(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Duration(try) * 2 * time.Millisecond): // real time: it waits for another process
+		}
+	}
+}
+
+func (d *DB) writeOnce(ctx context.Context, fn func(tx *Tx) error) (err error) {
+	raw, err := d.write.BeginTx(ctx, nil)
+	if err != nil {
+		return fault.Unavailablef("The database does not answer.").Because(err)
+	}
+	defer raw.Rollback() //nolint:errcheck // after a commit this does nothing, and otherwise the first error counts
+	tx := &Tx{exec: raw, engine: d.engine}
+	if err := call(fn, tx); err != nil {
+		return err
+	}
+	if err := raw.Commit(); err != nil {
+		return translate(err, "commit")
+	}
+	for _, f := range tx.after {
+		f()
+	}
+	return nil
+}
+
+func retryable(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
+}
+
+// call turns a panic of fn into an error, so that one request's defect does
+// not take the others of its batch with it.
+func call(fn func(tx *Tx) error, tx *Tx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.Internalf("panic in a transaction: %v", p)
+		}
+	}()
+	return fn(tx)
+}
+
+// leader lets one of several waiting writers run all of their transactions as
+// one: each in a savepoint, one durable commit for all.
+type leader struct {
+	conn *sql.Conn // used only while lead is held
+
+	lead  sync.Mutex
+	mu    sync.Mutex
+	queue []*request
+}
+
+type request struct {
+	ctx  context.Context
+	fn   func(tx *Tx) error
+	tx   *Tx
+	err  error
+	done chan struct{}
+}
+
+// maxBatch bounds how long the first of a batch waits for the last.
+const maxBatch = 128
+
+func (l *leader) write(ctx context.Context, fn func(tx *Tx) error) error {
+	r := &request{ctx: ctx, fn: fn, done: make(chan struct{})}
+	l.mu.Lock()
+	l.queue = append(l.queue, r)
+	l.mu.Unlock()
+	l.lead.Lock()
+	for !r.finished() {
+		l.mu.Lock()
+		n := min(len(l.queue), maxBatch)
+		batch := l.queue[:n:n]
+		l.queue = l.queue[n:]
+		l.mu.Unlock()
+		l.run(batch)
+		for _, b := range batch {
+			close(b.done)
+		}
+	}
+	l.lead.Unlock()
+	if r.err != nil {
+		return r.err
+	}
+	for _, f := range r.tx.after {
+		f()
+	}
+	return nil
+}
+
+func (r *request) finished() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func (l *leader) run(batch []*request) {
+	ctx := context.Background() // a batch is not cut short by one caller who gave up
+	fail := func(err error) {
+		for _, r := range batch {
+			if r.err == nil {
+				r.err = err
+			}
+		}
+	}
+	if _, err := l.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		fail(translate(err, "begin"))
+		return
+	}
+	for i, r := range batch {
+		r.err = l.runOne(ctx, r, fmt.Sprintf("s%d", i))
+	}
+	if _, err := l.conn.ExecContext(ctx, "COMMIT"); err != nil {
+		fail(translate(err, "commit"))
+		if _, err := l.conn.ExecContext(ctx, "ROLLBACK"); err != nil {
+			return // a failed commit may already have rolled back
+		}
+	}
+}
+
+func (l *leader) runOne(ctx context.Context, r *request, savepoint string) error {
+	if err := r.ctx.Err(); err != nil {
+		return fault.Unavailablef("The request was given up.").Because(err)
+	}
+	if _, err := l.conn.ExecContext(ctx, "SAVEPOINT "+savepoint); err != nil {
+		return translate(err, "savepoint")
+	}
+	r.tx = &Tx{exec: l.conn, engine: SQLite}
+	err := call(r.fn, r.tx)
+	if err != nil {
+		if _, e := l.conn.ExecContext(ctx, "ROLLBACK TO "+savepoint); e != nil {
+			return errors.Join(err, translate(e, "rollback"))
+		}
+	}
+	if _, e := l.conn.ExecContext(ctx, "RELEASE "+savepoint); e != nil {
+		return errors.Join(err, translate(e, "release"))
+	}
+	return err
+}
