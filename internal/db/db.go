@@ -84,6 +84,7 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 		v.Set("_txlock", "immediate")
 		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + v.Encode()
 	}
+	registerRegexp()
 	write, err := sql.Open("sqlite", dsn())
 	if err != nil {
 		return nil, err

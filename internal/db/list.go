@@ -158,9 +158,12 @@ func condition(c *sqlbuilder.Cond, t listing.Term, engine Engine) (string, error
 		}
 		return c.NotIn(t.Column, t.Values...), nil
 	case listing.Contains:
-		return "LOWER(" + t.Column + ") LIKE " + c.Var("%"+escapeLike(strings.ToLower(fmt.Sprint(t.Values[0])))+"%") + ` ESCAPE '\'`, nil
+		// both sides by the engine's own LOWER: they differ beyond ASCII
+		return "LOWER(" + t.Column + ") LIKE LOWER(" + c.Var("%"+escapeLike(fmt.Sprint(t.Values[0]))+"%") + `) ESCAPE '\'`, nil
 	case listing.Prefix:
-		return t.Column + " LIKE " + c.Var(escapeLike(fmt.Sprint(t.Values[0]))+"%") + ` ESCAPE '\'`, nil
+		// not LIKE, which ignores case on SQLite
+		v := fmt.Sprint(t.Values[0])
+		return "SUBSTR(" + t.Column + ", 1, LENGTH(CAST(" + c.Var(v) + " AS text))) = CAST(" + c.Var(v) + " AS text)", nil
 	case listing.IsNull:
 		if fmt.Sprint(t.Values[0]) == "true" {
 			return c.IsNull(t.Column), nil

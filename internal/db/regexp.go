@@ -18,11 +18,11 @@ func matches(c *sqlbuilder.Cond, t listing.Term, engine Engine) string {
 	if engine == Postgres {
 		return t.Column + " ~* " + c.Var(t.Values[0])
 	}
-	registerRegexp()
 	return "regexp(" + c.Var(t.Values[0]) + ", " + t.Column + ")"
 }
 
-// registerRegexp gives SQLite the function it has an operator but no code for.
+// registerRegexp gives SQLite the function it has an operator but no code for,
+// on connections opened later.
 var registerRegexp = sync.OnceFunc(func() {
 	var last struct {
 		sync.Mutex

@@ -1,0 +1,186 @@
+package dbtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+type cluster struct {
+	dir    string
+	server *exec.Cmd
+	log    *bytes.Buffer
+}
+
+const prefix = "mek-dbtest-"
+
+var started struct { // the one cluster of this process
+	sync.Mutex
+	c   *cluster
+	err error
+}
+
+// Main runs the tests of a package and then stops the cluster, if one was
+// started: func TestMain(m *testing.M) { dbtest.Main(m) }.
+func Main(m *testing.M) {
+	code := m.Run()
+	started.Lock()
+	if started.c != nil {
+		started.c.stop()
+	}
+	os.Exit(code)
+}
+
+func shared() (*cluster, error) {
+	started.Lock()
+	defer started.Unlock()
+	if started.c == nil && started.err == nil {
+		started.c, started.err = start()
+	}
+	return started.c, started.err
+}
+
+func start() (*cluster, error) {
+	sweep()
+	bin, err := binaries()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("/tmp", prefix+strconv.Itoa(os.Getpid())+"-")
+	if err != nil {
+		return nil, err
+	}
+	attr, err := unprivileged(dir)
+	if err != nil {
+		return nil, err
+	}
+	data := filepath.Join(dir, "data")
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "mek", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions")
+	initdb.SysProcAttr, initdb.Dir = attr, dir
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("initdb: %w: %s", err, out)
+	}
+	c := &cluster{dir: dir, log: new(bytes.Buffer)}
+	c.server = exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-F",
+		"-c", "listen_addresses=", "-c", "max_connections=300", "-c", "full_page_writes=off", "-c", "autovacuum=off")
+	c.server.SysProcAttr, c.server.Dir, c.server.Stderr = attr, dir, c.log
+	if err := c.server.Start(); err != nil {
+		return nil, err
+	}
+	return c, c.ready()
+}
+
+func (c *cluster) ready() error {
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		err := c.query(context.Background(), "SELECT 1")
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%w: %s", err, c.log)
+		}
+		time.Sleep(5 * time.Millisecond) // there is nothing to wait on but the socket
+	}
+}
+
+func (c *cluster) stop() {
+	_ = c.server.Process.Signal(syscall.SIGQUIT) // may be gone already
+	_ = c.server.Wait()                          // reports the signal
+	_ = os.RemoveAll(c.dir)                      // the next process tries again
+}
+
+func (c *cluster) url(database string) string {
+	v := url.Values{"host": {c.dir}, "user": {"mek"}, "pool_max_conns": {"12"}}
+	return "postgres:///" + database + "?" + v.Encode()
+}
+
+func (c *cluster) query(ctx context.Context, text string) error {
+	conn, err := pgx.Connect(ctx, "postgres:///postgres?"+url.Values{"host": {c.dir}, "user": {"mek"}}.Encode())
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, text)
+	return errors.Join(err, conn.Close(ctx))
+}
+
+// binaries finds the newest installed server.
+func binaries() (string, error) {
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
+	if err != nil {
+		return "", err
+	}
+	if len(found) == 0 {
+		path, err := exec.LookPath("postgres")
+		return filepath.Dir(path), err
+	}
+	version := func(path string) int {
+		n, _ := strconv.Atoi(strings.Split(path, "/")[4]) // not a number: oldest
+		return n
+	}
+	return filepath.Dir(slices.MaxFunc(found, func(a, b string) int { return version(a) - version(b) })), nil
+}
+
+// unprivileged says how to start a child that dies with this process; root
+// hands the directory to another user, since PostgreSQL refuses root.
+func unprivileged(dir string) (*syscall.SysProcAttr, error) {
+	attr := &syscall.SysProcAttr{Pdeathsig: syscall.SIGQUIT, Setpgid: true}
+	if os.Getuid() != 0 {
+		return attr, nil
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		if u, err = user.Lookup("nobody"); err != nil {
+			return nil, err
+		}
+	}
+	uid, err1 := strconv.Atoi(u.Uid)
+	gid, err2 := strconv.Atoi(u.Gid)
+	if err := errors.Join(err1, err2, os.Chown(dir, uid, gid)); err != nil {
+		return nil, err
+	}
+	attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	return attr, nil
+}
+
+// sweep removes what processes that are gone left behind.
+func sweep() {
+	dirs, _ := filepath.Glob("/tmp/" + prefix + "*") // the pattern is well formed
+	for _, d := range dirs {
+		word, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(d), prefix), "-")
+		pid, err := strconv.Atoi(word)
+		if err != nil || syscall.Kill(pid, 0) == nil {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(d, "data", "postmaster.pid")); err == nil && alive(d) {
+			continue
+		}
+		_ = os.RemoveAll(d) // another process may be at it too
+	}
+}
+
+// alive tells whether the server of a directory still runs.
+func alive(dir string) bool {
+	text, err := os.ReadFile(filepath.Join(dir, "data", "postmaster.pid"))
+	if err != nil {
+		return false
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	pid, err := strconv.Atoi(first)
+	return err == nil && syscall.Kill(pid, 0) == nil
+}

@@ -1,0 +1,72 @@
+package dbtest
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"github.com/mekcloud/mek/internal/db"
+)
+
+// Each runs a test on SQLite and on PostgreSQL, each with an empty, migrated
+// database of its own.
+func Each(t *testing.T, test func(t *testing.T, d *db.DB)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { test(t, SQLite(t)) })
+	t.Run("postgres", func(t *testing.T) { test(t, Postgres(t)) })
+}
+
+// SQLite is an empty, migrated database in a directory of the test.
+func SQLite(t testing.TB) *db.DB {
+	t.Helper()
+	return open(t, SQLiteURL(t))
+}
+
+// SQLiteURL is the address of a database that does not exist yet.
+func SQLiteURL(t testing.TB) string {
+	t.Helper()
+	return "sqlite://" + filepath.Join(t.TempDir(), "test.db")
+}
+
+// Postgres is an empty, migrated database of this process's cluster.
+func Postgres(t testing.TB) *db.DB {
+	t.Helper()
+	return open(t, PostgresURL(t))
+}
+
+var databases atomic.Int64 // numbers the databases of this process's cluster
+
+// PostgresURL is the address of an empty database of this process's cluster.
+func PostgresURL(t testing.TB) string {
+	t.Helper()
+	c, err := shared()
+	if err != nil {
+		t.Fatalf("start PostgreSQL (Debian's package postgresql): %v", err)
+	}
+	name := fmt.Sprintf("t%d", databases.Add(1))
+	if err := c.query(context.Background(), "CREATE DATABASE "+name+" TEMPLATE template0 STRATEGY file_copy"); err != nil {
+		t.Fatalf("create database: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := c.query(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+			t.Errorf("drop database: %v", err)
+		}
+	})
+	return c.url(name)
+}
+
+func open(t testing.TB, url string) *db.DB {
+	t.Helper()
+	d, err := db.Open(context.Background(), url)
+	if err != nil {
+		t.Fatalf("open %s: %v", url, err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Errorf("close database: %v", err)
+		}
+	})
+	return d
+}
