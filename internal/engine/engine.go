@@ -1,0 +1,229 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mekcloud/mek/internal/clock"
+)
+
+// Process describes one process to run. Two equal descriptions are the same process.
+type Process struct {
+	Name    string   // unique in its Set; letters, digits, dot, dash, underscore
+	Path    string   // absolute path of the program
+	Args    []string // without the program's own name
+	Env     []string // whole environment, KEY=VALUE; nothing is inherited but PATH
+	Dir     string   // working directory; empty: the root
+	Log     string   // file that standard output and error are appended to; empty: discarded
+	Version string   // changes when the program itself changed, to restart it; may be empty
+
+	UID, GID int   // of the process; 0, 0 leaves those of the caller
+	Groups   []int // supplementary groups, only with UID and GID
+
+	// Namespace is the path of a network namespace to run in; empty: the caller's.
+	Namespace string
+	// Cgroup is a directory in a cgroup v2 tree for this process; it is made when
+	// missing, and Stop kills what is left in it. Empty: the caller's.
+	Cgroup string
+	// Files opens descriptors to inherit, from 3 on. Called only when the process
+	// is really started; the parent's copies are closed afterwards. May be nil.
+	Files func() ([]*os.File, error)
+	// Alone: Stop signals this process only, since what it started must survive it.
+	Alone bool
+
+	// Ready returns nil once the process does its work. It is called repeatedly
+	// and must return quickly. Nil: a started process is ready.
+	Ready func(ctx context.Context) error
+	// ReadyTimeout bounds the wait; 0 means 30 s.
+	ReadyTimeout time.Duration
+}
+
+// State is what is known about a process.
+type State struct {
+	Name    string    `json:"name"`
+	PID     int       `json:"pid"`
+	Running bool      `json:"running"`
+	Adopted bool      `json:"adopted"` // ran before Ensure was called
+	Path    string    `json:"path"`
+	Started time.Time `json:"started"`
+}
+
+// ErrNotRunning is returned where a running process is needed.
+var ErrNotRunning = errors.New("process is not running")
+
+var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+// Set is the processes of one directory. Safe for concurrent use within a
+// process; between processes the caller excludes (mek up takes a lock).
+type Set struct {
+	dir   string
+	clock clock.Clock
+	log   *slog.Logger
+
+	mu    sync.Mutex
+	named map[string]*sync.Mutex
+	own   map[int]struct{} // children of this process that a goroutine waits for
+}
+
+// NewSet uses dir for the records, making it when missing.
+func NewSet(dir string, clk clock.Clock, log *slog.Logger) (*Set, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("engine records: %w", err)
+	}
+	return &Set{dir: dir, clock: clk, log: log, named: map[string]*sync.Mutex{}, own: map[int]struct{}{}}, nil
+}
+
+// lock serialises work on one name.
+func (s *Set) lock(name string) func() {
+	s.mu.Lock()
+	m := s.named[name]
+	if m == nil {
+		m = new(sync.Mutex)
+		s.named[name] = m
+	}
+	s.mu.Unlock()
+	m.Lock()
+	return m.Unlock
+}
+
+// Ensure returns once p runs and is ready. A running process with the same
+// description is adopted, one with another description is replaced. The error
+// carries the last lines of the log when the process did not become ready;
+// it is then left as it is, for the next call to judge.
+func (s *Set) Ensure(ctx context.Context, p Process) (State, error) {
+	if err := p.check(); err != nil {
+		return State{}, err
+	}
+	defer s.lock(p.Name)()
+	r, adopted, err := s.adoptOrStart(ctx, p)
+	if err != nil {
+		return State{Name: p.Name, Path: p.Path}, err
+	}
+	st := r.state(adopted)
+	if err := s.waitReady(ctx, p, r); err != nil {
+		st.Running = r.alive()
+		return st, err
+	}
+	return st, nil
+}
+
+func (p Process) check() error {
+	switch {
+	case !validName.MatchString(p.Name):
+		return fmt.Errorf("process name %q is not usable as a file name", p.Name)
+	case !filepath.IsAbs(p.Path):
+		return fmt.Errorf("process %s: program %q is not an absolute path", p.Name, p.Path)
+	}
+	return nil
+}
+
+func (s *Set) adoptOrStart(ctx context.Context, p Process) (record, bool, error) {
+	want := p.digest()
+	if r, ok := s.load(p.Name); ok && r.alive() {
+		if r.Digest == want {
+			return r, true, nil
+		}
+		s.log.Info("process changed, replacing it", "process", p.Name, "pid", r.PID)
+		if err := s.end(ctx, r, 10*time.Second); err != nil {
+			return record{}, false, err
+		}
+	} else if pid, ok := findMarked(s.marker(p.Name), p.argv()); ok {
+		if st, err := readStat(pid); err == nil {
+			r := record{Name: p.Name, PID: pid, Start: st.start, Boot: bootID(), Digest: want, Path: p.Path,
+				Alone: p.Alone, Cgroup: p.Cgroup, Started: s.clock.Now()}
+			return r, true, s.save(r)
+		}
+	}
+	r, err := s.start(p)
+	return r, false, err
+}
+
+func (r record) state(adopted bool) State {
+	return State{Name: r.Name, PID: r.PID, Running: true, Adopted: adopted, Path: r.Path, Started: r.Started}
+}
+
+func (p Process) argv() []string { return append([]string{p.Path}, p.Args...) }
+
+func (s *Set) marker(name string) string { return "MEK_ENGINE=" + filepath.Join(s.dir, name) }
+
+// waitReady polls until the process is ready, dead, or too late.
+func (s *Set) waitReady(ctx context.Context, p Process, r record) error {
+	if p.Ready == nil {
+		return nil
+	}
+	limit := p.ReadyTimeout
+	if limit <= 0 {
+		limit = 30 * time.Second
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for pause := 5 * time.Millisecond; ; pause = min(pause*3/2, 200*time.Millisecond) {
+		err := p.Ready(ctx)
+		if err == nil {
+			return nil
+		}
+		if !r.alive() {
+			return fmt.Errorf("%s ended before it was ready: %s", p.Name, lastLines(p.Log, err))
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s is not ready (%w): %s", p.Name, ctx.Err(), lastLines(p.Log, err))
+		case <-s.clock.After(pause):
+		}
+	}
+}
+
+// lastLines is the end of a log, for an error message.
+func lastLines(path string, otherwise error) string {
+	const most = 2048
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Sprint(otherwise)
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return fmt.Sprint(otherwise)
+	}
+	b := make([]byte, min(most, fi.Size()))
+	n, err := f.ReadAt(b, fi.Size()-int64(len(b)))
+	if err != nil || n == 0 {
+		return fmt.Sprint(otherwise)
+	}
+	lines := strings.Split(strings.TrimSpace(string(b[:n])), "\n")
+	return "the log ends with: " + strings.Join(lines[max(0, len(lines)-3):], " | ")
+}
+
+// Status is the state of one process, running or not.
+func (s *Set) Status(name string) State {
+	r, ok := s.load(name)
+	if !ok {
+		return State{Name: name}
+	}
+	st := r.state(true)
+	st.Running = r.alive()
+	return st
+}
+
+// List is every process that was ever started here and not stopped, by name.
+func (s *Set) List() ([]State, error) {
+	files, err := filepath.Glob(filepath.Join(s.dir, "*.json"))
+	if err != nil {
+		return nil, fmt.Errorf("list processes: %w", err)
+	}
+	var all []State
+	for _, f := range files {
+		all = append(all, s.Status(strings.TrimSuffix(filepath.Base(f), ".json")))
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
+	return all, nil
+}
