@@ -1,0 +1,156 @@
+package guest
+
+import (
+	"encoding/json"
+)
+
+// Document is the body of the document of section hostlink.Guests: every
+// guest that one host should have, in the order of their ids.
+type Document struct {
+	Guests []Spec `json:"guests"`
+}
+
+// Power is a state of a guest, desired or observed.
+type Power string
+
+// The power states. Crashed is observed only.
+const (
+	Running   Power = "running"
+	Stopped   Power = "stopped"   // no process; the disks are there
+	Paused    Power = "paused"    // in memory, processors halted
+	Suspended Power = "suspended" // memory saved on the host's disk, no process
+	Crashed   Power = "crashed"   // the hypervisor process died by itself, or the guest panicked
+)
+
+// Spec is one server as a host should have it.
+type Spec struct {
+	ID        string `json:"id"`   // the server's UUID
+	Name      string `json:"name"` // OS-EXT-SRV-ATTR:instance_name, for example "instance-00000001"
+	ProjectID string `json:"project_id"`
+
+	Power Power `json:"power"` // Running, Stopped, Paused or Suspended
+	// PowerSerial MUST be raised by every accepted start, stop and hard reboot.
+	// A guest that switched itself off (or crashed) stays off, reported as such,
+	// until it sees another PowerSerial. Not raised by pause or suspend.
+	PowerSerial int64 `json:"power_serial"`
+	// BuildSerial is raised by a rebuild: disks of kind image and blank are made
+	// anew when it differs from the one they were made under.
+	BuildSerial int64 `json:"build_serial"`
+	// StopSeconds is how long the guest may take to obey the power button before
+	// it is killed; 0 kills at once.
+	StopSeconds int `json:"stop_seconds"`
+
+	CPUs      int     `json:"cpus"`
+	MemoryMiB int     `json:"memory_mib"`
+	Machine   Machine `json:"machine"`
+
+	Disks []Disk `json:"disks"` // in device order; the root disk first
+	NICs  []NIC  `json:"nics"`  // in device order
+
+	Metadata    Metadata `json:"metadata"`     // what the metadata service and the config drive say
+	ConfigDrive bool     `json:"config_drive"` // also as a CD labelled config-2
+
+	Console Console `json:"console"`
+	Limits  Limits  `json:"limits"`
+}
+
+// Machine is what kind of machine a guest sees. Zero values are the host's defaults.
+type Machine struct {
+	Type       string `json:"type,omitempty"`        // "q35" (default)
+	Firmware   string `json:"firmware,omitempty"`    // "bios" (default) or "uefi"
+	CPUModel   string `json:"cpu_model,omitempty"`   // default: the best the accelerator has
+	Sockets    int    `json:"sockets,omitempty"`     // 0: as many as CPUs
+	Cores      int    `json:"cores,omitempty"`       // per socket; 0: 1
+	Threads    int    `json:"threads,omitempty"`     // per core; 0: 1
+	VideoModel string `json:"video_model,omitempty"` // "vga" (default), "virtio", "none"
+	NoRNG      bool   `json:"no_rng,omitempty"`      // leave the random number device out
+}
+
+// DiskKind says where a disk's bytes come from.
+type DiskKind string
+
+// The kinds of disks. Image and blank disks belong to the guest: they are made
+// when missing, and destroyed with it. A volume is neither.
+const (
+	DiskImage  DiskKind = "image"  // copy on write over ImageID
+	DiskBlank  DiskKind = "blank"  // empty; ephemeral and swap disks
+	DiskVolume DiskKind = "volume" // VolumeID, resolved by Volumes
+	DiskCD     DiskKind = "cdrom"  // ImageID, read only
+)
+
+// Bus is how a disk is attached. CDs are on Bus IDE whatever they say.
+type Bus string
+
+// The buses; the zero value is virtio.
+const (
+	BusVirtio Bus = "virtio"
+	BusSCSI   Bus = "scsi" // behind one virtio-scsi controller
+	BusIDE    Bus = "ide"  // SATA on q35; not hot-pluggable
+)
+
+// Disk is one disk of a guest.
+type Disk struct {
+	ID     string   `json:"id"` // unique in the guest and stable: "root", "ephemeral0", "swap", or the volume's id
+	Kind   DiskKind `json:"kind"`
+	Bus    Bus      `json:"bus,omitempty"`
+	Serial string   `json:"serial,omitempty"` // as the guest reads it; virtio shows its first 20 characters. A volume's is its id
+
+	SizeBytes   int64  `json:"size_bytes,omitempty"`   // virtual size; 0: the image's. Raising it grows the disk, also under a running guest; never lowered
+	ImageID     string `json:"image_id,omitempty"`     // kinds image and cdrom
+	ImageFormat string `json:"image_format,omitempty"` // "raw" or "qcow2", as Glance checked it; never guessed
+	VolumeID    string `json:"volume_id,omitempty"`    // kind volume
+	Fill        string `json:"fill,omitempty"`         // kind blank: "" nothing, "swap" a swap signature
+
+	BootIndex  int    `json:"boot_index,omitempty"`  // 1 is tried first; 0: not booted from
+	DeviceName string `json:"device_name,omitempty"` // what the API shows, "/dev/vda"; a wish, guests decide themselves
+	ReadOnly   bool   `json:"read_only,omitempty"`
+}
+
+// NIC is one network card; its other end is the tap of the port.
+type NIC struct {
+	PortID string `json:"port_id"`
+	MAC    string `json:"mac"`
+	MTU    int    `json:"mtu,omitempty"`   // 0: not announced
+	Model  string `json:"model,omitempty"` // "virtio" (default), "e1000e"
+}
+
+// Metadata are the documents a guest can ask for. All are public to the guest
+// and secret to everybody else. JSON is passed on as it stands.
+type Metadata struct {
+	MetaData    json.RawMessage `json:"meta_data,omitempty"`    // openstack/latest/meta_data.json
+	NetworkData json.RawMessage `json:"network_data,omitempty"` // openstack/latest/network_data.json
+	VendorData  json.RawMessage `json:"vendor_data,omitempty"`  // openstack/latest/vendor_data.json
+	VendorData2 json.RawMessage `json:"vendor_data2,omitempty"` // openstack/latest/vendor_data2.json
+	UserData    []byte          `json:"user_data,omitempty"`    // decoded
+	// EC2 is the tree below latest/meta-data: objects are folders, other values leaves.
+	EC2 json.RawMessage `json:"ec2,omitempty"`
+	// Files are the personality files, served as openstack/content/0000 and so on.
+	Files []File `json:"files,omitempty"`
+}
+
+// File is one file with its place.
+type File struct {
+	Path string `json:"path"` // relative, with slashes
+	Data []byte `json:"data"`
+}
+
+// Console says how people reach the guest. The serial log is always kept.
+type Console struct {
+	VNC bool `json:"vnc"` // a screen that Driver.VNC can show
+}
+
+// Limits cap what a guest takes from its host. Zero values: the driver's
+// default for CPU and memory, no cap for disks.
+type Limits struct {
+	CPUShares   int `json:"cpu_shares,omitempty"`    // relative weight; 0: 1024 per CPU
+	CPUQuotaUS  int `json:"cpu_quota_us,omitempty"`  // of CPUPeriodUS, all CPUs together; 0: one CPU more than the guest has
+	CPUPeriodUS int `json:"cpu_period_us,omitempty"` // 0: 100,000
+
+	// Disk caps hold for each disk on its own.
+	DiskReadBytesSecond  int64 `json:"disk_read_bytes_second,omitempty"`
+	DiskWriteBytesSecond int64 `json:"disk_write_bytes_second,omitempty"`
+	DiskTotalBytesSecond int64 `json:"disk_total_bytes_second,omitempty"`
+	DiskReadIOPS         int64 `json:"disk_read_iops,omitempty"`
+	DiskWriteIOPS        int64 `json:"disk_write_iops,omitempty"`
+	DiskTotalIOPS        int64 `json:"disk_total_iops,omitempty"`
+}
