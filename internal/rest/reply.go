@@ -1,0 +1,99 @@
+package rest
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strconv"
+)
+
+// Reply is an answer. Body is encoded as JSON; Stream writes the body itself
+// after the status and the headers went out.
+type Reply struct {
+	Status int
+	Body   any // nil: no body; []byte and string go out as they are
+	Header http.Header
+	Stream func(w http.ResponseWriter) error
+}
+
+// OK answers 200 with a body.
+func OK(body any) (Reply, error) { return Reply{Status: http.StatusOK, Body: body}, nil }
+
+// Created answers 201 with a body.
+func Created(body any) (Reply, error) { return Reply{Status: http.StatusCreated, Body: body}, nil }
+
+// Accepted answers 202; body may be nil.
+func Accepted(body any) (Reply, error) { return Reply{Status: http.StatusAccepted, Body: body}, nil }
+
+// NoContent answers 204.
+func NoContent() (Reply, error) { return Reply{Status: http.StatusNoContent}, nil }
+
+// Answer answers a status of the caller's choice.
+func Answer(status int, body any) (Reply, error) { return Reply{Status: status, Body: body}, nil }
+
+// With returns the reply with one more header.
+func (r Reply) With(name, value string) Reply {
+	r.Header = r.Header.Clone()
+	if r.Header == nil {
+		r.Header = http.Header{}
+	}
+	r.Header.Set(name, value)
+	return r
+}
+
+// send writes the reply; head leaves the body out and keeps its length.
+func (r Reply) send(w http.ResponseWriter, head bool) error {
+	header := w.Header()
+	for name, values := range r.Header {
+		header[name] = values
+	}
+	status := r.Status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	if r.Stream != nil {
+		w.WriteHeader(status)
+		if head {
+			return nil
+		}
+		return r.Stream(w)
+	}
+	content, err := r.encode(header)
+	if err != nil {
+		return err
+	}
+	if status != http.StatusNoContent && status != http.StatusNotModified && header.Get("Content-Length") == "" {
+		header.Set("Content-Length", strconv.Itoa(len(content)))
+	}
+	w.WriteHeader(status)
+	if head || len(content) == 0 {
+		return nil
+	}
+	_, err = w.Write(content)
+	return err
+}
+
+func (r Reply) encode(header http.Header) ([]byte, error) {
+	kind := "application/json"
+	var content []byte
+	switch body := r.Body.(type) {
+	case nil:
+		return nil, nil
+	case []byte:
+		content = body
+	case string:
+		content, kind = []byte(body), "text/plain; charset=utf-8"
+	default:
+		var buf bytes.Buffer
+		enc := json.NewEncoder(&buf)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(body); err != nil {
+			return nil, err
+		}
+		content = bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+	}
+	if header.Get("Content-Type") == "" {
+		header.Set("Content-Type", kind)
+	}
+	return content, nil
+}

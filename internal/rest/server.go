@@ -1,0 +1,305 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/event"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/id"
+	"github.com/mekcloud/mek/internal/policy"
+)
+
+// Authenticator turns a token into credentials. identity implements it; a dead
+// or unknown token is Unauthenticated. It must not query on the common path.
+type Authenticator interface {
+	Authenticate(ctx context.Context, token string) (*policy.Credentials, error)
+}
+
+// Observer learns of every finished request, for metrics.
+type Observer func(service, method, path string, status int, took time.Duration)
+
+// Config is what a Server needs.
+type Config struct {
+	Policy  *policy.Enforcer
+	Auth    Authenticator
+	Clock   clock.Clock
+	Log     *slog.Logger
+	Observe Observer // may be nil
+}
+
+// Server is the front door: services under their prefixes. Safe for concurrent use.
+type Server struct {
+	policy   *policy.Enforcer
+	auth     Authenticator
+	clock    clock.Clock
+	log      *slog.Logger
+	observe  Observer
+	services []*mounted
+	fallback http.Handler
+}
+
+type mounted struct {
+	*Service
+	tree   *node
+	firsts map[string]bool // literals behind the version segment, to tell a project id
+}
+
+// New mounts services. It panics on a declaration without rule or audit verb.
+func New(cfg Config, fallback http.Handler, services ...*Service) *Server {
+	s := &Server{policy: cfg.Policy, auth: cfg.Auth, clock: cfg.Clock, log: cfg.Log, observe: cfg.Observe, fallback: fallback}
+	known := map[string]bool{}
+	for _, r := range cfg.Policy.Rules() {
+		known[r.Name] = true
+	}
+	for _, svc := range services {
+		svc.check(known)
+		s.services = append(s.services, mount(svc))
+	}
+	slices.SortFunc(s.services, func(a, b *mounted) int { return len(b.Prefix) - len(a.Prefix) })
+	return s
+}
+
+func mount(svc *Service) *mounted {
+	m := &mounted{Service: svc, tree: newNode(), firsts: map[string]bool{}}
+	first := func(path string) {
+		if segs := segments(path); len(segs) > 1 {
+			m.firsts[segs[1]] = true
+		}
+	}
+	for i := range svc.Routes {
+		r := &svc.Routes[i]
+		e, names := m.tree.at(r.Path)
+		e.routes[r.Method] = append(e.routes[r.Method], &bound{r, names})
+		first(r.Path)
+	}
+	for _, p := range svc.Planned {
+		e, _ := m.tree.at(p.Path)
+		e.planned[p.Method] = append(e.planned[p.Method], p.Action)
+		first(p.Path)
+	}
+	return m
+}
+
+// Services lists what is mounted.
+func (s *Server) Services() []*Service {
+	out := make([]*Service, len(s.services))
+	for i, m := range s.services {
+		out[i] = m.Service
+	}
+	return out
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	for _, m := range s.services {
+		path := r.URL.EscapedPath()
+		if rest, ok := strings.CutPrefix(path, m.Prefix); ok && (rest == "" || rest[0] == '/') {
+			s.serve(m, w, r, rest)
+			return
+		}
+	}
+	s.fallback.ServeHTTP(w, r)
+}
+
+// Only gives a handler that serves one service without its prefix, for the
+// classic ports and for object store addresses at the root.
+func (s *Server) Only(name string) http.Handler {
+	for _, m := range s.services {
+		if m.Name == name {
+			bare := *m.Service
+			bare.Prefix = ""
+			alone := &mounted{&bare, m.tree, m.firsts}
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(alone, w, r, r.URL.EscapedPath()) })
+		}
+	}
+	return s.fallback
+}
+
+func (s *Server) serve(m *mounted, w http.ResponseWriter, r *http.Request, path string) {
+	began := s.clock.Now()
+	c := &Call{Request: r, W: w, server: s, service: m.Service, RequestID: "req-" + id.New(), Auth: &policy.Credentials{}}
+	for _, name := range append([]string{"X-Openstack-Request-Id"}, m.Dialect.RequestIDHeaders...) {
+		w.Header().Set(name, c.RequestID)
+	}
+	reply, err := s.answer(c, m, path)
+	if err != nil {
+		f := fault.As(err)
+		if f.Kind == fault.Internal {
+			s.log.Error("request failed", "request", c.RequestID, "method", r.Method, "path", path, "error", err)
+		}
+		reply = m.Dialect.failure(c, err)
+		if reply.Status == http.StatusUnauthorized {
+			reply = reply.With("WWW-Authenticate", `Keystone uri="`+c.Root()+`/identity"`)
+		}
+	}
+	if reply.Status != statusHijacked {
+		if err := reply.send(w, r.Method == http.MethodHead); err != nil {
+			s.log.Warn("answer broke off", "request", c.RequestID, "path", path, "error", err)
+		}
+	}
+	took := s.clock.Now().Sub(began)
+	pattern := "unknown"
+	if c.route != nil {
+		pattern = c.route.Path
+	}
+	if s.observe != nil {
+		s.observe(m.Name, r.Method, pattern, reply.Status, took)
+	}
+	s.log.Debug("request", "request", c.RequestID, "service", m.Name, "method", r.Method, "path", path, "status", reply.Status,
+		"took", took, "user", c.Auth.UserID, "project", c.Auth.ProjectID)
+}
+
+const statusHijacked = -1
+
+// Hijacked is the reply of a handler that took the connection over.
+func Hijacked() (Reply, error) { return Reply{Status: statusHijacked}, nil }
+
+func (s *Server) answer(c *Call, m *mounted, path string) (reply Reply, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.Internalf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	found, values, project, err := m.route(c, path)
+	if err != nil {
+		return Reply{}, err
+	}
+	if err := s.authenticate(c, found); err != nil {
+		return Reply{}, err
+	}
+	if err := c.negotiate(); err != nil {
+		return Reply{}, err
+	}
+	if project != "" && project != c.Auth.ProjectID && !openRoute(found, c.Method) {
+		return Reply{}, fault.Invalidf("Malformed request URL: URL's project_id '%s' doesn't match Context's project_id '%s'", project, c.Auth.ProjectID)
+	}
+	if err := c.choose(found, values); err != nil {
+		return Reply{}, err
+	}
+	ctx := event.WithActor(c.Context(), event.Actor{UserID: c.Auth.UserID, ProjectID: c.Auth.ProjectID, RequestID: c.RequestID})
+	c.Request = c.Request.WithContext(ctx)
+	return c.dispatch()
+}
+
+func openRoute(e *endpoint, method string) bool {
+	routes := e.forMethod(method)
+	return len(routes) > 0 && routes[0].route.Open
+}
+
+func (e *endpoint) forMethod(method string) []*bound {
+	if routes := e.routes[method]; routes != nil || method != http.MethodHead {
+		return routes
+	}
+	return e.routes[http.MethodGet]
+}
+
+// authenticate checks the token unless the route is open; an open route takes
+// the identity of a good token and ignores a bad one.
+func (s *Server) authenticate(c *Call, e *endpoint) error {
+	token := c.Header.Get("X-Auth-Token")
+	open := openRoute(e, c.Method)
+	if token == "" {
+		if open {
+			return nil
+		}
+		return fault.New(fault.Unauthenticated, "The request you have made requires authentication.")
+	}
+	auth, err := s.auth.Authenticate(c.Context(), token)
+	if err != nil {
+		if open {
+			return nil
+		}
+		return err
+	}
+	c.Auth = auth
+	if service := c.Header.Get("X-Service-Token"); service != "" {
+		if other, err := s.auth.Authenticate(c.Context(), service); err == nil { // a bad service token adds nothing
+			with := *auth
+			with.ServiceUserID, with.ServiceRoles = other.UserID, other.Roles
+			c.Auth = &with
+		}
+	}
+	return nil
+}
+
+// dispatch checks the rule where it can be checked now, reads the body, and
+// calls the handler.
+func (c *Call) dispatch() (Reply, error) {
+	r := c.route
+	c.rule, c.audit = r.Rule, r.Audit
+	if r.Actions == nil && !r.Open && !r.Object {
+		if err := c.Authorize(c.Caller()); err != nil {
+			return Reply{}, err
+		}
+	}
+	if !r.Raw {
+		if err := c.readBody(); err != nil {
+			return Reply{}, err
+		}
+	}
+	handle, perObject := r.Handle, r.Object
+	if r.Actions != nil {
+		a, err := c.action()
+		if err != nil {
+			return Reply{}, err
+		}
+		handle, perObject = a.Handle, true
+	}
+	reply, err := handle(c)
+	if err == nil && perObject && !c.authorised {
+		return Reply{}, fault.Internalf("%s %s answered without authorising its object", r.Method, r.Path)
+	}
+	return reply, err
+}
+
+func (c *Call) readBody() error {
+	if c.Body == nil || c.Body == http.NoBody {
+		return nil
+	}
+	limit := c.route.MaxBody
+	if limit == 0 {
+		limit = 1 << 20
+	}
+	content, err := io.ReadAll(http.MaxBytesReader(c.W, c.Body, limit))
+	if err != nil {
+		return fault.New(fault.TooLarge, "The request body is too large or broke off.").Because(err)
+	}
+	c.payload = bytes.TrimSpace(content)
+	return nil
+}
+
+// action picks the action by the body's only known key.
+func (c *Call) action() (*Action, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(c.payload, &members); err != nil || len(members) == 0 {
+		return nil, fault.Invalidf("Malformed request body")
+	}
+	for _, name := range sortedKeys(members) {
+		if a, ok := c.route.Actions[name]; ok {
+			if !c.inRange(a.Since, a.Until) {
+				return nil, fault.NotFoundf("The resource could not be found.")
+			}
+			c.Action, c.rule, c.audit, c.payload = name, a.Rule, a.Audit, members[name]
+			if c.audit == "" {
+				c.audit = name
+			}
+			return &a, nil
+		}
+	}
+	for _, name := range sortedKeys(members) {
+		if c.plannedAction(name) {
+			return nil, fault.New(fault.NotImplemented, "The action %s is not implemented.", name)
+		}
+	}
+	return nil, fault.Invalidf("There is no such action: %s", sortedKeys(members)[0])
+}
