@@ -1,0 +1,140 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// Config is everything a cloud on this machine can be told. The names in the
+// files are the koanf tags, nested with dots.
+type Config struct {
+	DataDir string `koanf:"-"` // absolute; says which cloud it is, so it comes from the command line only
+
+	Hash         string   `koanf:"hash"`          // eight hexadecimal digits; the first four are in the names of links
+	HostName     string   `koanf:"host_name"`     // of this host in the cloud
+	HostID       string   `koanf:"host_id"`       // UUID, made once
+	Listen       string   `koanf:"listen"`        // HOST:PORT of the front door
+	ServerNames  []string `koanf:"server_names"`  // further names and addresses for the certificate
+	InsecureHTTP bool     `koanf:"insecure_http"` // plain HTTP, on loopback only
+	ClassicPorts bool     `koanf:"classic_ports"` // not built yet
+	PublicURL    string   `koanf:"public_url"`    // scheme://host:port that catalogs show; empty: what the client used
+	Region       string   `koanf:"region"`
+	Bare         bool     `koanf:"bare"`      // no samples
+	Simulate     int      `koanf:"simulate"`  // number of simulated hosts; 0: this machine is the host
+	LogLevel     string   `koanf:"log_level"` // debug, info, warn, error
+	Image        string   `koanf:"image"`     // file of the image "tiny"; empty: looked for
+
+	Database string         `koanf:"database"` // sqlite:///path or postgres://…
+	Bus      Bus            `koanf:"bus"`
+	Identity Identity       `koanf:"identity"`
+	Network  Network        `koanf:"network"`
+	Compute  Compute        `koanf:"compute"`
+	Quotas   map[string]int `koanf:"quotas"` // by Nova's, Neutron's and Cinder's names; -1: unlimited. What is absent has upstream's default
+	Policy   string         `koanf:"policy"` // policy.yaml of the operator; empty: policy.yaml in the data directory
+}
+
+// Bus is where the server meets its agents, by mutual TLS.
+type Bus struct {
+	Listen  string `koanf:"listen"`  // HOST:PORT for messages (NATS)
+	Streams string `koanf:"streams"` // HOST:PORT for byte streams that agents dial
+}
+
+// Identity holds Keystone's options that operators change.
+type Identity struct {
+	TokenLifetime              time.Duration `koanf:"token_lifetime"`
+	PasswordHash               string        `koanf:"password_hash"` // argon2id or bcrypt
+	MaxPasswordLength          int           `koanf:"max_password_length"`
+	LockoutFailureAttempts     int           `koanf:"lockout_failure_attempts"`
+	LockoutDuration            time.Duration `koanf:"lockout_duration"`
+	DisableUserDaysInactive    int           `koanf:"disable_user_days_inactive"`
+	ChangePasswordUponFirstUse bool          `koanf:"change_password_upon_first_use"`
+	PasswordExpiresDays        int           `koanf:"password_expires_days"`
+	PasswordRegex              string        `koanf:"password_regex"`
+	PasswordRegexDescription   string        `koanf:"password_regex_description"`
+	UniqueLastPasswordCount    int           `koanf:"unique_last_password_count"`
+	MinimumPasswordAgeDays     int           `koanf:"minimum_password_age"`
+}
+
+// Network is what networks are made from. Ranges are chosen so that they do
+// not overlap a route of the host.
+type Network struct {
+	PublicRange   string   `koanf:"public_range"`  // of network "public", behind address translation
+	PrivateRange  string   `koanf:"private_range"` // of network "private"
+	MetadataRange string   `koanf:"metadata_range"`
+	TunnelAddress string   `koanf:"tunnel_address"` // of this host; empty: the loopback address
+	DNSServers    []string `koanf:"dns_servers"`
+	PhysicalNet   string   `koanf:"physical_network"` // Neutron's provider:physical_network of "public"
+	DNSDomain     string   `koanf:"dns_domain"`
+}
+
+// Compute is how this host runs guests.
+type Compute struct {
+	Accelerator  string  `koanf:"accelerator"` // auto, kvm or tcg
+	Emulator     string  `koanf:"emulator"`    // path of QEMU; empty: looked for
+	CPURatio     float64 `koanf:"cpu_allocation_ratio"`
+	MemoryRatio  float64 `koanf:"ram_allocation_ratio"`
+	DiskRatio    float64 `koanf:"disk_allocation_ratio"`
+	ReservedMiB  int     `koanf:"reserved_host_memory_mb"`
+	ReservedDisk int     `koanf:"reserved_host_disk_mb"` // MiB
+	FirstGuestID int     `koanf:"first_guest_uid"`       // user ids of guests are taken from here on
+	GuestIDs     int     `koanf:"guest_uids"`            // how many
+}
+
+// Default is a cloud in dataDir that nobody has told anything.
+func Default(dataDir string) Config {
+	sum := sha256.Sum256([]byte(dataDir))
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "localhost"
+	}
+	return Config{
+		DataDir: dataDir, Hash: hex.EncodeToString(sum[:4]), HostName: host,
+		Listen: "0.0.0.0:443", Region: "RegionOne", LogLevel: "info",
+		Database: "sqlite://" + filepath.Join(dataDir, "db", "mek.db"),
+		Bus:      Bus{Listen: "127.0.0.1:4224", Streams: "127.0.0.1:4225"},
+		Identity: Identity{TokenLifetime: time.Hour, PasswordHash: "argon2id", MaxPasswordLength: 128, LockoutDuration: 30 * time.Minute},
+		Network: Network{PublicRange: "172.24.4.0/24", PrivateRange: "10.20.0.0/24", MetadataRange: "100.64.0.0/10",
+			DNSServers: []string{"9.9.9.9"}, PhysicalNet: "public", DNSDomain: "openstacklocal"},
+		Compute: Compute{Accelerator: "auto", CPURatio: 4, MemoryRatio: 1, DiskRatio: 1, ReservedMiB: 512,
+			FirstGuestID: 600000, GuestIDs: 20000},
+		Quotas: map[string]int{},
+	}
+}
+
+// Path joins elements to the data directory.
+func (c Config) Path(elem ...string) string {
+	return filepath.Join(append([]string{c.DataDir}, elem...)...)
+}
+
+// RunDir is where sockets and locks of this cloud lie: short, since a socket's
+// path must fit into 108 bytes, and gone after a reboot.
+func (c Config) RunDir() string {
+	return filepath.Join(RunRoot(), c.Hash)
+}
+
+// RunRoot holds the run directories of all clouds of this user.
+func RunRoot() string {
+	if os.Geteuid() == 0 || isServiceUser() {
+		return "/run/mek"
+	}
+	return filepath.Join(os.TempDir(), "mek-"+strconv.Itoa(os.Geteuid()))
+}
+
+// isServiceUser tells whether this process was started by root's supervisor as
+// another user: it then shares root's run directory.
+func isServiceUser() bool { return os.Getenv("MEK_RUN_ROOT") == "system" }
+
+// Simulated tells whether hosts are simulated, so that no privilege is needed.
+func (c Config) Simulated() bool { return c.Simulate > 0 }
+
+// Scheme is http or https.
+func (c Config) Scheme() string {
+	if c.InsecureHTTP {
+		return "http"
+	}
+	return "https"
+}

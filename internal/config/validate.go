@@ -1,0 +1,116 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+var validHash = regexp.MustCompile(`^[0-9a-f]{8}$`)
+
+// Validate checks everything and names every mistake at once.
+func (c Config) Validate() error {
+	var bad []error
+	check := func(key string, err error) {
+		if err != nil {
+			bad = append(bad, fmt.Errorf("%s: %w", key, err))
+		}
+	}
+	if !validHash.MatchString(c.Hash) {
+		check("hash", fmt.Errorf("%q is not eight hexadecimal digits", c.Hash))
+	}
+	check("listen", hostPort(c.Listen))
+	check("bus.listen", hostPort(c.Bus.Listen))
+	check("bus.streams", hostPort(c.Bus.Streams))
+	check("insecure_http", c.loopbackOnly())
+	check("network.public_range", prefix(c.Network.PublicRange))
+	check("network.private_range", prefix(c.Network.PrivateRange))
+	check("network.metadata_range", prefix(c.Network.MetadataRange))
+	check("log_level", oneOf(c.LogLevel, "debug", "info", "warn", "error"))
+	check("compute.accelerator", oneOf(c.Compute.Accelerator, "auto", "kvm", "tcg"))
+	check("identity.password_hash", oneOf(c.Identity.PasswordHash, "argon2id", "bcrypt"))
+	check("database", database(c.Database))
+	check("public_url", publicURL(c.PublicURL))
+	if c.Simulate < 0 || c.Simulate > 100000 {
+		check("simulate", fmt.Errorf("%d is not between 0 and 100000", c.Simulate))
+	}
+	if c.Region == "" || c.HostName == "" {
+		check("region, host_name", errors.New("must not be empty"))
+	}
+	if c.Identity.TokenLifetime <= 0 {
+		check("identity.token_lifetime", errors.New("must be positive"))
+	}
+	_, err := regexp.Compile(c.Identity.PasswordRegex)
+	check("identity.password_regex", err)
+	return errors.Join(bad...)
+}
+
+func (c Config) loopbackOnly() error {
+	if !c.InsecureHTTP {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return nil // reported as listen
+	}
+	if ip, err := netip.ParseAddr(host); host == "localhost" || err == nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("plain HTTP is for loopback only, but listen is %s; use --listen 127.0.0.1:PORT", c.Listen)
+}
+
+func hostPort(s string) error {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return fmt.Errorf("%q is not HOST:PORT", s)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return fmt.Errorf("%q has no valid port", s)
+	}
+	if _, err := netip.ParseAddr(host); err != nil && host != "" && host != "localhost" {
+		return fmt.Errorf("%q: the host must be an address or localhost", s)
+	}
+	return nil
+}
+
+func prefix(s string) error {
+	p, err := netip.ParsePrefix(s)
+	if err != nil || p.Masked() != p {
+		return fmt.Errorf("%q is not a range such as 172.24.4.0/24", s)
+	}
+	return nil
+}
+
+func oneOf(s string, allowed ...string) error {
+	for _, a := range allowed {
+		if s == a {
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is none of %s", s, strings.Join(allowed, ", "))
+}
+
+func database(s string) error {
+	for _, scheme := range []string{"sqlite:///", "postgres://", "postgresql://"} {
+		if strings.HasPrefix(s, scheme) {
+			return nil
+		}
+	}
+	return errors.New("must begin with sqlite:/// or postgres://") // without the value: it may hold a password
+}
+
+func publicURL(s string) error {
+	if s == "" {
+		return nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" {
+		return fmt.Errorf("%q is not of the form https://name:port", s)
+	}
+	return nil
+}
