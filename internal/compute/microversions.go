@@ -1,0 +1,58 @@
+package compute
+
+import "github.com/mekcloud/mek/internal/microversion"
+
+// The versions of the API that change something, by what they change. Code
+// uses these names, never numbers.
+const (
+	KeyPairTypes         = microversion.Version(2002) // key pairs have a type; create answers 201, delete 204
+	ExtendedAttributes   = microversion.Version(2003) // hostname, launch index, user data and others shown to administrators
+	RemoteConsoles       = microversion.Version(2006) // POST …/remote-consoles; the four get…Console actions go
+	NoTenantAccessPublic = microversion.Version(2007) // no access entries for public flavors
+	ServerLocked         = microversion.Version(2009) // servers show locked
+	KeyPairsOfOthers     = microversion.Version(2010) // administrators manage other users' key pairs
+	ForcedDown           = microversion.Version(2011) // compute services can be forced down
+	HostStatus           = microversion.Version(2016) // servers show host_status
+	CrashDump            = microversion.Version(2017) // trigger_crash_dump
+	ServerDescription    = microversion.Version(2019)
+	ServerTags           = microversion.Version(2026)
+	HypervisorCPUInfo    = microversion.Version(2028) // cpu_info is an object
+	DeviceTags           = microversion.Version(2032)
+	HypervisorPaging     = microversion.Version(2033)
+	KeyPairPaging        = microversion.Version(2035)
+	NoProxies            = microversion.Version(2036) // the proxies to images, networks and volumes go
+	RequiredNetworks     = microversion.Version(2037) // networks must be given: auto, none or a list
+	UsagePaging          = microversion.Version(2040)
+	EmbeddedFlavor       = microversion.Version(2047) // the server's flavor is embedded, not linked
+	QuotaWithoutNetwork  = microversion.Version(2050)
+	EventUpdatedAt       = microversion.Version(2051)
+	TagsOnCreate         = microversion.Version(2052)
+	UUIDsForServices     = microversion.Version(2053) // services and hypervisors are named by UUID
+	RebuildKey           = microversion.Version(2054)
+	FlavorDescription    = microversion.Version(2055)
+	NoPersonality        = microversion.Version(2057) // file injection goes
+	ActionsPaging        = microversion.Version(2058)
+	MultiAttach          = microversion.Version(2060)
+	FlavorExtraSpecs     = microversion.Version(2061) // flavors show their extra specs
+	ActionEventHost      = microversion.Version(2062)
+	TrustedCertificates  = microversion.Version(2063)
+	ServerGroupPolicy    = microversion.Version(2064)
+	VolumeTypeOnCreate   = microversion.Version(2067)
+	PartialResults       = microversion.Version(2069)
+	AttachmentTags       = microversion.Version(2070)
+	ServerGroupOfServer  = microversion.Version(2071)
+	LockReason           = microversion.Version(2073)
+	HostOnCreate         = microversion.Version(2074)
+	StrictEverywhere     = microversion.Version(2075) // unknown parameters refused; views complete everywhere
+	ServerTopology       = microversion.Version(2078)
+	DeleteOnTermination  = microversion.Version(2079)
+	ActionEventDetails   = microversion.Version(2084)
+	UpdateDeleteOnTerm   = microversion.Version(2085)
+	HypervisorsSlim      = microversion.Version(2088)
+	AttachmentUUIDs      = microversion.Version(2089)
+	ChosenHostname       = microversion.Version(2090)
+	NoKeyPairGeneration  = microversion.Version(2092)
+	RebuildVolumeBacked  = microversion.Version(2093)
+	MinVersion           = microversion.Version(2001)
+	MaxVersion           = microversion.Version(2093)
+)
