@@ -1,0 +1,38 @@
+-- +goose Up
+CREATE TABLE compute_flavors (
+    id text PRIMARY KEY,
+    name text NOT NULL UNIQUE,
+    description text NOT NULL,
+    described boolean NOT NULL,
+    vcpus bigint NOT NULL,
+    memory_mib bigint NOT NULL,
+    root_gib bigint NOT NULL,
+    ephem_gib bigint NOT NULL,
+    swap_mib bigint NOT NULL,
+    rxtx_factor text NOT NULL,
+    is_public boolean NOT NULL,
+    disabled boolean NOT NULL,
+    extra_specs text NOT NULL,
+    created_at bigint NOT NULL
+);
+CREATE TABLE compute_flavor_access (
+    flavor text NOT NULL REFERENCES compute_flavors (id) ON DELETE CASCADE,
+    project_id text NOT NULL,
+    PRIMARY KEY (flavor, project_id)
+);
+CREATE TABLE compute_keypairs (
+    id text PRIMARY KEY,
+    serial bigint NOT NULL,
+    user_id text NOT NULL,
+    name text NOT NULL,
+    type text NOT NULL,
+    public_key text NOT NULL,
+    fingerprint text NOT NULL,
+    created_at bigint NOT NULL,
+    UNIQUE (user_id, name)
+);
+
+-- +goose Down
+DROP TABLE compute_keypairs;
+DROP TABLE compute_flavor_access;
+DROP TABLE compute_flavors;

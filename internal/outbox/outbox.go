@@ -1,0 +1,41 @@
+// Package outbox keeps audit records and events: written in the transaction of
+// the change they tell of, numbered and chained by hash after the commit.
+//
+// One leased publisher per database gives each record its sequence and the
+// SHA-256 over the record and its predecessor's hash; readers resume by
+// sequence. Rejected: numbering inside the writing transactions, which would
+// make every write wait for every other on PostgreSQL.
+package outbox
+
+import (
+	"context"
+
+	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/event"
+	"github.com/mekcloud/mek/internal/id"
+)
+
+// row is a record as kept; sequence 0 and no hash until it is published.
+type row struct {
+	ID        string                `db:"id"`
+	CreatedAt int64                 `db:"created_at"`
+	Sequence  int64                 `db:"sequence"`
+	Body      db.JSON[event.Record] `db:"body"`
+	Hash      string                `db:"hash"`
+}
+
+var rows = db.NewTable[row]("outbox_records", "id", "Event")
+
+// Write adds a record to the transaction of the change it tells of. Who asked
+// is filled in from the context where the record does not say.
+func Write(ctx context.Context, tx *db.Tx, r event.Record) error {
+	actor := event.ActorOf(ctx)
+	if r.UserID == "" {
+		r.UserID = actor.UserID
+	}
+	if r.RequestID == "" {
+		r.RequestID = actor.RequestID
+	}
+	return rows.Insert(ctx, tx, &row{ID: id.New(), CreatedAt: clock.Micros(clock.Real{}.Now()), Body: db.J(r)})
+}
