@@ -19,7 +19,7 @@ const (
 	Link      Kind = "link"      // network interface; Name is its name, Detail "netns" the namespace's name if any
 	Namespace Kind = "namespace" // network namespace; Name is its name in /run/netns
 	Bridge    Kind = "bridge"    // Linux bridge; Name is its name
-	Table     Kind = "nft"       // nftables table; Name is "family name"
+	Table     Kind = "nft-table" // nftables table; Name is "family name", or the name alone, then in any family
 	Route     Kind = "route"     // Name is the destination; Detail "dev", "via"
 	Sysctl    Kind = "sysctl"    // Name is the key with dots; Old the value before
 	Mount     Kind = "mount"     // Name is the mount point
