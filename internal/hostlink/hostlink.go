@@ -1,10 +1,3 @@
-// Package hostlink is how the server and the agents of hosts talk: desired
-// state by revision and digest, one-shot commands by token, byte streams.
-//
-// What must hold is in docs/hardening.md §3 of the founding documents: a host
-// gets only what concerns it, equal digests send nothing, a repeated token
-// answers the stored result, and nothing above a driver asks whether the
-// agent is in this process (Local), behind NATS (Remote) or simulated.
 package hostlink
 
 import (
@@ -50,6 +43,9 @@ type ObjectReport struct {
 	Phase Phase           `json:"phase"`
 	Error string          `json:"error,omitempty"` // fit for a user: no path, no command line
 	Facts json.RawMessage `json:"facts,omitempty"` // section's own type, for example guest.Facts
+	// Revision is that of the newest document this phase was established
+	// under. The agent's core writes it; an Applier leaves it alone.
+	Revision int64 `json:"revision,omitempty"`
 }
 
 // Report is what an agent says about a section after a change or on reconnect.
@@ -59,6 +55,7 @@ type Report struct {
 	Section  Section        `json:"section"`
 	Revision int64          `json:"revision"` // of the last document accepted
 	Digest   string         `json:"digest"`
+	Applied  int64          `json:"applied"`  // of the last document whose Apply returned; what it does not list is not on the host
 	Sequence int64          `json:"sequence"` // grows with every report of this host and section
 	Objects  []ObjectReport `json:"objects"`
 }
@@ -122,14 +119,21 @@ type Hosts interface {
 // per section, and a newer document cancels ctx of the running one.
 type Applier interface {
 	// Apply makes the host as the document says, idempotently, calling report
-	// with every object whose phase changed. It returns when nothing is left to do.
+	// with every object whose phase changed, and with Absent for each it
+	// removed. It returns when nothing is left to do, and soon when ctx ends;
+	// an error means that the whole document is applied again after a while.
+	// An object reported again in the same phase is confirmed for this
+	// document at once, others when Apply returns. report may be kept and
+	// called after Apply returned, for changes that come by themselves (a
+	// guest that stopped), until the next Apply brings another.
 	Apply(ctx context.Context, doc Document, report func(...ObjectReport)) error
 	// Inventory lists all objects of the section that are on the host now.
 	Inventory(ctx context.Context) ([]ObjectReport, error)
 	// Command runs a one-shot; it may be called again with the same token
 	// after a crash in the middle.
 	Command(ctx context.Context, cmd Command) (json.RawMessage, error)
-	// Stream opens a byte stream of this section.
+	// Stream opens a byte stream of this section. A kind that is not the
+	// section's is refused with fault.NotFound or fault.NotImplemented.
 	Stream(ctx context.Context, kind string, params json.RawMessage) (io.ReadWriteCloser, error)
 }
 
@@ -144,4 +148,10 @@ type Upstream interface {
 
 // StreamHandler serves a stream that an agent dialled to the server. The host
 // is the authenticated one: a handler MUST check that the object is assigned to it.
+//
+// How streams end, in both directions and every placement: a read that fails
+// at the sender is an error at the reader, never io.EOF. One that takes bytes
+// offers CloseWrite() error, which is called at the sender's proper end; Close
+// without it means that the sender was cut off. One without CloseWrite is
+// closed when the other side ends.
 type StreamHandler func(ctx context.Context, host string, params json.RawMessage) (io.ReadWriteCloser, error)

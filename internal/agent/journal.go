@@ -1,0 +1,251 @@
+package agent
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/mekcloud/mek/internal/hostlink"
+)
+
+// The sizes of a journal: a record larger than maxRecord is damage, and a file
+// of compactAt bytes that has grown fourfold since it was last compacted is
+// written anew.
+const (
+	maxRecord = 128 << 20
+	compactAt = 4 << 20
+	headSize  = 8 // length and CRC-32C, little endian
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// record is one entry of the journal; exactly one member is set.
+type record struct {
+	Document *hostlink.Document `json:"document,omitempty"`
+	Result   *result            `json:"result,omitempty"`
+	Forget   string             `json:"forget,omitempty"`
+	Sequence int64              `json:"sequence,omitempty"` // no report had a higher one
+}
+
+// result is the outcome of a command.
+type result struct {
+	Token string              `json:"token"`
+	At    time.Time           `json:"at"`
+	Value json.RawMessage     `json:"value,omitempty"`
+	Error *hostlink.WireError `json:"error,omitempty"`
+}
+
+// saved is the sum of a journal's records.
+type saved struct {
+	documents map[hostlink.Section]hostlink.Document
+	results   map[string]result
+	sequence  int64
+}
+
+func newSaved() saved {
+	return saved{documents: map[hostlink.Section]hostlink.Document{}, results: map[string]result{}}
+}
+
+func (s *saved) apply(r record) {
+	switch {
+	case r.Document != nil:
+		s.documents[r.Document.Section] = *r.Document
+	case r.Result != nil:
+		s.results[r.Result.Token] = *r.Result
+	case r.Forget != "":
+		delete(s.results, r.Forget)
+	case r.Sequence > s.sequence:
+		s.sequence = r.Sequence
+	}
+}
+
+// records lists what is left, for compaction.
+func (s *saved) records() []record {
+	list := []record{{Sequence: s.sequence}}
+	for _, d := range s.documents {
+		list = append(list, record{Document: &d})
+	}
+	for _, r := range s.results {
+		list = append(list, record{Result: &r})
+	}
+	return list
+}
+
+// Journal is the agent's memory on disk: records are appended and flushed,
+// each with its checksum; a torn tail is dropped when it is opened. Safe for
+// concurrent use. Without a file it remembers for as long as it lives.
+type Journal struct {
+	mu    sync.Mutex
+	path  string
+	file  *os.File // nil: in memory
+	size  int64    // of the intact records
+	floor int64    // size after the last compaction
+	now   saved
+}
+
+// MemoryJournal is a journal without a file, for simulated hosts.
+func MemoryJournal() *Journal { return &Journal{now: newSaved()} }
+
+// OpenJournal opens or makes the journal in a directory, which it makes too (0700).
+func OpenJournal(dir string) (*Journal, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("directory of the journal: %w", err)
+	}
+	j := &Journal{path: filepath.Join(dir, "journal"), now: newSaved()}
+	f, err := os.OpenFile(j.path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	raw, err := io.ReadAll(f)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("read journal: %w", err), f.Close())
+	}
+	j.file = f
+	j.size = int64(replay(raw, &j.now))
+	j.floor = j.size
+	if j.size < int64(len(raw)) {
+		if err := j.cut(); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+	}
+	if err := syncDir(dir); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return j, nil
+}
+
+// replay applies the intact records at the beginning of raw and returns how
+// many bytes they are.
+func replay(raw []byte, into *saved) int {
+	done := 0
+	for len(raw)-done >= headSize {
+		n := int(binary.LittleEndian.Uint32(raw[done:]))
+		sum := binary.LittleEndian.Uint32(raw[done+4:])
+		if n == 0 || n > maxRecord || n > len(raw)-done-headSize {
+			break
+		}
+		body := raw[done+headSize : done+headSize+n]
+		var r record
+		if crc32.Checksum(body, castagnoli) != sum || json.Unmarshal(body, &r) != nil {
+			break
+		}
+		into.apply(r)
+		done += headSize + n
+	}
+	return done
+}
+
+func frame(r record) ([]byte, error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode record: %w", err)
+	}
+	if len(body) > maxRecord {
+		return nil, fmt.Errorf("record of %d bytes is too large", len(body))
+	}
+	out := make([]byte, headSize, headSize+len(body))
+	binary.LittleEndian.PutUint32(out, uint32(len(body)))
+	binary.LittleEndian.PutUint32(out[4:], crc32.Checksum(body, castagnoli))
+	return append(out, body...), nil
+}
+
+// append makes a record durable. After an error the journal is as it was before.
+func (j *Journal) append(r record) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.file == nil {
+		j.now.apply(r)
+		return nil
+	}
+	buf, err := frame(r)
+	if err != nil {
+		return err
+	}
+	if _, err := j.file.WriteAt(buf, j.size); err != nil {
+		return errors.Join(fmt.Errorf("append to journal: %w", err), j.cut())
+	}
+	if err := j.file.Sync(); err != nil {
+		return errors.Join(fmt.Errorf("flush journal: %w", err), j.cut())
+	}
+	j.size += int64(len(buf))
+	j.now.apply(r)
+	if j.size > compactAt && j.size > 4*j.floor {
+		return j.compact()
+	}
+	return nil
+}
+
+// cut removes what follows the intact records.
+func (j *Journal) cut() error {
+	if err := j.file.Truncate(j.size); err != nil {
+		return fmt.Errorf("cut journal: %w", err)
+	}
+	if err := j.file.Sync(); err != nil {
+		return fmt.Errorf("flush journal: %w", err)
+	}
+	return nil
+}
+
+// compact writes the journal anew with what is still needed.
+func (j *Journal) compact() error {
+	f, err := os.OpenFile(j.path+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("new journal: %w", err)
+	}
+	var size int64
+	for _, r := range j.now.records() {
+		buf, err := frame(r)
+		if err == nil {
+			_, err = f.Write(buf)
+		}
+		if err != nil {
+			return errors.Join(fmt.Errorf("write new journal: %w", err), f.Close())
+		}
+		size += int64(len(buf))
+	}
+	if err := f.Sync(); err != nil {
+		return errors.Join(fmt.Errorf("flush new journal: %w", err), f.Close())
+	}
+	if err := os.Rename(j.path+".new", j.path); err != nil {
+		return errors.Join(fmt.Errorf("put new journal in place: %w", err), f.Close())
+	}
+	old := j.file
+	j.file, j.size, j.floor = f, size, size
+	return errors.Join(old.Close(), syncDir(filepath.Dir(j.path)))
+}
+
+// snapshot copies what the journal knows.
+func (j *Journal) snapshot() saved {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	out := newSaved()
+	for _, r := range j.now.records() {
+		out.apply(r)
+	}
+	return out
+}
+
+// Close closes the file.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.file == nil {
+		return nil
+	}
+	return j.file.Close()
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("open directory: %w", err)
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

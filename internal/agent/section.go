@@ -1,0 +1,207 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/hostlink"
+)
+
+// The pauses before a document whose Apply failed is applied again.
+const (
+	firstPause = 500 * time.Millisecond
+	lastPause  = 30 * time.Second
+)
+
+// section is one part of what the host should have, and how far it is.
+type section struct {
+	name    hostlink.Section
+	applier hostlink.Applier
+	clock   clock.Clock
+	log     *slog.Logger
+	tell    func(hostlink.Section) // something changed; never blocks
+
+	mu      sync.Mutex
+	doc     hostlink.Document // zero: none accepted
+	applied int64
+	objects map[string]hostlink.ObjectReport
+	stop    context.CancelFunc // of the running Apply
+	wake    chan struct{}      // holds one element when doc is new
+}
+
+// accept takes a newer document; put makes it durable.
+func (s *section) accept(doc hostlink.Document, put func() error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case doc.Held() == s.doc.Held():
+		return nil
+	case doc.Revision < s.doc.Revision:
+		return fault.Conflictf("revision %d of %s is older than %d", doc.Revision, s.name, s.doc.Revision)
+	}
+	if err := put(); err != nil {
+		return fault.Unavailablef("the host cannot write its journal").Because(err)
+	}
+	s.doc = doc
+	if s.stop != nil {
+		s.stop()
+	}
+	s.kick()
+	return nil
+}
+
+// kick wakes the loop. The caller holds mu.
+func (s *section) kick() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // a wake-up is waiting already
+	}
+}
+
+// run applies documents until ctx ends.
+func (s *section) run(ctx context.Context) {
+	s.adopt(ctx)
+	pause := firstPause
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.wake:
+		}
+		for ctx.Err() == nil {
+			again, err := s.applyOnce(ctx)
+			if err == nil {
+				pause = firstPause
+				break
+			}
+			if again { // a newer document stopped this one
+				break
+			}
+			s.log.Warn("document not applied; trying again", "section", s.name, "pause", pause, "error", err)
+			select {
+			case <-ctx.Done():
+			case <-s.wake:
+			case <-s.clock.After(pause):
+			}
+			pause = min(2*pause, lastPause)
+		}
+	}
+}
+
+// adopt lists what is on the host before anything is applied.
+func (s *section) adopt(ctx context.Context) {
+	list, err := s.applier.Inventory(ctx)
+	if err != nil {
+		s.log.Warn("inventory at start failed; the first apply tells", "section", s.name, "error", err)
+	}
+	s.mu.Lock()
+	for _, o := range list {
+		o.Revision = 0
+		s.objects[o.ID] = o
+	}
+	if s.doc.Revision > 0 || s.doc.Digest != "" {
+		s.kick()
+	}
+	s.mu.Unlock()
+	s.tell(s.name)
+}
+
+// applyOnce applies the newest document. superseded: a newer one came meanwhile.
+func (s *section) applyOnce(ctx context.Context) (superseded bool, err error) {
+	s.mu.Lock()
+	doc := s.doc
+	ctx, cancel := context.WithCancel(ctx)
+	s.stop = cancel
+	s.mu.Unlock()
+	defer cancel()
+
+	err = s.applier.Apply(ctx, doc, func(list ...hostlink.ObjectReport) { s.report(doc.Revision, list) })
+	if err == nil {
+		err = ctx.Err() // an applier that returns early without an error has not finished
+	}
+	s.mu.Lock()
+	superseded = s.doc.Held() != doc.Held()
+	s.stop = nil
+	s.mu.Unlock()
+	if err != nil {
+		return superseded, err
+	}
+	s.settle(ctx, doc.Revision)
+	return superseded, nil
+}
+
+// report takes what the applier says of objects under a revision.
+func (s *section) report(revision int64, list []hostlink.ObjectReport) {
+	s.mu.Lock()
+	for _, o := range list {
+		o.Revision = revision
+		if s.objects[o.ID].Revision <= revision {
+			s.objects[o.ID] = o
+		}
+	}
+	s.mu.Unlock()
+	s.tell(s.name)
+}
+
+// settle follows an Apply that did all: what was not spoken of is as the
+// document says, or it is not on the host.
+func (s *section) settle(ctx context.Context, revision int64) {
+	list, err := s.applier.Inventory(ctx)
+	here := map[string]bool{}
+	for _, o := range list {
+		here[o.ID] = true
+	}
+	s.mu.Lock()
+	for id, o := range s.objects {
+		spoken := o.Revision >= revision
+		switch {
+		case o.Phase == hostlink.Absent && spoken,
+			err == nil && !spoken && !here[id] && o.Phase != hostlink.Failed:
+			delete(s.objects, id)
+		case !spoken:
+			o.Revision = revision
+			s.objects[id] = o
+		}
+	}
+	s.applied = max(s.applied, revision)
+	s.mu.Unlock()
+	if err != nil {
+		s.log.Warn("inventory failed; objects are told as last known", "section", s.name, "error", err)
+	}
+	s.tell(s.name)
+}
+
+// summary is the section's report but for host and sequence.
+func (s *section) summary() hostlink.Report {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := hostlink.Report{Section: s.name, Revision: s.doc.Revision, Digest: s.doc.Digest, Applied: s.applied}
+	r.Objects = make([]hostlink.ObjectReport, 0, len(s.objects))
+	for _, o := range s.objects {
+		r.Objects = append(r.Objects, o)
+	}
+	slices.SortFunc(r.Objects, func(a, b hostlink.ObjectReport) int { return strings.Compare(a.ID, b.ID) })
+	return r
+}
+
+func (s *section) held() hostlink.Held {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return hostlink.Held{Section: s.name, Revision: s.doc.Revision, Digest: s.doc.Digest}
+}
+
+// stream asks the applier, keeping a refusal apart from a failure.
+func (s *section) stream(ctx context.Context, kind string, params json.RawMessage) (stream streamOf, mine bool, err error) {
+	got, err := s.applier.Stream(ctx, kind, params)
+	if fault.Is(err, fault.NotImplemented) {
+		return nil, false, err
+	}
+	return got, !fault.Is(err, fault.NotFound), err
+}

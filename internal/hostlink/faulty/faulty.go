@@ -1,0 +1,129 @@
+package faulty
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/hostlink"
+)
+
+// Plan says how often something goes wrong, each between 0 and 1, and draws by
+// its seed. Safe for concurrent use; the order of draws is that of the calls.
+type Plan struct {
+	Lose     float64       // never delivered
+	LoseBack float64       // delivered, the answer is lost
+	Repeat   float64       // delivered twice
+	Delay    time.Duration // each delivery waits up to this long
+
+	mu  sync.Mutex
+	rnd *rand.Rand
+}
+
+// NewPlan makes a plan that does nothing yet, drawing by seed.
+func NewPlan(seed uint64) *Plan {
+	return &Plan{rnd: rand.New(rand.NewPCG(seed, seed))}
+}
+
+type fate struct {
+	lose, loseBack, repeat bool
+	wait                   time.Duration
+}
+
+func (p *Plan) draw() fate {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := fate{lose: p.rnd.Float64() < p.Lose, loseBack: p.rnd.Float64() < p.LoseBack, repeat: p.rnd.Float64() < p.Repeat}
+	if p.Delay > 0 {
+		f.wait = time.Duration(p.rnd.Int64N(int64(p.Delay)))
+	}
+	return f
+}
+
+// pass delivers by the plan. Losses are Unavailable: the outcome is unknown.
+func (p *Plan) pass(ctx context.Context, deliver func() error) error {
+	f := p.draw()
+	if f.wait > 0 {
+		t := time.NewTimer(f.wait)
+		defer t.Stop()
+		select {
+		case <-ctx.Done():
+			return fault.Unavailablef("no answer").Because(ctx.Err())
+		case <-t.C:
+		}
+	}
+	if f.lose {
+		return fault.Unavailablef("no answer")
+	}
+	if f.repeat {
+		_ = deliver() // the second delivery's answer is the one that arrives
+	}
+	err := deliver()
+	if f.loseBack {
+		return fault.Unavailablef("no answer")
+	}
+	return err
+}
+
+// Endpoint wraps the way to an agent.
+func Endpoint(to hostlink.Endpoint, p *Plan) hostlink.Endpoint { return endpoint{to, p} }
+
+type endpoint struct {
+	to   hostlink.Endpoint
+	plan *Plan
+}
+
+func (e endpoint) Accept(ctx context.Context, doc hostlink.Document) error {
+	return e.plan.pass(ctx, func() error { return e.to.Accept(ctx, doc) })
+}
+
+func (e endpoint) Command(ctx context.Context, cmd hostlink.Command) (out json.RawMessage, err error) {
+	err = e.plan.pass(ctx, func() error {
+		var err error
+		out, err = e.to.Command(ctx, cmd)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (e endpoint) Forget(ctx context.Context, token string) error {
+	return e.plan.pass(ctx, func() error { return e.to.Forget(ctx, token) })
+}
+
+// Stream is lost before it is opened, or not at all: bytes come whole or end with an error.
+func (e endpoint) Stream(ctx context.Context, kind string, params json.RawMessage) (io.ReadWriteCloser, error) {
+	if e.plan.draw().lose {
+		return nil, fault.Unavailablef("no answer")
+	}
+	return e.to.Stream(ctx, kind, params)
+}
+
+// Uplink wraps the way to the server.
+func Uplink(to hostlink.Uplink, p *Plan) hostlink.Uplink { return uplink{to, p} }
+
+type uplink struct {
+	hostlink.Uplink
+	plan *Plan
+}
+
+func (u uplink) Report(ctx context.Context, r hostlink.Report) error {
+	return u.plan.pass(ctx, func() error { return u.Uplink.Report(ctx, r) })
+}
+
+func (u uplink) Tell(ctx context.Context, s hostlink.Section, object, verb string, params any) error {
+	return u.plan.pass(ctx, func() error { return u.Uplink.Tell(ctx, s, object, verb, params) })
+}
+
+func (u uplink) Open(ctx context.Context, kind string, params any) (io.ReadWriteCloser, error) {
+	if u.plan.draw().lose {
+		return nil, fault.Unavailablef("no answer")
+	}
+	return u.Uplink.Open(ctx, kind, params)
+}

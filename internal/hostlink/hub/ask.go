@@ -1,0 +1,165 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/hostlink"
+)
+
+// Do runs a one-shot on a host.
+func (h *Hub) Do(ctx context.Context, name string, cmd hostlink.Command) (json.RawMessage, error) {
+	if cmd.Token == "" {
+		return nil, fault.Internalf("command %s of %s without a token", cmd.Verb, cmd.Object)
+	}
+	if cmd.Timeout <= 0 {
+		cmd.Timeout = time.Minute
+	}
+	link, err := h.link(name)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := h.while(ctx, link, cmd.Timeout+time.Second) // the agent's own deadline is the earlier one
+	defer cancel()
+	result, err := link.end.Command(ctx, cmd)
+	return result, unknown(err)
+}
+
+// Forget lets the agent drop a token's result.
+func (h *Hub) Forget(ctx context.Context, name, token string) error {
+	link, err := h.link(name)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := h.while(ctx, link, acceptTimeout)
+	defer cancel()
+	return unknown(link.end.Forget(ctx, token))
+}
+
+// Open asks the agent for a byte stream. ctx bounds the opening; the stream
+// lives until it is closed.
+func (h *Hub) Open(ctx context.Context, name, kind string, params any) (io.ReadWriteCloser, error) {
+	link, err := h.link(name)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := json.Marshal(params)
+	if err != nil {
+		return nil, fault.Internalf("parameters of stream %s: %w", kind, err)
+	}
+	ctx, cancel := h.while(ctx, link, acceptTimeout)
+	defer cancel()
+	stream, err := link.end.Stream(ctx, kind, raw)
+	return stream, unknown(err)
+}
+
+func (h *Hub) link(name string) (*Link, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if known := h.hosts[name]; known != nil && h.holds(known.link) {
+		return known.link, nil
+	}
+	return nil, fault.Unavailablef("host %s cannot be reached", name)
+}
+
+// unknown turns the end of a context into what it means: nobody knows the outcome.
+func unknown(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return fault.Unavailablef("the host did not answer in time").Because(err)
+	}
+	return err
+}
+
+// Facts is what a host last said of itself.
+func (h *Hub) Facts(name string) (hostlink.Facts, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	known := h.hosts[name]
+	if known == nil || known.facts.Host == "" {
+		return hostlink.Facts{}, false
+	}
+	return known.facts, true
+}
+
+// Await blocks until the host reported the object at a revision or later. An
+// object that a settled report does not list is Absent.
+func (h *Hub) Await(ctx context.Context, name string, s hostlink.Section, revision int64, object string) (hostlink.ObjectReport, error) {
+	h.Poke(name, s)
+	for {
+		h.mu.Lock()
+		st := h.host(name).state(s)
+		found, settled := st.answer(revision, object)
+		changed := st.changed
+		h.mu.Unlock()
+		if settled {
+			return found, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return hostlink.ObjectReport{}, fault.Unavailablef("host %s has not reported in time", name).Because(ctx.Err())
+		case <-h.ctx.Done():
+			return hostlink.ObjectReport{}, fault.Unavailablef("the server is stopping")
+		}
+	}
+}
+
+// answer looks an object up. The caller holds Hub.mu.
+func (st *state) answer(revision int64, object string) (hostlink.ObjectReport, bool) {
+	found, listed := st.objects[object]
+	if listed {
+		return found, found.Phase != hostlink.Pending && found.Revision >= revision
+	}
+	return hostlink.ObjectReport{ID: object, Phase: hostlink.Absent, Revision: st.report.Applied}, st.report.Applied >= revision
+}
+
+// Report takes a host's report: it goes to the section's observer, then to
+// those who wait. An error means that the agent shall send it again.
+func (l *Link) Report(ctx context.Context, r hostlink.Report) error {
+	h := l.hub
+	registered, ok := h.sections[r.Section]
+	if !ok {
+		return nil // a newer agent may know sections that this server does not
+	}
+	r.Host = l.host.name
+	h.mu.Lock()
+	st := l.host.state(r.Section)
+	h.mu.Unlock()
+	st.observing.Lock()
+	defer st.observing.Unlock()
+	if registered.observe != nil {
+		if err := registered.observe(ctx, r); err != nil {
+			return err
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if l.host.link != l {
+		return fault.Unavailablef("the connection was replaced")
+	}
+	if r.Sequence < st.report.Sequence {
+		return nil // overtaken
+	}
+	st.report = r
+	st.objects = make(map[string]hostlink.ObjectReport, len(r.Objects))
+	for _, o := range r.Objects {
+		st.objects[o.ID] = o
+	}
+	close(st.changed)
+	st.changed = make(chan struct{})
+	return nil
+}
+
+// Tell passes a message on to those who registered for its section.
+func (l *Link) Tell(ctx context.Context, m hostlink.Message) error {
+	for _, f := range l.hub.onTell[m.Section] {
+		if err := f(ctx, l.host.name, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,12 @@
+// Package hub is the server's side of hostlink, the same for every placement:
+// it renders documents when poked, keeps each host's lease and last reports,
+// and implements hostlink.Hosts for features.
+//
+// Invariants: at most one rendering of a (host, section) runs at a time, and a
+// poke that comes meanwhile causes one more; a document whose revision and
+// digest the host holds is not sent; what a host says is filed under the name
+// its placement authenticated, never under one it states.
+//
+// Nothing here is durable. After a restart of the server each agent says hello
+// and repeats its reports, and that is all a hub knows.
+package hub

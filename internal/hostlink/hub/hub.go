@@ -1,0 +1,156 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/hostlink"
+)
+
+// Config says how a hub behaves. Zero durations mean the defaults.
+type Config struct {
+	Clock      clock.Clock   // nil: the machine's
+	Log        *slog.Logger  // nil: slog.Default
+	Lease      time.Duration // without a beat for so long a host is not alive; 3 s
+	Repair     time.Duration // every host is rendered again so often; 60 s
+	Renderings int           // how many run at once; 8
+}
+
+// Hub is the server's side of hostlink. Register, HandleStream and the On
+// methods are for wiring, before the first host connects; the rest is safe
+// for concurrent use.
+type Hub struct {
+	cfg      Config
+	ctx      context.Context // ends with Close
+	stop     context.CancelFunc
+	work     sync.WaitGroup
+	slots    chan struct{} // taken while rendering
+	sections map[hostlink.Section]section
+	streams  map[string]hostlink.StreamHandler
+	onFacts  []func(context.Context, hostlink.Facts) error
+	onLease  []func(host string, alive bool)
+	onTell   map[hostlink.Section][]func(context.Context, string, hostlink.Message) error
+
+	mu    sync.Mutex
+	hosts map[string]*host
+	busy  int           // renderings begun and not ended
+	idle  chan struct{} // closed whenever busy falls to 0, then made anew
+}
+
+type section struct {
+	render  hostlink.Renderer
+	observe hostlink.Observer
+}
+
+var _ hostlink.Hosts = (*Hub)(nil)
+
+// New makes a hub. Close ends its work.
+func New(cfg Config) *Hub {
+	if cfg.Clock == nil {
+		cfg.Clock = clock.Real{}
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if cfg.Lease <= 0 {
+		cfg.Lease = 3 * time.Second
+	}
+	if cfg.Repair <= 0 {
+		cfg.Repair = time.Minute
+	}
+	if cfg.Renderings <= 0 {
+		cfg.Renderings = 8
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	return &Hub{
+		cfg: cfg, ctx: ctx, stop: stop,
+		slots:    make(chan struct{}, cfg.Renderings),
+		sections: map[hostlink.Section]section{},
+		streams:  map[string]hostlink.StreamHandler{},
+		onTell:   map[hostlink.Section][]func(context.Context, string, hostlink.Message) error{},
+		hosts:    map[string]*host{},
+		idle:     make(chan struct{}),
+	}
+}
+
+// Register gives a section its renderer and the observer of its reports (may be nil).
+func (h *Hub) Register(s hostlink.Section, render hostlink.Renderer, observe hostlink.Observer) {
+	h.sections[s] = section{render, observe}
+}
+
+// HandleStream serves streams of a kind that agents dial.
+func (h *Hub) HandleStream(kind string, serve hostlink.StreamHandler) { h.streams[kind] = serve }
+
+// OnFacts calls f with the facts of a host each time it says hello, before any
+// section is rendered for it. An error makes the agent say hello again later.
+func (h *Hub) OnFacts(f func(context.Context, hostlink.Facts) error) {
+	h.onFacts = append(h.onFacts, f)
+}
+
+// OnLease calls f when a host's lease begins and when it is lost. f must not block.
+func (h *Hub) OnLease(f func(host string, alive bool)) { h.onLease = append(h.onLease, f) }
+
+// OnTell calls f with the messages of a section. f may see a message twice.
+func (h *Hub) OnTell(s hostlink.Section, f func(ctx context.Context, host string, m hostlink.Message) error) {
+	h.onTell[s] = append(h.onTell[s], f)
+}
+
+// Run watches leases and renders every section of every host again from time
+// to time. It returns when ctx ends.
+func (h *Hub) Run(ctx context.Context) error {
+	next := h.cfg.Clock.Now().Add(h.cfg.Repair)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-h.ctx.Done():
+			return nil
+		case <-h.cfg.Clock.After(h.cfg.Lease / 6):
+		}
+		h.expire()
+		if now := h.cfg.Clock.Now(); !now.Before(next) {
+			next = now.Add(h.cfg.Repair)
+			h.pokeAll()
+		}
+	}
+}
+
+// Close stops all work and waits for it.
+func (h *Hub) Close() {
+	h.mu.Lock() // no rendering begins after this
+	h.stop()
+	h.mu.Unlock()
+	h.work.Wait()
+}
+
+// Settle waits until no rendering is going on. It is for tests and for shutting down.
+func (h *Hub) Settle(ctx context.Context) error {
+	for {
+		h.mu.Lock()
+		busy, idle := h.busy, h.idle
+		h.mu.Unlock()
+		if busy == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fault.Unavailablef("hosts are still being told").Because(ctx.Err())
+		case <-idle:
+		}
+	}
+}
+
+// Serve answers a stream that a host asked for. Placements call it.
+func (h *Hub) Serve(ctx context.Context, host, kind string, params json.RawMessage) (io.ReadWriteCloser, error) {
+	serve, ok := h.streams[kind]
+	if !ok {
+		return nil, fault.NotFoundf("there are no streams of kind %q", kind)
+	}
+	return serve(ctx, host, params)
+}

@@ -1,0 +1,125 @@
+package hostlink
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"sync"
+
+	"github.com/mekcloud/mek/internal/fault"
+)
+
+// Held names the document a host has accepted of a section.
+type Held struct {
+	Section  Section `json:"section"`
+	Revision int64   `json:"revision"`
+	Digest   string  `json:"digest"`
+}
+
+// Message is what Upstream.Tell carries.
+type Message struct {
+	Section Section         `json:"section"`
+	Object  string          `json:"object"`
+	Verb    string          `json:"verb"`
+	Params  json.RawMessage `json:"params,omitempty"`
+}
+
+// Hello is what an agent says first on each connection.
+type Hello struct {
+	Facts   Facts    `json:"facts"`
+	Held    []Held   `json:"held"`
+	Reports []Report `json:"reports"`
+}
+
+// Endpoint is an agent as a placement sees it; package agent implements it and
+// package remote stands in for it at the server. Safe for concurrent use.
+type Endpoint interface {
+	// Accept takes a document and returns once it is on disk, not once it is
+	// applied. Conflict when a newer one is held already.
+	Accept(ctx context.Context, doc Document) error
+	// Command runs a one-shot, or returns what it returned before.
+	Command(ctx context.Context, cmd Command) (json.RawMessage, error)
+	// Forget drops the result of a token.
+	Forget(ctx context.Context, token string) error
+	// Stream opens a byte stream of one of the agent's sections.
+	Stream(ctx context.Context, kind string, params json.RawMessage) (io.ReadWriteCloser, error)
+}
+
+// Uplink is the server as an agent's placement offers it while connected.
+type Uplink interface {
+	Upstream
+	// Report delivers a section's report. An error means: send it again later.
+	Report(ctx context.Context, r Report) error
+}
+
+// WireError is a fault on its way between server and agent: the private cause stays behind.
+type WireError struct {
+	Kind uint8  `json:"kind"`
+	Text string `json:"text"`
+	Code string `json:"code,omitempty"`
+}
+
+// PackError makes an error fit for travel; nil stays nil. The text of an
+// unclassified error travels for the other side's log; rest never shows it.
+func PackError(err error) *WireError {
+	if err == nil {
+		return nil
+	}
+	f := fault.As(err)
+	text := f.Text
+	if text == "" || f.Kind == fault.Internal {
+		text = err.Error()
+	}
+	return &WireError{Kind: uint8(f.Kind), Text: text, Code: f.Code}
+}
+
+// Err is the fault again; nil stays nil.
+func (w *WireError) Err() error {
+	if w == nil {
+		return nil
+	}
+	return &fault.Fault{Kind: fault.Kind(w.Kind), Text: w.Text, Code: w.Code}
+}
+
+// Relay is an Upstream that exists before there is a connection: drivers are
+// built with it, the placement binds it. Without a connection it answers
+// Unavailable. The zero value is ready; safe for concurrent use.
+type Relay struct {
+	mu sync.Mutex
+	up Uplink
+}
+
+// Bind sets the connection; nil takes it away.
+func (r *Relay) Bind(up Uplink) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.up = up
+}
+
+// Current is the connection, or Unavailable.
+func (r *Relay) Current() (Uplink, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.up == nil {
+		return nil, fault.Unavailablef("the server cannot be reached")
+	}
+	return r.up, nil
+}
+
+// Open dials the server for bytes.
+func (r *Relay) Open(ctx context.Context, kind string, params any) (io.ReadWriteCloser, error) {
+	up, err := r.Current()
+	if err != nil {
+		return nil, err
+	}
+	return up.Open(ctx, kind, params)
+}
+
+// Tell sends a small message of a section.
+func (r *Relay) Tell(ctx context.Context, section Section, object, verb string, params any) error {
+	up, err := r.Current()
+	if err != nil {
+		return err
+	}
+	return up.Tell(ctx, section, object, verb, params)
+}
