@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/mekcloud/mek/internal/db"
 )
 
 type cluster struct {
@@ -82,7 +84,19 @@ func start() (*cluster, error) {
 	if err := c.server.Start(); err != nil {
 		return nil, err
 	}
-	return c, c.ready()
+	return c, errors.Join(c.ready(), c.template())
+}
+
+// template makes the migrated database that others are copied from.
+func (c *cluster) template() error {
+	if err := c.query(context.Background(), "CREATE DATABASE template_mek TEMPLATE template0"); err != nil {
+		return err
+	}
+	d, err := db.Open(context.Background(), c.url("template_mek"))
+	if err != nil {
+		return err
+	}
+	return d.Close()
 }
 
 func (c *cluster) ready() error {

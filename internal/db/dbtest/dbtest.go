@@ -3,7 +3,9 @@ package dbtest
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -21,8 +23,35 @@ func Each(t *testing.T, test func(t *testing.T, d *db.DB)) {
 // SQLite is an empty, migrated database in a directory of the test.
 func SQLite(t testing.TB) *db.DB {
 	t.Helper()
-	return open(t, SQLiteURL(t))
+	template, err := migrated()
+	if err != nil {
+		t.Fatalf("migrate a template: %v", err)
+	}
+	path := filepath.Join(t.TempDir(), "test.db")
+	if err := os.WriteFile(path, template, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return open(t, "sqlite://"+path)
 }
+
+// migrated is the file of an empty, migrated database: copying it is ten times
+// as fast as migrating.
+var migrated = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "mek-template-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "template.db")
+	d, err := db.Open(context.Background(), "sqlite://"+path)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Close(); err != nil { // the last connection writes the log back into the file
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
 
 // SQLiteURL is the address of a database that does not exist yet.
 func SQLiteURL(t testing.TB) string {
@@ -33,7 +62,7 @@ func SQLiteURL(t testing.TB) string {
 // Postgres is an empty, migrated database of this process's cluster.
 func Postgres(t testing.TB) *db.DB {
 	t.Helper()
-	return open(t, PostgresURL(t))
+	return open(t, postgresURL(t, "template_mek"))
 }
 
 var databases atomic.Int64 // numbers the databases of this process's cluster
@@ -41,12 +70,17 @@ var databases atomic.Int64 // numbers the databases of this process's cluster
 // PostgresURL is the address of an empty database of this process's cluster.
 func PostgresURL(t testing.TB) string {
 	t.Helper()
+	return postgresURL(t, "template0")
+}
+
+func postgresURL(t testing.TB, template string) string {
+	t.Helper()
 	c, err := shared()
 	if err != nil {
 		t.Fatalf("start PostgreSQL (Debian's package postgresql): %v", err)
 	}
 	name := fmt.Sprintf("t%d", databases.Add(1))
-	if err := c.query(context.Background(), "CREATE DATABASE "+name+" TEMPLATE template0 STRATEGY file_copy"); err != nil {
+	if err := c.query(context.Background(), "CREATE DATABASE "+name+" TEMPLATE "+template+" STRATEGY file_copy"); err != nil {
 		t.Fatalf("create database: %v", err)
 	}
 	t.Cleanup(func() {

@@ -1,24 +1,25 @@
 -- +goose Up
--- sagas and their steps (internal/task)
+-- sagas that have not ended (internal/task); the row goes with the saga's end
 CREATE TABLE task_sagas (
     id text PRIMARY KEY,
     op text NOT NULL,
+    version bigint NOT NULL,
     object text NOT NULL,
     project_id text NOT NULL,
     user_id text NOT NULL,
     request_id text NOT NULL,
-    graph_version bigint NOT NULL,
-    state text NOT NULL,
-    params text NOT NULL,
-    saved text NOT NULL,
-    step bigint NOT NULL,
-    direction text NOT NULL,
+    state text NOT NULL,        -- live, or waiting for the live ones of its object to end
+    shared boolean NOT NULL,    -- may run beside others on its object
+    preempt boolean NOT NULL,   -- a delete: uses the reserved workers
+    cancel boolean NOT NULL,
+    direction text NOT NULL,    -- forward, backward
+    step text NOT NULL,         -- the name of the step that is at work or next
     attempts bigint NOT NULL,
     not_before bigint NOT NULL,
     deadline bigint NOT NULL,
-    cancel boolean NOT NULL,
+    params text NOT NULL,
+    saved text NOT NULL,
     error text NOT NULL,
-    error_kind bigint NOT NULL,
     owner text NOT NULL,
     epoch bigint NOT NULL,
     lease_until bigint NOT NULL,
@@ -27,24 +28,17 @@ CREATE TABLE task_sagas (
 );
 CREATE INDEX task_sagas_object ON task_sagas (object);
 CREATE INDEX task_sagas_lease ON task_sagas (state, lease_until);
+CREATE UNIQUE INDEX task_sagas_one_per_object ON task_sagas (object) WHERE state = 'live' AND shared = false;
 
-CREATE TABLE task_steps (
-    saga text NOT NULL,
-    n bigint NOT NULL,
-    name text NOT NULL,
-    state text NOT NULL,
-    token text NOT NULL,
-    updated_at bigint NOT NULL,
-    PRIMARY KEY (saga, n)
-);
-
--- what an undo could not finish, owned by a host or a service
+-- what an undo could not finish, owned by a host or a service; tried again until it succeeds
 CREATE TABLE task_cleanups (
     id text PRIMARY KEY,
     owner text NOT NULL,
+    saga text NOT NULL,
     op text NOT NULL,
-    object text NOT NULL,
     step text NOT NULL,
+    object text NOT NULL,
+    project_id text NOT NULL,
     params text NOT NULL,
     saved text NOT NULL,
     error text NOT NULL,
@@ -52,6 +46,7 @@ CREATE TABLE task_cleanups (
     not_before bigint NOT NULL,
     created_at bigint NOT NULL
 );
+CREATE INDEX task_cleanups_due ON task_cleanups (not_before);
 
 -- audit records and events, written with the change they tell of
 CREATE TABLE outbox_records (
@@ -100,5 +95,4 @@ DROP TABLE quota_limits;
 DROP TABLE quota_locks;
 DROP TABLE outbox_records;
 DROP TABLE task_cleanups;
-DROP TABLE task_steps;
 DROP TABLE task_sagas;

@@ -1,0 +1,359 @@
+package task
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/id"
+)
+
+// Options of an engine. DB, Clock and Owner are needed.
+type Options struct {
+	DB    *db.DB
+	Clock clock.Clock
+	Log   *slog.Logger
+	// Owner names this server among those that share the database, the same
+	// after a restart: an engine that starts takes its own sagas back at once.
+	Owner      string
+	Workers    int           // sagas at work at once; 0: 64
+	Reserved   int           // more workers, for deletes only; 0: 16
+	PerProject int           // sagas of one project at once; 0: three quarters of Workers
+	Retry      time.Duration // first back-off, doubling to 10 s; 0: 200 ms
+	Faults     *Faults
+	Ended      func(End) // called once per saga that ended, for metrics; may be nil
+}
+
+// End tells how a saga ended.
+type End struct {
+	ID, Op, Object string
+	Err            error // nil: done; otherwise why it unwound
+	Took           time.Duration
+}
+
+// Engine runs sagas. Safe for concurrent use once all sagas are registered.
+type Engine struct {
+	o      Options
+	graphs map[string]*graph
+
+	mu      sync.Mutex
+	queue   *fairQueue
+	known   map[string]*handle // queued, delayed or running here
+	stopped bool
+	died    atomic.Bool
+	wake    chan struct{}
+	changed chan struct{} // closed and replaced when something ends or is delayed
+	workers sync.WaitGroup
+}
+
+// handle is a saga this engine has in hand.
+type handle struct {
+	item
+	until  time.Time          // not before; zero: now
+	cancel context.CancelFunc // of the running worker; nil when it does not run
+	again  bool               // pushed while it ran
+}
+
+// recoverEvery is the period of recovery and of lease renewal.
+const recoverEvery = 10 * time.Second
+
+// New makes an engine; Run starts it.
+func New(o Options) *Engine {
+	def := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	def(&o.Workers, 64)
+	def(&o.Reserved, 16)
+	def(&o.PerProject, max(1, o.Workers*3/4))
+	if o.Retry == 0 {
+		o.Retry = 200 * time.Millisecond
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Engine{o: o, graphs: map[string]*graph{}, queue: newFairQueue(o.Workers, o.Reserved, o.PerProject),
+		known: map[string]*handle{}, wake: make(chan struct{}, 1), changed: make(chan struct{})}
+}
+
+// Ops lists the registered operations with their steps.
+func (e *Engine) Ops() map[string][]string {
+	out := map[string][]string{}
+	for name, g := range e.graphs {
+		for _, s := range g.steps {
+			out[name] = append(out[name], s.name)
+		}
+	}
+	return out
+}
+
+// Run works until ctx ends, then waits for the steps at work (their contexts
+// end too) and gives the leases back. It returns an error only when the first
+// recovery fails: without it sagas would be lost. One Run per engine.
+func (e *Engine) Run(ctx context.Context) error {
+	inner, stop := context.WithCancel(ctx)
+	defer stop()
+	if err := e.recover(inner, true); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	tick := e.o.Clock.After(recoverEvery)
+	for !e.isStopped() {
+		next := e.dispatch(inner)
+		var due <-chan time.Time
+		if next > 0 {
+			due = e.o.Clock.After(next)
+		}
+		select {
+		case <-ctx.Done():
+			e.setStopped()
+		case <-e.wake:
+		case <-due:
+		case <-tick:
+			e.housekeep(inner)
+			tick = e.o.Clock.After(recoverEvery)
+		}
+	}
+	stop()
+	e.workers.Wait()
+	if e.died.Load() {
+		return errDied
+	}
+	return e.o.DB.Write(context.WithoutCancel(ctx), func(tx *db.Tx) error { return release(ctx, tx, e.o.Owner) })
+}
+
+// errDied is what Run and Idle return when a fault point killed the engine.
+var errDied = errors.New("killed at a fault point")
+
+// die is what K1 to K4 do: from here on the engine writes nothing more.
+func (e *Engine) die() error {
+	e.died.Store(true)
+	e.setStopped()
+	return errDied
+}
+
+func (e *Engine) isStopped() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.stopped
+}
+
+func (e *Engine) setStopped() {
+	e.mu.Lock()
+	e.stopped = true
+	e.announce()
+	e.mu.Unlock()
+	e.nudge()
+}
+
+func (e *Engine) nudge() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// announce wakes Idle; the caller holds mu.
+func (e *Engine) announce() {
+	close(e.changed)
+	e.changed = make(chan struct{})
+}
+
+// push puts a saga into the queue, unless it is in hand already.
+func (e *Engine) push(id, project string, preempt bool) {
+	e.mu.Lock()
+	h := e.known[id]
+	switch {
+	case h == nil:
+		h = &handle{item: item{id, project, preempt}}
+		e.known[id] = h
+		e.queue.push(h.item)
+	case h.cancel != nil:
+		h.again = true
+	case !h.until.IsZero():
+		h.until = time.Time{}
+		e.queue.push(h.item)
+	}
+	e.mu.Unlock()
+	e.nudge()
+}
+
+// interrupt makes a saga look at its cancel flag: a running step's context
+// ends, a delayed one is due.
+func (e *Engine) interrupt(id string) {
+	e.mu.Lock()
+	h := e.known[id]
+	if h != nil && h.cancel != nil {
+		h.cancel()
+		h.again = true
+	}
+	e.mu.Unlock()
+	if h != nil {
+		e.push(id, h.project, h.preempt)
+	}
+}
+
+// dispatch starts what may run and tells how long until the next delayed saga
+// is due; 0: none is delayed.
+func (e *Engine) dispatch(ctx context.Context) time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopped {
+		return 0
+	}
+	now, next := e.o.Clock.Now(), time.Duration(0)
+	for _, h := range e.known {
+		if h.until.IsZero() {
+			continue
+		}
+		if left := h.until.Sub(now); left > 0 {
+			if next == 0 || left < next {
+				next = left
+			}
+			continue
+		}
+		h.until = time.Time{}
+		e.queue.push(h.item)
+	}
+	for {
+		it, ok := e.queue.pop()
+		if !ok {
+			return next
+		}
+		h := e.known[it.id]
+		work, cancel := context.WithCancel(ctx)
+		h.cancel = cancel
+		e.workers.Add(1)
+		go e.work(ctx, work, h)
+	}
+}
+
+// work runs one saga until it ends, must wait, or is lost. outer ends with the
+// engine, inner also when the saga is to look at its cancel flag.
+func (e *Engine) work(outer, inner context.Context, h *handle) {
+	defer e.workers.Done()
+	x := &execution{e: e, outer: outer, inner: inner, h: h}
+	wait := x.run()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	h.cancel()
+	h.cancel = nil
+	e.queue.done(h.item)
+	switch {
+	case e.stopped:
+	case h.again && wait != ended:
+		h.again = false
+		e.queue.push(h.item)
+	case wait > 0:
+		h.until = e.o.Clock.Now().Add(wait)
+	default:
+		delete(e.known, h.id)
+	}
+	e.announce()
+	e.nudge()
+}
+
+// housekeep renews leases, recovers what others lost and tries clean-ups again.
+func (e *Engine) housekeep(ctx context.Context) {
+	var cancelled []string
+	err := e.o.DB.Write(ctx, func(tx *db.Tx) (err error) {
+		cancelled, err = renew(ctx, tx, e.o.Owner, e.o.Clock.Now())
+		return err
+	})
+	for _, id := range cancelled {
+		e.interrupt(id)
+	}
+	err = errors.Join(err, e.recover(ctx, false), e.retryCleanups(ctx))
+	if err != nil && ctx.Err() == nil {
+		e.o.Log.Warn("task housekeeping failed; again in ten seconds", "error", err)
+	}
+}
+
+// recover finds unfinished sagas that nobody works on.
+func (e *Engine) recover(ctx context.Context, starting bool) error {
+	rows, err := sagas.Find(ctx, e.o.DB)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		e.mu.Lock()
+		known := e.known[row.ID] != nil
+		e.mu.Unlock()
+		now := e.o.Clock.Now()
+		switch recovery(row, e.o.Owner, starting, known, now) {
+		case rescuePush:
+			e.push(row.ID, row.ProjectID, row.Preempt)
+		case rescueClaim:
+			err = e.o.DB.Write(ctx, func(tx *db.Tx) error {
+				_, err := claim(ctx, tx, row, e.o.Owner, now)
+				return err
+			})
+			if err == nil {
+				e.push(row.ID, row.ProjectID, row.Preempt)
+			}
+		case rescueStart:
+			err = e.o.DB.Write(ctx, func(tx *db.Tx) error {
+				next, err := promote(ctx, tx, row.Object, e.o.Owner, now)
+				if next != nil {
+					tx.AfterCommit(func() { e.push(next.ID, next.ProjectID, next.Preempt) })
+				}
+				return err
+			})
+		}
+		if err != nil && !errors.Is(err, errLost) {
+			return err
+		}
+	}
+	return nil
+}
+
+// Idle waits until no saga is left, delayed ones included. For tests: with a
+// fake clock somebody must move it.
+func (e *Engine) Idle(ctx context.Context) error {
+	for {
+		e.mu.Lock()
+		left, changed, stopped := len(e.known), e.changed, e.stopped
+		e.mu.Unlock()
+		if stopped {
+			return errDied
+		}
+		if left == 0 {
+			n, err := sagas.Count(ctx, e.o.DB)
+			if err != nil || n == 0 {
+				return err
+			}
+			if err := e.recover(ctx, false); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-changed:
+		case <-e.o.Clock.After(recoverEvery): // another server may have had it
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), errors.New("tasks left: "+e.names()))
+		}
+	}
+}
+
+func (e *Engine) names() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	ids := slices.Sorted(maps.Keys(e.known))
+	out := ""
+	for _, id := range ids {
+		out += id + " "
+	}
+	return out
+}
+
+func (e *Engine) jitter() byte { return id.Bytes(1)[0] }

@@ -1,0 +1,314 @@
+package task
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/fault"
+)
+
+// What a worker reports instead of a delay.
+const (
+	ended time.Duration = 0
+	lost  time.Duration = -1 // another server has it, or this one stops
+)
+
+// errStopping says that the engine ends; the saga stays as recorded.
+var errStopping = errors.New("the engine is stopping")
+
+// stepError is a failure of a step's own function, unlike one of the store.
+type stepError struct{ err error }
+
+func (s stepError) Error() string { return s.err.Error() }
+func (s stepError) Unwrap() error { return s.err }
+
+// execution is one worker's hold on one saga.
+type execution struct {
+	e     *Engine
+	h     *handle
+	outer context.Context // ends with the engine
+	inner context.Context // ends also when the saga was cancelled
+	row   *sagaRow        // as recorded
+	g     *graph
+	r     runner
+}
+
+// run takes the saga as far as it gets and tells how long to wait, ended or lost.
+func (x *execution) run() time.Duration {
+	over, err := x.load()
+	for err == nil && !over {
+		v, step, why := plan(x.row, x.g, x.e.o.Clock.Now())
+		switch v {
+		case verbHold:
+			x.e.o.Log.Warn("saga of an unknown operation is kept", "saga", x.row.ID, "op", x.row.Op, "step", x.row.Step)
+			return recoverEvery
+		case verbWait:
+			return max(1, clock.FromMicros(x.row.NotBefore).Sub(x.e.o.Clock.Now()))
+		case verbUnwind:
+			err = x.turn(why)
+		case verbForward:
+			over, err = x.forward(step)
+		case verbBackward:
+			over, err = x.backward(step)
+		}
+	}
+	switch {
+	case over:
+		return ended
+	case errors.Is(err, errLost), errors.Is(err, errDied), errors.Is(err, errStopping):
+		return lost
+	}
+	x.e.o.Log.Warn("saga cannot be recorded; again soon", "saga", x.h.id, "error", err)
+	return x.delay(5)
+}
+
+func (x *execution) load() (over bool, err error) {
+	row, err := sagas.Get(x.outer, x.e.o.DB, x.h.id)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return true, nil
+	case x.outer.Err() != nil:
+		return false, errStopping
+	case err != nil:
+		return false, err
+	case row.Owner != x.e.o.Owner || row.State != stateLive:
+		return false, errLost
+	}
+	x.row, x.g = row, x.e.graphs[row.Op]
+	if x.g == nil {
+		return false, nil
+	}
+	x.r, err = x.g.open(row)
+	return false, err
+}
+
+func (x *execution) at(step int, kind Kind) bool {
+	return x.e.o.Faults.at(x.g.name, x.g.steps[step].name, kind)
+}
+
+func (x *execution) delay(attempt int64) time.Duration {
+	return backoff{x.e.o.Retry, 10 * time.Second}.delay(attempt, x.e.jitter())
+}
+
+func (x *execution) forward(step int) (over bool, err error) {
+	x.r.begin(step, x.row.Attempts, nil)
+	if x.at(step, K1) || x.at(step, K2) {
+		return false, x.e.die()
+	}
+	err = x.effect(step)
+	if err == nil && x.at(step, K3) {
+		return false, x.e.die()
+	}
+	if err == nil {
+		over, err = x.advance(step)
+		var own stepError
+		if err == nil && x.at(step, K4) {
+			return false, x.e.die()
+		}
+		if !errors.As(err, &own) {
+			return over, err
+		}
+	}
+	return false, x.failed(err)
+}
+
+// effect calls Do under its timeout, with what faults are injected.
+func (x *execution) effect(step int) error {
+	ctx, cancel := context.WithTimeout(x.inner, x.g.steps[step].timeout)
+	defer cancel()
+	if x.at(step, K6Before) {
+		return fault.Invalidf("injected: refused")
+	}
+	lose := x.at(step, K7)
+	if x.at(step, K5) {
+		lose = true
+		if f := x.e.o.Faults.AgentDies; f != nil {
+			f()
+		}
+	}
+	err := x.r.do(ctx)
+	switch {
+	case err == nil && x.at(step, K8):
+		return x.r.do(ctx)
+	case err == nil && x.at(step, K6):
+		return fault.Invalidf("injected: failed")
+	case lose:
+		return fault.Unavailablef("injected: no reply")
+	}
+	return err
+}
+
+// advance records a step's result and the next step's intent.
+func (x *execution) advance(step int) (over bool, err error) {
+	next := *x.row
+	next.Attempts, next.NotBefore, next.Error.V = 0, 0, nil
+	if step+1 < len(x.g.steps) {
+		next.Step = x.g.steps[step+1].name
+	} else {
+		over = true
+	}
+	err = x.write(&next, over, x.r.commit)
+	if over && err == nil {
+		x.end(nil)
+	}
+	return over, err
+}
+
+// failed decides about a failure of a forward step.
+func (x *execution) failed(err error) error {
+	if x.outer.Err() != nil {
+		return errStopping
+	}
+	if x.inner.Err() != nil { // somebody set the cancel flag
+		row, e := sagas.Get(x.outer, x.e.o.DB, x.row.ID)
+		if e != nil {
+			return e
+		}
+		if row.Cancel {
+			return x.turn(errCancelled)
+		}
+	}
+	if !again(err) {
+		return x.turn(err)
+	}
+	now := x.e.o.Clock.Now()
+	next := *x.row
+	next.NotBefore = min(next.Deadline, clock.Micros(now.Add(x.delay(next.Attempts))))
+	next.Attempts++
+	next.Error.V = causeOf(err)
+	x.e.o.Log.Debug("step is tried again", "saga", x.row.ID, "op", x.row.Op, "step", x.row.Step, "attempt", next.Attempts, "error", err)
+	return x.write(&next, false, nil)
+}
+
+// again tells whether a step is worth another attempt: the fault says so, or
+// its outcome is unknown.
+func again(err error) bool {
+	return fault.Is(err, fault.Unavailable) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}
+
+// turn begins the unwinding at the current step.
+func (x *execution) turn(why error) error {
+	next := *x.row
+	next.Direction, next.Attempts, next.NotBefore, next.Error.V = backward, 0, 0, causeOf(why)
+	x.e.o.Log.Info("saga unwinds", "saga", x.row.ID, "op", x.row.Op, "step", x.row.Step, "object", x.row.Object, "request", x.row.RequestID, "error", why)
+	return x.write(&next, false, nil)
+}
+
+// undoAttempts is how often an undo is tried before it becomes a clean-up row.
+const undoAttempts = 6
+
+func (x *execution) backward(step int) (over bool, err error) {
+	x.r.begin(step, x.row.Attempts, x.row.Error.V.err())
+	if x.at(step, U1) {
+		return false, x.e.die()
+	}
+	err = x.takeBack(step)
+	if x.outer.Err() != nil && err != nil {
+		return false, errStopping
+	}
+	if err == nil && x.at(step, U3) {
+		return false, x.e.die()
+	}
+	if err == nil {
+		over, err = x.retreat(step, x.r.undoCommit)
+		var own stepError
+		if !errors.As(err, &own) {
+			return over, err
+		}
+	}
+	var gone hostGone
+	if errors.As(err, &gone) || x.row.Attempts+1 >= undoAttempts {
+		row := x.cleanup(err)
+		x.e.o.Log.Warn("undo became a clean-up", "saga", x.row.ID, "op", x.row.Op, "step", x.row.Step, "owner", row.Owner, "error", err)
+		return x.retreat(step, func(ctx context.Context, tx *db.Tx) error { return cleanups.Insert(ctx, tx, row) })
+	}
+	next := *x.row
+	next.NotBefore = clock.Micros(x.e.o.Clock.Now().Add(x.delay(next.Attempts)))
+	next.Attempts++
+	x.e.o.Log.Info("undo is tried again", "saga", x.row.ID, "op", x.row.Op, "step", x.row.Step, "attempt", next.Attempts, "error", err)
+	return false, x.write(&next, false, nil)
+}
+
+func (x *execution) takeBack(step int) error {
+	ctx, cancel := context.WithTimeout(x.outer, x.g.steps[step].timeout)
+	defer cancel()
+	err := x.r.undo(ctx)
+	switch {
+	case err == nil && x.at(step, U8):
+		return x.r.undo(ctx)
+	case err == nil && x.at(step, U6):
+		return fault.Unavailablef("injected: undo failed")
+	}
+	return err
+}
+
+// retreat records an undo and names the one before it.
+func (x *execution) retreat(step int, also func(context.Context, *db.Tx) error) (over bool, err error) {
+	next := *x.row
+	next.Attempts, next.NotBefore = 0, 0
+	if step > 0 {
+		next.Step = x.g.steps[step-1].name
+	} else {
+		over = true
+	}
+	err = x.write(&next, over, also)
+	if over && err == nil {
+		x.end(x.row.Error.V.err())
+	}
+	return over, err
+}
+
+// write records a saga, or its end, together with what also writes.
+func (x *execution) write(next *sagaRow, last bool, also func(context.Context, *db.Tx) error) error {
+	if x.e.died.Load() {
+		return errDied
+	}
+	before, err := x.r.save()
+	if err != nil {
+		return stepError{fault.Internalf("state of %s: %w", x.row.Op, err)}
+	}
+	ctx := context.WithoutCancel(x.outer) // what has happened is recorded, whoever stops
+	var row sagaRow
+	err = x.e.o.DB.Write(ctx, func(tx *db.Tx) error {
+		row = *next
+		if err := x.r.restore(before); err != nil { // this may be the second run
+			return err
+		}
+		if also != nil {
+			if err := contain(func() error { return also(ctx, tx) }); err != nil {
+				return stepError{err}
+			}
+		}
+		if row.Saved, err = x.r.save(); err != nil {
+			return stepError{err}
+		}
+		if last {
+			return x.finish(ctx, tx, &row)
+		}
+		return record(ctx, tx, &row, x.e.o.Clock.Now())
+	})
+	if err != nil {
+		return errors.Join(err, x.r.restore(before))
+	}
+	x.row = &row
+	return nil
+}
+
+func (x *execution) finish(ctx context.Context, tx *db.Tx, row *sagaRow) error {
+	next, err := finish(ctx, tx, row, x.e.o.Clock.Now())
+	if next != nil {
+		tx.AfterCommit(func() { x.e.push(next.ID, next.ProjectID, next.Preempt) })
+	}
+	return err
+}
+
+func (x *execution) end(why error) {
+	took := x.e.o.Clock.Now().Sub(clock.FromMicros(x.row.CreatedAt))
+	x.e.o.Log.Debug("saga ended", "saga", x.row.ID, "op", x.row.Op, "object", x.row.Object, "took", took, "unwound", why)
+	if x.e.o.Ended != nil {
+		x.e.o.Ended(End{ID: x.row.ID, Op: x.row.Op, Object: x.row.Object, Err: why, Took: took})
+	}
+}

@@ -1,0 +1,157 @@
+// Package tasktest walks sagas through every fault there is: each step with
+// each kind, and a second fault in each undo of an unwinding. What must be
+// true afterwards is the fixture's word. A saga without a fixture fails
+// RequireFixtures.
+package tasktest
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/task"
+)
+
+// Fixture says how one saga is exercised.
+type Fixture struct {
+	Op string // the saga's name, written out: RequireFixtures looks for it
+	// World makes a fresh world: database, simulated hosts, the object. It is
+	// called once per fault.
+	World func(t *testing.T) World
+}
+
+// World is one run's surroundings.
+type World struct {
+	DB *db.DB
+	// Open makes an engine over the world, with the saga registered, from the
+	// given options. It is called again after each death of the "server":
+	// everything that the server keeps in memory must be new.
+	Open func(o task.Options) *task.Engine
+	// Start is the request that enqueues the saga, on the engine opened last.
+	Start func(ctx context.Context) error
+	// Done fails the test unless the saga's goal is reached and nothing else is.
+	Done func(t *testing.T)
+	// Unwound fails the test unless nothing is left of the saga.
+	Unwound func(t *testing.T)
+	// AgentDies is called in the middle of an effect; may be nil.
+	AgentDies func()
+}
+
+// Exercise runs the saga undisturbed and then once for each fault.
+func Exercise(t *testing.T, f Fixture) {
+	t.Helper()
+	steps := f.World(t).Open(task.Options{Clock: clock.Real{}}).Ops()[f.Op]
+	if len(steps) == 0 {
+		t.Fatalf("no saga %s is registered", f.Op)
+	}
+	t.Run("undisturbed", func(t *testing.T) { f.run(t, true) })
+	for i, step := range steps {
+		for _, kind := range []task.Kind{task.K1, task.K2, task.K3, task.K4, task.K5, task.K7, task.K8} {
+			t.Run(step+"/"+string(kind), func(t *testing.T) { f.run(t, true, task.Fault{Op: f.Op, Step: step, Kind: kind}) })
+		}
+		for _, kind := range []task.Kind{task.K6, task.K6Before} {
+			first := task.Fault{Op: f.Op, Step: step, Kind: kind}
+			t.Run(step+"/"+string(kind), func(t *testing.T) { f.run(t, false, first) })
+			for _, undo := range steps[:i+1] {
+				for _, second := range []task.Kind{task.U1, task.U3, task.U6, task.U8} {
+					t.Run(step+"/"+string(kind)+"/"+undo+"/"+string(second), func(t *testing.T) {
+						f.run(t, false, first, task.Fault{Op: f.Op, Step: undo, Kind: second})
+					})
+				}
+			}
+		}
+	}
+}
+
+// Options are an engine's options for tests: the real clock, short back-offs.
+func Options(d *db.DB, faults *task.Faults) task.Options {
+	return task.Options{DB: d, Clock: clock.Real{}, Owner: "test", Retry: time.Millisecond, Faults: faults}
+}
+
+func (f Fixture) run(t *testing.T, done bool, faults ...task.Fault) {
+	w := f.World(t)
+	injected := &task.Faults{AgentDies: w.AgentDies}
+	injected.Arm(faults...)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	engine := w.Open(Options(w.DB, injected))
+	if err := w.Start(ctx); err != nil {
+		t.Fatalf("start: %v", err)
+	}
+	for deaths := 0; ; deaths++ {
+		if survived := life(ctx, t, engine); survived {
+			break
+		}
+		if deaths > len(faults) {
+			t.Fatalf("the server died %d times", deaths)
+		}
+		engine = w.Open(Options(w.DB, injected))
+	}
+	if n := injected.Fired(); n != len(faults) {
+		t.Errorf("%d of %d faults happened", n, len(faults))
+	}
+	left, err := engine.Cleanups(ctx, w.DB)
+	if err != nil || len(left) > 0 {
+		t.Errorf("clean-ups: %+v, %v", left, err)
+	}
+	if done {
+		w.Done(t)
+	} else {
+		w.Unwound(t)
+	}
+}
+
+// life runs an engine until nothing is left to do, or it dies.
+func life(ctx context.Context, t *testing.T, e *task.Engine) (survived bool) {
+	t.Helper()
+	inner, stop := context.WithCancel(ctx)
+	result := make(chan error, 1)
+	go func() { result <- e.Run(inner) }()
+	idle := e.Idle(ctx)
+	stop()
+	err := <-result
+	if ctx.Err() != nil {
+		t.Fatalf("not finished in time: %v", idle)
+	}
+	if idle == nil && err != nil {
+		t.Fatalf("the engine failed: %v", err)
+	}
+	return idle == nil
+}
+
+// RequireFixtures fails for each operation that no test file below root gives
+// a Fixture: it looks for the name in a field Op.
+func RequireFixtures(t *testing.T, root string, e *task.Engine) {
+	t.Helper()
+	field := regexp.MustCompile(`\bOp:\s*"([^"]+)"`)
+	var have []string
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil || !strings.Contains(string(text), "tasktest.") {
+			return err
+		}
+		for _, m := range field.FindAllStringSubmatch(string(text), -1) {
+			have = append(have, m[1])
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for op := range e.Ops() {
+		if !slices.Contains(have, op) {
+			t.Errorf("saga %s has no fixture (tasktest.Exercise)", op)
+		}
+	}
+}
