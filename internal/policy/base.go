@@ -25,7 +25,8 @@ const (
 
 // Base is the rules that upstream's services share, under upstream's names.
 // Names that mean different things in different services ("owner", "default")
-// are left to the services.
+// are left to the services; each has an enforcer of its own, with its rules
+// over these.
 func Base() []Rule {
 	const legacyAdmin, legacyOwner = "is_admin:True", "is_admin:True or project_id:%(project_id)s"
 	return []Rule{

@@ -46,14 +46,40 @@ type ruleSet struct{ rules map[string]*compiled }
 // New makes an enforcer with the standard options.
 func New(rules ...[]Rule) (*Enforcer, error) { return NewWith(Options{}, rules...) }
 
-// NewWith makes an enforcer. Errors: a check that cannot be read, a name
-// registered twice with different checks, a cycle between rules.
-func NewWith(opts Options, rules ...[]Rule) (*Enforcer, error) {
+// NewWith makes an enforcer. A rule of a later set replaces one of the same
+// name in an earlier set, so that a service can mean its own by a name of Base.
+// Errors: a check that cannot be read, a name twice in one set with different
+// checks, a cycle between rules.
+func NewWith(opts Options, sets ...[]Rule) (*Enforcer, error) {
 	if opts.Clock == nil {
 		opts.Clock = clock.Real{}
 	}
 	e := &Enforcer{opts: opts, registered: map[string]Rule{}}
-	return e, e.Register(slices.Concat(rules...)...)
+	for _, set := range sets {
+		layer := map[string]Rule{}
+		if err := merge(layer, set); err != nil {
+			return nil, err
+		}
+		maps.Copy(e.registered, layer)
+	}
+	return e, e.Register()
+}
+
+// merge adds rules to a set that may not contradict each other.
+func merge(into map[string]Rule, rules []Rule) error {
+	for _, r := range rules {
+		if r.Name == "" {
+			return fmt.Errorf("policy: a rule with the check %q has no name", r.Check)
+		}
+		old, ok := into[r.Name]
+		if ok && (old.Check != r.Check || old.Deprecated != r.Deprecated || !slices.Equal(old.Scopes, r.Scopes)) {
+			return fmt.Errorf("policy: rule %q is registered twice: %q and %q", r.Name, old.Check, r.Check)
+		}
+		if !ok {
+			into[r.Name] = r
+		}
+	}
+	return nil
 }
 
 // Register adds rules. It MUST come before the first call of Allow; a rule that
@@ -65,17 +91,8 @@ func (e *Enforcer) Register(rules ...Rule) error {
 		return errors.New("policy: rules cannot be registered after the first decision")
 	}
 	next := maps.Clone(e.registered)
-	for _, r := range rules {
-		old, ok := next[r.Name]
-		if r.Name == "" {
-			return fmt.Errorf("policy: a rule with the check %q has no name", r.Check)
-		}
-		if ok && (old.Check != r.Check || old.Deprecated != r.Deprecated || !slices.Equal(old.Scopes, r.Scopes)) {
-			return fmt.Errorf("policy: rule %q is registered twice: %q and %q", r.Name, old.Check, r.Check)
-		}
-		if !ok {
-			next[r.Name] = r
-		}
+	if err := merge(next, rules); err != nil {
+		return err
 	}
 	set, err := e.build(next, e.overrides)
 	if err != nil {

@@ -124,7 +124,11 @@ func TestRegistration(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	e := must(t, Options{}, Base(), Base()) // the same twice is fine
+	e := must(t, Options{}, Base(), Base(), []Rule{{Name: "admin_or_owner", Check: "!"}}) // a later set may mean its own
+	if e.Allow("admin_or_owner", person("p", "admin"), nil) {
+		t.Error("a later set does not replace a rule of an earlier one")
+	}
+	e = must(t, Options{}, Base())
 	if err := e.Register(Rule{Name: "a:b.c", Check: "rule:admin_api"}); err != nil {
 		t.Fatal(err)
 	}
