@@ -1,0 +1,192 @@
+package ovs
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/go-logr/logr"
+	"github.com/ovn-kubernetes/libovsdb/cache"
+	"github.com/ovn-kubernetes/libovsdb/client"
+	"github.com/ovn-kubernetes/libovsdb/model"
+	"github.com/ovn-kubernetes/libovsdb/ovsdb"
+
+	"github.com/mekcloud/mek/internal/fault"
+)
+
+// The tables of the switch's database, with the columns that we read.
+type (
+	switchRow struct {
+		UUID     string            `ovsdb:"_uuid"`
+		CurCfg   int               `ovsdb:"cur_cfg"`
+		External map[string]string `ovsdb:"external_ids"`
+	}
+	bridgeRow struct {
+		UUID  string   `ovsdb:"_uuid"`
+		Name  string   `ovsdb:"name"`
+		Ports []string `ovsdb:"ports"`
+	}
+	portRow struct {
+		UUID       string   `ovsdb:"_uuid"`
+		Name       string   `ovsdb:"name"`
+		Interfaces []string `ovsdb:"interfaces"`
+	}
+	ifaceRow struct {
+		UUID     string            `ovsdb:"_uuid"`
+		Name     string            `ovsdb:"name"`
+		Type     string            `ovsdb:"type"`
+		Ofport   *int              `ovsdb:"ofport"`
+		Error    *string           `ovsdb:"error"`
+		External map[string]string `ovsdb:"external_ids"`
+	}
+)
+
+const (
+	callTimeout = 10 * time.Second
+	pollEvery   = 5 * time.Millisecond
+)
+
+// database is a connection to the switch's database, with a copy of it.
+type database struct{ client client.Client }
+
+func openDatabase(ctx context.Context, endpoint string, onChange func()) (*database, error) {
+	dbModel, err := model.NewClientDBModel("Open_vSwitch", map[string]model.Model{
+		"Open_vSwitch": &switchRow{}, "Bridge": &bridgeRow{}, "Port": &portRow{}, "Interface": &ifaceRow{}})
+	if err != nil {
+		return nil, fmt.Errorf("switch model: %w", err)
+	}
+	quiet := logr.Discard()
+	c, err := client.NewOVSDBClient(dbModel, client.WithEndpoint(endpoint), client.WithLogger(&quiet),
+		client.WithReconnect(callTimeout, backoff.NewConstantBackOff(200*time.Millisecond)))
+	if err != nil {
+		return nil, fmt.Errorf("switch client: %w", err)
+	}
+	if err := c.Connect(ctx); err != nil {
+		return nil, fault.Unavailablef("the host's switch does not answer").Because(err)
+	}
+	c.Cache().AddEventHandler(&cache.EventHandlerFuncs{
+		AddFunc:    func(string, model.Model) { onChange() },
+		UpdateFunc: func(string, model.Model, model.Model) { onChange() },
+		DeleteFunc: func(string, model.Model) { onChange() },
+	})
+	// The columns must be named: the copy stumbles over those that it has no field for.
+	sw, br, po, in := &switchRow{}, &bridgeRow{}, &portRow{}, &ifaceRow{}
+	monitor := c.NewMonitor(client.WithTable(sw, &sw.CurCfg, &sw.External), client.WithTable(br, &br.Name, &br.Ports),
+		client.WithTable(po, &po.Name, &po.Interfaces), client.WithTable(in, &in.Name, &in.Type, &in.Ofport, &in.Error, &in.External))
+	if _, err := c.Monitor(ctx, monitor); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("watch the switch: %w", err)
+	}
+	return &database{c}, nil
+}
+
+// commit runs one transaction and waits until the switch has done what it
+// says and our copy shows it.
+func (d *database) commit(ctx context.Context, ops ...ovsdb.Operation) error {
+	if len(ops) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	ops = append(ops,
+		ovsdb.Operation{Op: ovsdb.OperationMutate, Table: "Open_vSwitch", Where: theRoot(), Mutations: []ovsdb.Mutation{{Column: "next_cfg", Mutator: ovsdb.MutateOperationAdd, Value: 1}}},
+		ovsdb.Operation{Op: ovsdb.OperationSelect, Table: "Open_vSwitch", Columns: []string{"next_cfg"}})
+	results, err := d.client.Transact(ctx, ops...)
+	if err != nil {
+		return fault.Unavailablef("the host's switch does not answer").Because(err)
+	}
+	if failed, err := ovsdb.CheckOperationResults(results, ops); err != nil {
+		return fault.Internalf("switch database: %w: %v", err, failed)
+	}
+	rows := results[len(ops)-1].Rows
+	if len(rows) != 1 {
+		return fault.Internalf("switch database has %d roots", len(rows))
+	}
+	want, _ := rows[0]["next_cfg"].(float64) // a number in the schema
+	return d.await(ctx, func() bool {
+		sw, ok := d.root(ctx)
+		return ok && sw.CurCfg >= int(want)
+	})
+}
+
+// await polls our copy of the database until done.
+func (d *database) await(ctx context.Context, done func() bool) error {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			return fault.Unavailablef("the host's switch is slow").Because(ctx.Err())
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+func (d *database) root(ctx context.Context) (switchRow, bool) {
+	var rows []switchRow
+	if err := d.client.List(ctx, &rows); err != nil || len(rows) != 1 {
+		return switchRow{}, false
+	}
+	return rows[0], true
+}
+
+// interfaces lists those that fit, of this switch.
+func (d *database) interfaces(ctx context.Context, fits func(*ifaceRow) bool) ([]ifaceRow, error) {
+	var rows []ifaceRow
+	if err := d.client.WhereCache(fits).List(ctx, &rows); err != nil {
+		return nil, fmt.Errorf("list interfaces of the switch: %w", err)
+	}
+	return rows, nil
+}
+
+func (d *database) iface(ctx context.Context, name string) (ifaceRow, bool) {
+	rows, err := d.interfaces(ctx, func(i *ifaceRow) bool { return i.Name == name })
+	if err != nil || len(rows) == 0 {
+		return ifaceRow{}, false
+	}
+	return rows[0], true
+}
+
+// addPort is the transaction that puts a new port with one interface into a bridge.
+func addPort(bridge, name, kind string, options, external map[string]string) []ovsdb.Operation {
+	iface, port := "i_"+name, "p_"+name
+	row := ovsdb.Row{"name": name, "type": kind, "external_ids": ovsMap(external), "options": ovsMap(options)}
+	return []ovsdb.Operation{
+		{Op: ovsdb.OperationInsert, Table: "Interface", UUIDName: iface, Row: row},
+		{Op: ovsdb.OperationInsert, Table: "Port", UUIDName: port, Row: ovsdb.Row{"name": name, "interfaces": ovsdb.UUID{GoUUID: iface}}},
+		{Op: ovsdb.OperationMutate, Table: "Bridge", Where: []ovsdb.Condition{{Column: "name", Function: ovsdb.ConditionEqual, Value: bridge}},
+			Mutations: []ovsdb.Mutation{{Column: "ports", Mutator: ovsdb.MutateOperationInsert, Value: ovsdb.OvsSet{GoSet: []any{ovsdb.UUID{GoUUID: port}}}}}},
+	}
+}
+
+// dropPort takes a port off whatever bridge it is in; its rows are collected.
+func (d *database) dropPort(ctx context.Context, name string) []ovsdb.Operation {
+	var ports []portRow
+	if err := d.client.WhereCache(func(p *portRow) bool { return p.Name == name }).List(ctx, &ports); err != nil {
+		return nil // not in the copy means not there
+	}
+	var ops []ovsdb.Operation
+	for _, p := range ports {
+		id := ovsdb.OvsSet{GoSet: []any{ovsdb.UUID{GoUUID: p.UUID}}}
+		ops = append(ops, ovsdb.Operation{Op: ovsdb.OperationMutate, Table: "Bridge",
+			Where:     []ovsdb.Condition{{Column: "ports", Function: ovsdb.ConditionIncludes, Value: id}},
+			Mutations: []ovsdb.Mutation{{Column: "ports", Mutator: ovsdb.MutateOperationDelete, Value: id}}})
+	}
+	return ops
+}
+
+func ovsMap(m map[string]string) ovsdb.OvsMap {
+	out := make(map[any]any, len(m))
+	for k, v := range m {
+		out[k] = v
+	}
+	return ovsdb.OvsMap{GoMap: out}
+}
+
+// theRoot is the one row of the root table. An empty condition would do, but
+// the client library leaves empty conditions out, which the server refuses.
+func theRoot() []ovsdb.Condition {
+	return []ovsdb.Condition{{Column: "next_cfg", Function: ovsdb.ConditionGreaterThanOrEqual, Value: 0}}
+}

@@ -1,0 +1,137 @@
+package ovs
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"strconv"
+	"sync"
+
+	"github.com/ovn-kubernetes/libovsdb/ovsdb"
+
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/network/hostnet"
+)
+
+// The keys in external_ids of an interface.
+const (
+	idIface = "iface-id" // the logical port, read by OVN
+	idPort  = "mek:port"
+	idIndex = "mek:ifindex" // of the tap that was joined
+	idMeta  = "mek:meta"    // the number that stands for the port to metadata
+	idPatch = "mek:patch"   // the metadata port a patch belongs to
+	idWired = "ovn-installed"
+)
+
+// Driver is a hostnet.Driver on Open vSwitch.
+type Driver struct {
+	cfg     Config
+	db      *database
+	changed chan struct{}
+
+	mu      sync.RWMutex
+	numbers map[string]uint32     // of ports, for metadata
+	ingress map[netip.Addr]string // ports by the address that stands for them
+}
+
+// Open connects to the host's switch, which must be running, and sets the
+// host up: bridges, links, addresses, forwarding. Opening again changes nothing.
+func Open(ctx context.Context, cfg Config) (*Driver, error) {
+	if len(cfg.Hash) < 4 {
+		return nil, fault.Invalidf("the cloud's hash is too short")
+	}
+	d := &Driver{cfg: cfg, changed: make(chan struct{}, 1), numbers: map[string]uint32{}, ingress: map[netip.Addr]string{}}
+	db, err := openDatabase(ctx, cfg.Endpoint, d.poke)
+	if err != nil {
+		return nil, err
+	}
+	d.db = db
+	if err := d.setUp(ctx); err != nil {
+		db.client.Close()
+		return nil, err
+	}
+	if err := d.recall(ctx); err != nil {
+		db.client.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// Close ends the connection; ports go on.
+func (d *Driver) Close() { d.db.client.Close() }
+
+func (d *Driver) poke() {
+	select {
+	case d.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Changed tells of changes of the switch's database.
+func (d *Driver) Changed() <-chan struct{} { return d.changed }
+
+func (d *Driver) tap(portID string) string { return hostnet.TapName(d.cfg.Hash, portID) }
+
+// Ensure makes the tap of a port and joins it to the integration bridge.
+func (d *Driver) Ensure(ctx context.Context, p hostnet.Port) error {
+	name := d.tap(p.ID)
+	if err := d.cfg.Ledger.Record(ctx, hostnet.Change{Kind: "link", Name: name}); err != nil {
+		return err
+	}
+	index, err := ensureTap(name, p.MTU, !d.cfg.Userspace)
+	if err != nil {
+		return err
+	}
+	have, joined := d.db.iface(ctx, name)
+	same := joined && have.External[idPort] == p.ID && have.External[idIface] == p.ID && have.External[idIndex] == strconv.Itoa(index)
+	if same && have.Ofport != nil && *have.Ofport > 0 {
+		return nil
+	}
+	var ops []ovsdb.Operation
+	if joined {
+		// A tap made anew under its old row is silently cut off: join it anew.
+		if err := d.db.commit(ctx, d.db.dropPort(ctx, name)...); err != nil {
+			return err
+		}
+	}
+	number, err := d.numberOf(p.ID)
+	if err != nil {
+		return err
+	}
+	ops = append(ops, addPort(d.cfg.Integration(), name, "", nil, map[string]string{
+		idIface: p.ID, idPort: p.ID, idIndex: strconv.Itoa(index), idMeta: strconv.Itoa(int(number)), "attached-mac": p.MAC})...)
+	return d.db.commit(ctx, ops...)
+}
+
+// Remove takes a port off the switch and deletes its tap.
+func (d *Driver) Remove(ctx context.Context, portID string) error {
+	name := d.tap(portID)
+	if err := d.db.commit(ctx, d.db.dropPort(ctx, name)...); err != nil {
+		return err
+	}
+	d.forgetNumber(portID)
+	return removeLink(name)
+}
+
+// OpenTap opens the guest's end of a port.
+func (d *Driver) OpenTap(_ context.Context, portID string) (*os.File, error) {
+	if !linkExists(d.tap(portID)) {
+		return nil, fault.NotFoundf("port %s is not on this host", portID)
+	}
+	return openTap(d.tap(portID), !d.cfg.Userspace)
+}
+
+// Inventory lists the ports of this cloud that are in the switch, and taps
+// that were made and not joined.
+func (d *Driver) Inventory(ctx context.Context) ([]hostnet.State, error) {
+	rows, err := d.db.interfaces(ctx, func(i *ifaceRow) bool { return i.External[idPort] != "" })
+	if err != nil {
+		return nil, err
+	}
+	out := make([]hostnet.State, 0, len(rows))
+	for _, i := range rows {
+		id := i.External[idPort]
+		out = append(out, hostnet.State{ID: id, Tap: i.Name, Wired: i.External[idWired] == "true" && i.Ofport != nil && *i.Ofport > 0 && linkExists(i.Name)})
+	}
+	return out, nil
+}

@@ -1,0 +1,194 @@
+package ovs
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/ovn-kubernetes/libovsdb/ovsdb"
+
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/network/hostnet"
+)
+
+// Metadata makes patches for the networks of these ports and rewrites all
+// flows of the metadata bridge in one bundle.
+func (d *Driver) Metadata(ctx context.Context, ports []hostnet.Port) error {
+	wanted := map[string]bool{}
+	for _, p := range ports {
+		if p.MetadataID != "" {
+			wanted[p.MetadataID] = true
+		}
+	}
+	if err := d.patches(ctx, wanted); err != nil {
+		return err
+	}
+	flows, err := d.flows(ctx, ports)
+	if err != nil {
+		return err
+	}
+	return d.replaceFlows(ctx, flows)
+}
+
+// Ingress tells which port an address of the metadata range stands for.
+func (d *Driver) Ingress(peer netip.Addr) (string, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	id, ok := d.ingress[peer.Unmap()]
+	return id, ok
+}
+
+// patchNames are both ends of a network's patch, on the integration and on the
+// metadata bridge.
+func (d *Driver) patchNames(metadataID string) (inner, outer string) {
+	word := strings.ReplaceAll(metadataID, "-", "")
+	word = word[:min(8, len(word))]
+	return d.cfg.prefix() + "i" + word, d.cfg.prefix() + "m" + word
+}
+
+// patches makes the patches of wanted metadata ports and drops the others.
+func (d *Driver) patches(ctx context.Context, wanted map[string]bool) error {
+	have, err := d.db.interfaces(ctx, func(i *ifaceRow) bool { return i.External[idPatch] != "" })
+	if err != nil {
+		return err
+	}
+	present := map[string]int{}
+	var ops []ovsdb.Operation
+	for _, i := range have {
+		id := i.External[idPatch]
+		present[id]++
+		if !wanted[id] {
+			ops = append(ops, d.db.dropPort(ctx, i.Name)...)
+		}
+	}
+	for id := range wanted {
+		if present[id] >= 2 {
+			continue
+		}
+		inner, outer := d.patchNames(id)
+		ops = append(ops, addPort(d.cfg.Integration(), inner, "patch", map[string]string{"peer": outer}, map[string]string{idIface: id, idPatch: id})...)
+		ops = append(ops, addPort(d.cfg.MetadataBridge(), outer, "patch", map[string]string{"peer": inner}, map[string]string{idPatch: id})...)
+	}
+	return d.db.commit(ctx, ops...)
+}
+
+// flows renders the metadata bridge: two flows per port and address, nothing else.
+func (d *Driver) flows(ctx context.Context, ports []hostnet.Port) (string, error) {
+	listen := d.cfg.MetadataListen()
+	local := hardwareAddress(d.cfg.MetadataBridge())
+	var b strings.Builder
+	b.WriteString("table=0,priority=0,actions=drop\n")
+	for _, p := range ports {
+		if p.MetadataID == "" {
+			continue
+		}
+		_, outer := d.patchNames(p.MetadataID)
+		patch, ok := d.db.iface(ctx, outer)
+		if !ok || patch.Ofport == nil || *patch.Ofport <= 0 {
+			return "", fault.Unavailablef("the switch has no way for metadata of network %s yet", p.NetworkID)
+		}
+		number, err := d.numberOf(p.ID)
+		if err != nil {
+			return "", err
+		}
+		stand := d.standIn(number)
+		for _, a := range p.Addresses {
+			if !a.Is4() {
+				continue
+			}
+			fmt.Fprintf(&b, "table=0,priority=100,in_port=%d,tcp,dl_src=%s,nw_src=%s,nw_dst=169.254.169.254,tp_dst=80,"+
+				"actions=mod_nw_src:%s,mod_nw_dst:%s,mod_tp_dst:%d,mod_dl_dst:%s,output:LOCAL\n",
+				*patch.Ofport, p.MAC, a, stand, listen.Addr(), listen.Port(), local)
+			fmt.Fprintf(&b, "table=0,priority=100,in_port=LOCAL,tcp,nw_src=%s,nw_dst=%s,tp_src=%d,"+
+				"actions=mod_nw_src:169.254.169.254,mod_tp_src:80,mod_nw_dst:%s,mod_dl_src:%s,mod_dl_dst:%s,output:%d\n",
+				listen.Addr(), stand, listen.Port(), a, p.MetadataMAC, p.MAC, *patch.Ofport)
+			break // one address names the port; a second IPv4 address asks through the first
+		}
+	}
+	return b.String(), nil
+}
+
+func (d *Driver) replaceFlows(ctx context.Context, flows string) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	target := "unix:" + filepath.Join(d.cfg.Run, d.cfg.MetadataBridge()+".mgmt")
+	cmd := exec.CommandContext(ctx, "/usr/bin/ovs-ofctl", "--bundle", "-O", "OpenFlow14", "replace-flows", target, "-")
+	cmd.Stdin = strings.NewReader(flows)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		return fault.Internalf("flows of the metadata bridge: %w: %s", err, out.String())
+	}
+	return nil
+}
+
+// numberOf gives a port the number that stands for it, keeping one it has.
+func (d *Driver) numberOf(portID string) (uint32, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if n, ok := d.numbers[portID]; ok {
+		return n, nil
+	}
+	// Start at a place of the port's own, so that a number is not soon reused
+	// for another one.
+	last := uint32(1)<<(32-d.cfg.MetadataRange.Bits()) - 4 // network, listener, next hop, broadcast
+	h := sha256.Sum256([]byte(portID))
+	start := binary.BigEndian.Uint32(h[:4]) % last
+	for i := range last {
+		n := (start+i)%last + 1
+		if _, taken := d.ingress[d.standIn(n)]; !taken {
+			d.numbers[portID], d.ingress[d.standIn(n)] = n, portID
+			return n, nil
+		}
+	}
+	return 0, fault.Unavailablef("no address is left to stand for a port on this host")
+}
+
+func (d *Driver) forgetNumber(portID string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if n, ok := d.numbers[portID]; ok {
+		delete(d.ingress, d.standIn(n))
+		delete(d.numbers, portID)
+	}
+}
+
+// standIn is the address of a number.
+func (d *Driver) standIn(n uint32) netip.Addr {
+	b := d.cfg.MetadataRange.Masked().Addr().As4()
+	v := binary.BigEndian.Uint32(b[:]) + n
+	binary.BigEndian.PutUint32(b[:], v)
+	return netip.AddrFrom4(b)
+}
+
+// recall reads the numbers that ports had before the driver was opened.
+func (d *Driver) recall(ctx context.Context) error {
+	rows, err := d.db.interfaces(ctx, func(i *ifaceRow) bool { return i.External[idPort] != "" })
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, i := range rows {
+		n, err := strconv.ParseUint(i.External[idMeta], 10, 32)
+		if err != nil || n == 0 {
+			continue // gets a new one from numberOf
+		}
+		d.numbers[i.External[idPort]] = uint32(n)
+		d.ingress[d.standIn(uint32(n))] = i.External[idPort]
+	}
+	return nil
+}
+
+// hardwareAddress is a bridge's own, always the same.
+func hardwareAddress(bridge string) string {
+	h := sha256.Sum256([]byte("mek bridge " + bridge))
+	return fmt.Sprintf("0a:%02x:%02x:%02x:%02x:%02x", h[0], h[1], h[2], h[3], h[4])
+}

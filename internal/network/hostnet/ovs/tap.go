@@ -1,0 +1,106 @@
+package ovs
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// openTap attaches to a tap, making it when missing. vnetHeader lets guest and
+// kernel pass each other unfinished checksums and large segments; the
+// userspace datapath would forward those as they are, so it goes without.
+func openTap(name string, vnetHeader bool) (*os.File, error) {
+	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open tun device: %w", err)
+	}
+	request, err := unix.NewIfreq(name)
+	if err == nil {
+		flags := uint16(unix.IFF_TAP | unix.IFF_NO_PI)
+		if vnetHeader {
+			flags |= unix.IFF_VNET_HDR
+		}
+		request.SetUint16(flags)
+		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, request)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("attach to tap %s: %w", name, err), unix.Close(fd))
+	}
+	return os.NewFile(uintptr(fd), "tap:"+name), nil
+}
+
+// ensureTap makes a persistent tap with no address of any kind, and answers
+// its index, by which one that was made again is told from its predecessor.
+func ensureTap(name string, mtu int, vnetHeader bool) (int, error) {
+	link, err := netlink.LinkByName(name)
+	if missing(err) {
+		if err := makeTap(name, vnetHeader); err != nil {
+			return 0, err
+		}
+		link, err = netlink.LinkByName(name)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("find tap %s: %w", name, err)
+	}
+	if err := noIPv6(name); err != nil {
+		return 0, err
+	}
+	if mtu > 0 && link.Attrs().MTU != mtu {
+		if err := netlink.LinkSetMTU(link, mtu); err != nil {
+			return 0, fmt.Errorf("MTU of %s: %w", name, err)
+		}
+	}
+	if err := netlink.LinkSetUp(link); err != nil {
+		return 0, fmt.Errorf("raise %s: %w", name, err)
+	}
+	return link.Attrs().Index, nil
+}
+
+func makeTap(name string, vnetHeader bool) error {
+	f, err := openTap(name, vnetHeader)
+	if err != nil {
+		return err
+	}
+	err = unix.IoctlSetInt(int(f.Fd()), unix.TUNSETPERSIST, 1)
+	if err != nil {
+		err = fmt.Errorf("keep tap %s: %w", name, err)
+	}
+	return errors.Join(err, f.Close())
+}
+
+// noIPv6 keeps the host from having a link-local address on a guest's link.
+func noIPv6(name string) error {
+	err := os.WriteFile(filepath.Join("/proc/sys/net/ipv6/conf", name, "disable_ipv6"), []byte("1"), 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // a kernel without IPv6 gives no link-local address
+	}
+	return err
+}
+
+func missing(err error) bool {
+	var gone netlink.LinkNotFoundError
+	return errors.As(err, &gone)
+}
+
+func linkExists(name string) bool {
+	_, err := netlink.LinkByName(name)
+	return err == nil
+}
+
+func removeLink(name string) error {
+	link, err := netlink.LinkByName(name)
+	if missing(err) {
+		return nil
+	}
+	if err == nil {
+		err = netlink.LinkDel(link)
+	}
+	if err != nil {
+		return fmt.Errorf("remove link %s: %w", name, err)
+	}
+	return nil
+}

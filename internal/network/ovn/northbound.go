@@ -1,0 +1,184 @@
+package ovn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/go-logr/logr"
+	"github.com/ovn-kubernetes/libovsdb/client"
+	"github.com/ovn-kubernetes/libovsdb/model"
+	"github.com/ovn-kubernetes/libovsdb/ovsdb"
+
+	"github.com/mekcloud/mek/internal/fault"
+)
+
+// Northbound writes rendered scopes into one northbound database. It must be
+// the only writer. Safe for concurrent use; transactions go one at a time.
+type Northbound struct {
+	client client.Client
+	mu     sync.Mutex
+	mirror *mirror
+}
+
+// How long one call to the database may take.
+const callTimeout = 20 * time.Second
+
+// Open connects to a northbound database ("unix:/path/nb.sock") and reads what
+// is there. The connection comes back by itself after a restart of the engine.
+// onUp, if given, learns each logical port whose flows came in on its host, or
+// went away, and of every port once at the start; it is called in order and
+// must not block.
+func Open(ctx context.Context, endpoint string, onUp func(port string, up bool)) (*Northbound, error) {
+	dbModel, err := model.NewClientDBModel("OVN_Northbound", map[string]model.Model{"Logical_Switch_Port": &watchedPort{}})
+	if err != nil {
+		return nil, fmt.Errorf("northbound model: %w", err)
+	}
+	quiet := logr.Discard()
+	c, err := client.NewOVSDBClient(dbModel, client.WithEndpoint(endpoint), client.WithLogger(&quiet),
+		client.WithReconnect(callTimeout, backoff.NewConstantBackOff(200*time.Millisecond)))
+	if err != nil {
+		return nil, fmt.Errorf("northbound client: %w", err)
+	}
+	if err := c.Connect(ctx); err != nil {
+		return nil, fault.Unavailablef("the network database does not answer").Because(err)
+	}
+	n := &Northbound{client: c, mirror: newMirror()}
+	if onUp != nil {
+		c.Cache().AddEventHandler(upHandler(onUp))
+		w := &watchedPort{}
+		if _, err := c.Monitor(ctx, c.NewMonitor(client.WithTable(w, &w.Name, &w.Up))); err != nil {
+			c.Close()
+			return nil, fmt.Errorf("watch logical ports: %w", err)
+		}
+	}
+	if _, err := n.load(ctx); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return n, nil
+}
+
+// Close ends the connection.
+func (n *Northbound) Close() { n.client.Close() }
+
+// Apply makes one scope exactly as rendered: rows of the scope that are not
+// among these go away. One transaction, none when nothing differs. NotFound
+// when a row's parent was not rendered yet: apply that scope first.
+func (n *Northbound) Apply(ctx context.Context, scope string, rows []Row) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	err := n.apply(ctx, scope, rows)
+	if err == nil || fault.Is(err, fault.NotFound) {
+		return err
+	}
+	// Somebody else wrote, or an answer was lost: read again, then once more.
+	if _, loadErr := n.load(ctx); loadErr != nil {
+		return errors.Join(err, loadErr)
+	}
+	return n.apply(ctx, scope, rows)
+}
+
+// Resync reads the whole database and makes it as rendered, with nothing
+// besides. It answers how many scopes differed.
+func (n *Northbound) Resync(ctx context.Context, scopes map[string][]Row) (repaired int, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	strays, err := n.load(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if err := n.removeStrays(ctx, strays); err != nil {
+		return 0, err
+	}
+	names := slices.SortedFunc(maps.Keys(scopes), compareScopes)
+	for name := range n.mirror.scopes {
+		if _, ok := scopes[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	var failed []error
+	for _, name := range names {
+		p := n.plan(name, scopes[name])
+		if len(p.ops) == 0 && len(p.missing) == 0 {
+			continue
+		}
+		repaired++
+		if err := n.apply(ctx, name, scopes[name]); err != nil {
+			failed = append(failed, fmt.Errorf("scope %s: %w", name, err))
+		}
+	}
+	return repaired + len(strays), errors.Join(failed...)
+}
+
+// Scopes lists what was applied, by name.
+func (n *Northbound) Scopes() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Sorted(maps.Keys(n.mirror.scopes))
+}
+
+func (n *Northbound) plan(scope string, rows []Row) plan {
+	desired := make([]Row, len(rows))
+	for i, r := range rows {
+		r.Scope = scope
+		desired[i] = complete(r)
+	}
+	return planScope(n.mirror, scope, desired)
+}
+
+func (n *Northbound) apply(ctx context.Context, scope string, rows []Row) error {
+	p := n.plan(scope, rows)
+	if len(p.missing) > 0 {
+		return fault.NotFoundf("not rendered yet: %s", strings.Join(p.missing, ", "))
+	}
+	if len(p.ops) > 0 {
+		if _, err := n.transact(ctx, p.ops); err != nil {
+			return fmt.Errorf("apply %s: %w", scope, err)
+		}
+	}
+	for _, r := range p.put {
+		n.mirror.put(r)
+	}
+	for _, key := range p.drop {
+		n.mirror.drop(key)
+	}
+	return nil
+}
+
+func (n *Northbound) transact(ctx context.Context, ops []ovsdb.Operation) ([]ovsdb.OperationResult, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	results, err := n.client.Transact(ctx, ops...)
+	if err != nil {
+		return nil, fault.Unavailablef("the network database does not answer").Because(err)
+	}
+	if failed, err := ovsdb.CheckOperationResults(results, ops); err != nil {
+		return nil, fault.Internalf("network database: %w: %v", err, failed)
+	}
+	return results, nil
+}
+
+// compareScopes puts parents before children: networks and groups, then
+// routers, then the rest.
+func compareScopes(a, b string) int {
+	if c := scopeRank(a) - scopeRank(b); c != 0 {
+		return c
+	}
+	return strings.Compare(a, b)
+}
+
+func scopeRank(scope string) int {
+	for i, prefix := range []string{"global", "network/", "group/", "router/", "port/"} {
+		if strings.HasPrefix(scope, prefix) {
+			return i
+		}
+	}
+	return 9
+}

@@ -1,0 +1,147 @@
+package ovn
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/mekcloud/mek/internal/network"
+)
+
+// GlobalScope is the scope of what every cloud has once.
+const GlobalScope = "global"
+
+const (
+	dropGroupKey  = "global/drop"
+	dropGroupName = "neutron_pg_drop"
+	dropPriority  = 1001
+	passPriority  = 1002
+)
+
+// GroupScope names the scope of a security group's rows.
+func GroupScope(groupID string) string { return "group/" + groupID }
+
+func groupKey(groupID string) string { return "group/" + groupID + "/pg" }
+
+func groupName(groupID string) string { return "pg_" + strings.ReplaceAll(groupID, "-", "_") }
+
+// RenderGlobal renders the group of all guarded ports: whatever no rule lets
+// pass is dropped, except what a port needs to learn its own address.
+func RenderGlobal() []Row {
+	rows := []Row{{Table: "Port_Group", Key: dropGroupKey, Columns: map[string]any{"name": dropGroupName}}}
+	out, in := "inport == @"+dropGroupName, "outport == @"+dropGroupName
+	for _, a := range []struct {
+		name, direction, match, action string
+		priority                       int
+	}{
+		{"out", "from-lport", out + " && ip", "drop", dropPriority},
+		{"in", "to-lport", in + " && ip", "drop", dropPriority},
+		{"dhcp4", "from-lport", out + " && ip4 && ip4.dst == 255.255.255.255 && udp && udp.src == 68 && udp.dst == 67", "allow", passPriority},
+		{"dhcp6", "from-lport", out + " && ip6 && ip6.dst == ff02::1:2 && udp && udp.src == 546 && udp.dst == 547", "allow", passPriority},
+		{"nd-out", "from-lport", out + " && (nd_ns || nd_na || nd_rs || mldv1 || mldv2)", "allow", passPriority},
+		{"nd-in", "to-lport", in + " && (nd_ns || nd_na || nd_ra)", "allow", passPriority},
+	} {
+		rows = append(rows, aclRow(GlobalScope+"/"+a.name, dropGroupKey, a.direction, a.match, a.action, a.priority))
+	}
+	return rows
+}
+
+func aclRow(key, group, direction, match, action string, priority int) Row {
+	return Row{Table: "ACL", Key: key, In: []Edge{{group, "acls"}}, Columns: map[string]any{
+		"direction": direction, "priority": priority, "match": match, "action": action}}
+}
+
+// RenderGroup renders a security group with its rules.
+func RenderGroup(g network.SecurityGroup, rules []network.Rule) []Row {
+	rows := []Row{{Table: "Port_Group", Key: groupKey(g.ID), Columns: map[string]any{
+		"name": groupName(g.ID), "external_ids": Map{"neutron:security_group_id": g.ID}}}}
+	action := "allow-related"
+	if !g.Stateful {
+		action = "allow-stateless"
+	}
+	for _, r := range rules {
+		direction, port := "to-lport", "outport"
+		if r.Direction == network.Egress {
+			direction, port = "from-lport", "inport"
+		}
+		match := port + " == @" + groupName(g.ID) + ruleMatch(r)
+		rows = append(rows, aclRow("rule/"+r.ID, groupKey(g.ID), direction, match, action, passPriority))
+	}
+	return rows
+}
+
+// ruleMatch is the condition of a rule besides whose port it is.
+func ruleMatch(r network.Rule) string {
+	ip := "ip4"
+	if r.EtherType == network.IPv6 {
+		ip = "ip6"
+	}
+	end := ".src"
+	if r.Direction == network.Egress {
+		end = ".dst"
+	}
+	m := " && " + ip
+	if r.RemotePrefix.IsValid() && r.RemotePrefix.Bits() > 0 {
+		m += fmt.Sprintf(" && %s%s == %s", ip, end, prefixWord(r.RemotePrefix))
+	}
+	if r.RemoteGroupID != "" {
+		m += fmt.Sprintf(" && %s%s == $%s_%s", ip, end, groupName(r.RemoteGroupID), ip)
+	}
+	if r.AddressGroupID != "" {
+		m += fmt.Sprintf(" && %s%s == $%s_%s", ip, end, addressGroupName(r.AddressGroupID), ip)
+	}
+	return m + protocolMatch(r)
+}
+
+func prefixWord(p netip.Prefix) string { return p.Masked().String() }
+
+func protocolMatch(r network.Rule) string {
+	if r.Protocol == "" {
+		return ""
+	}
+	number, ok := network.ProtocolNumber(r.Protocol)
+	if !ok {
+		return " && 0" // nothing matches a protocol that is not known; the API refuses it before
+	}
+	switch number {
+	case 1, 58:
+		return icmpMatch(r)
+	case 6:
+		return " && tcp" + portMatch(r, "tcp")
+	case 17:
+		return " && udp" + portMatch(r, "udp")
+	case 132:
+		return " && sctp" + portMatch(r, "sctp")
+	}
+	return " && ip.proto == " + strconv.Itoa(number)
+}
+
+// icmpMatch: ICMP means the one of the rule's IP version, however it was written.
+func icmpMatch(r network.Rule) string {
+	word := "icmp4"
+	if r.EtherType == network.IPv6 {
+		word = "icmp6"
+	}
+	m := " && " + word
+	if r.PortMin != nil {
+		m += fmt.Sprintf(" && %s.type == %d", word, *r.PortMin)
+	}
+	if r.PortMax != nil {
+		m += fmt.Sprintf(" && %s.code == %d", word, *r.PortMax)
+	}
+	return m
+}
+
+func portMatch(r network.Rule, word string) string {
+	switch {
+	case r.PortMin == nil || r.PortMax == nil:
+		return ""
+	case *r.PortMin == *r.PortMax:
+		return fmt.Sprintf(" && %s.dst == %d", word, *r.PortMin)
+	default:
+		return fmt.Sprintf(" && %s.dst >= %d && %s.dst <= %d", word, *r.PortMin, word, *r.PortMax)
+	}
+}
+
+func addressGroupName(id string) string { return "ag_" + strings.ReplaceAll(id, "-", "_") }
