@@ -13,7 +13,7 @@ import (
 
 var noon = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
 
-func at(d time.Duration) int64 { return clock.Micros(noon.Add(d)) }
+func at(seconds int) int64 { return clock.Micros(noon.Add(time.Duration(seconds) * time.Second)) }
 
 func TestPlan(t *testing.T) {
 	g := &graph{steps: []stepInfo{{name: "a"}, {name: "b"}}}
