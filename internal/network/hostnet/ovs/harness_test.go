@@ -67,6 +67,10 @@ type host struct {
 	drv   *ovs.Driver
 	cfg   ovs.Config
 
+	northbound string
+	applied    map[string][]ovn.Row
+	ports      []hostnet.Port
+
 	mu sync.Mutex
 	up map[string]bool
 }
@@ -88,7 +92,7 @@ func startHost(t *testing.T) *host {
 	t.Logf("kernel datapath: %v (%s)", kernel, why)
 	central := engines.Central{Data: dir + "/c", Run: dir + "/cr", Logs: dir + "/log"}
 	switches := engines.Host{Data: dir + "/h", Run: dir + "/hr", Logs: dir + "/log", Userspace: !kernel}
-	h := &host{t: t, set: set, up: map[string]bool{}}
+	h := &host{t: t, set: set, up: map[string]bool{}, applied: map[string][]ovn.Row{}, northbound: central.Northbound()}
 	h.cfg = ovs.Config{Hash: "5ca1ab1e", Endpoint: switches.Database(), Run: switches.Run, Chassis: "host-1", Southbound: central.Southbound(),
 		Encap: netip.MustParseAddr("127.0.0.1"), Userspace: !kernel, External: netip.MustParsePrefix("172.24.4.1/24"), Physical: "public", Masquerade: true,
 		MetadataRange: netip.MustParsePrefix("100.64.8.0/22"), MetadataPort: 8775, Ledger: noLedger{}, Log: slog.New(slog.DiscardHandler)}
@@ -150,6 +154,7 @@ func (h *host) apply(scope string, rows []ovn.Row) {
 	if err := h.nb.Apply(h.t.Context(), scope, rows); err != nil {
 		h.t.Fatal(err)
 	}
+	h.applied[scope] = rows
 }
 
 // guest is the far end of a port: a namespace with a network stack of its own,
@@ -174,6 +179,7 @@ func (h *host) boot(v ovn.PortView, metadata *network.Port, address, gateway str
 		p.MetadataID, p.MetadataMAC = metadata.ID, metadata.MAC
 	}
 	h.apply(ovn.PortScope(v.Port.ID), ovn.RenderPort(v))
+	h.ports = append(h.ports, p)
 	begun := time.Now()
 	if err := h.drv.Ensure(ctx, p); err != nil {
 		h.t.Fatal(err)
@@ -279,7 +285,10 @@ func configure(name, mac string, mtu int, address, gateway string) error {
 	if err := netlink.AddrAdd(link, a); err != nil || gateway == "" {
 		return err
 	}
-	return netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: net.ParseIP(gateway)})
+	// What option 121 tells a guest that asks by DHCP.
+	metadata := &net.IPNet{IP: net.IPv4(169, 254, 169, 254), Mask: net.CIDRMask(32, 32)}
+	return errors.Join(netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: net.ParseIP(gateway)}),
+		netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: metadata, Gw: net.IPv4(10, 1, 0, 2)}))
 }
 
 // pump passes frames until stop is closed.

@@ -116,7 +116,7 @@ func TestNetwork(t *testing.T) {
 		h.apply(ovn.GroupScope(w.group.ID), ovn.RenderGroup(w.group, w.rules))
 		eventually(t, "the group to open", func() error { _, err := a.ask("10.1.0.11:7001"); return err })
 	})
-	t.Run("spoofing", func(t *testing.T) { spoofing(t, a, b) })
+	t.Run("spoofing", func(t *testing.T) { spoofing(t, h, w, a, b) })
 	t.Run("floating address", func(t *testing.T) {
 		f := network.FloatingIP{Standard: named("fip-1"), Address: netip.MustParseAddr("172.24.4.77"), PortID: b.port.ID, Fixed: netip.MustParseAddr("10.1.0.11"), RouterID: "router-1"}
 		h.apply(ovn.FloatingScope(f.ID), ovn.RenderFloating(f))
@@ -152,5 +152,7 @@ func TestNetwork(t *testing.T) {
 			t.Errorf("the guest came as %s", peer)
 		}
 	})
-	t.Run("drift", func(t *testing.T) { drift(t, h, w) })
+	t.Run("metadata", func(t *testing.T) { metadata(t, h, a, b) })
+	t.Run("drift", func(t *testing.T) { drift(t, h) })
+	t.Run("removal", func(t *testing.T) { removal(t, h) })
 }

@@ -172,7 +172,8 @@ func (d *Driver) masquerade(ctx context.Context) error {
 }
 
 // TearDown undoes what the driver made on the host outside of the switch:
-// taps, addresses, packet filter. What the ledger restores is left to it.
+// taps, bridges, packet filter. ovn-controller must have been stopped: it makes
+// its bridge again. What the ledger restores is left to it.
 func (d *Driver) TearDown(ctx context.Context) error {
 	states, err := d.Inventory(ctx)
 	if err != nil {
