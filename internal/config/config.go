@@ -64,7 +64,8 @@ type Identity struct {
 type Network struct {
 	PublicRange   string   `koanf:"public_range"`  // of network "public", behind address translation
 	PrivateRange  string   `koanf:"private_range"` // of network "private"
-	MetadataRange string   `koanf:"metadata_range"`
+	MetadataRange string   `koanf:"metadata_range"` // addresses that stand for ports when guests ask for metadata
+	MetadataPort  int      `koanf:"metadata_port"`
 	TunnelAddress string   `koanf:"tunnel_address"` // of this host; empty: the loopback address
 	DNSServers    []string `koanf:"dns_servers"`
 	PhysicalNet   string   `koanf:"physical_network"` // Neutron's provider:physical_network of "public"
@@ -97,7 +98,7 @@ func Default(dataDir string) Config {
 		Database: "sqlite://" + filepath.Join(dataDir, "db", "mek.db"),
 		Bus:      Bus{Listen: "127.0.0.1:4224", Streams: "127.0.0.1:4225"},
 		Identity: Identity{TokenLifetime: time.Hour, PasswordHash: "argon2id", MaxPasswordLength: 128, LockoutDuration: 30 * time.Minute},
-		Network: Network{PublicRange: "172.24.4.0/24", PrivateRange: "10.20.0.0/24", MetadataRange: "100.64.0.0/10",
+		Network: Network{PublicRange: "172.24.4.0/24", PrivateRange: "10.20.0.0/24", MetadataRange: "100.64.0.0/18", MetadataPort: 80,
 			DNSServers: []string{"9.9.9.9"}, PhysicalNet: "public", DNSDomain: "openstacklocal"},
 		Compute: Compute{Accelerator: "auto", CPURatio: 4, MemoryRatio: 1, DiskRatio: 1, ReservedMiB: 512,
 			FirstGuestID: 600000, GuestIDs: 20000},

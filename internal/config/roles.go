@@ -59,7 +59,7 @@ func (c Config) Server() Server {
 		Bus: BusFiles{Listen: c.Bus.Listen, Streams: c.Bus.Streams, CAFile: c.Path("tls", "bus-ca.crt"),
 			CertFile: c.Path("tls", "bus-server.crt"), KeyFile: c.Path("tls", "bus-server.key")},
 		ImageDir: c.Path("images"), ObjectDir: c.Path("objects"), VolumeDir: c.Path("volumes"),
-		PolicyFile: c.Policy, LocalSocket: filepath.Join(c.RunDir(), "server.sock"), ReadyFile: filepath.Join(c.RunDir(), "server.ready"),
+		PolicyFile: c.Policy, LocalSocket: filepath.Join(c.RunDir(), "server", "local.sock"), ReadyFile: filepath.Join(c.RunDir(), "server", "ready"),
 	}
 	if s.PolicyFile == "" {
 		s.PolicyFile = c.Path("policy.yaml")
