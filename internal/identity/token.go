@@ -1,0 +1,99 @@
+package identity
+
+import "time"
+
+// Token is what a bearer token carries, sealed. IssuedAt has microseconds, so
+// that a revocation in the same second is exact; ExpiresAt has whole seconds.
+type Token struct {
+	UserID          string
+	Methods         []string
+	Scope           Scope
+	AppCredentialID string
+	AuditIDs        []string // own id, then the id of the first token of its chain
+	IssuedAt        time.Time
+	ExpiresAt       time.Time
+}
+
+// AuditID names this one token in logs and revocations.
+func (t Token) AuditID() string {
+	if len(t.AuditIDs) == 0 {
+		return ""
+	}
+	return t.AuditIDs[0]
+}
+
+// ChainID names the login from which this token was derived.
+func (t Token) ChainID() string {
+	if len(t.AuditIDs) == 0 {
+		return ""
+	}
+	return t.AuditIDs[len(t.AuditIDs)-1]
+}
+
+// Access is what a token is worth now. It is shared between requests: readers
+// MUST NOT change it.
+type Access struct {
+	User          Named
+	UserDomain    Named
+	Project       Named // empty unless project scoped
+	ProjectDomain Named
+	IsDomain      bool // the project acts as a domain
+	Domain        Named
+	System        bool
+	Roles         []Named // effective, sorted by name
+	AppCredential *AppCredential
+	Trust         *Trust
+	// PasswordExpiresAt is zero when the password does not expire.
+	PasswordExpiresAt time.Time
+	// ExpiresBy bounds every token of this access: the end of an application
+	// credential or trust. Zero: unbounded.
+	ExpiresBy time.Time
+}
+
+// Named is an id with its name.
+type Named struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// RoleIDs lists the ids of the effective roles.
+func (a *Access) RoleIDs() []string { return ids(a.Roles) }
+
+// RoleNames lists the names of the effective roles.
+func (a *Access) RoleNames() []string {
+	out := make([]string, len(a.Roles))
+	for i, r := range a.Roles {
+		out[i] = r.Name
+	}
+	return out
+}
+
+func ids(list []Named) []string {
+	out := make([]string, len(list))
+	for i, n := range list {
+		out[i] = n.ID
+	}
+	return out
+}
+
+// Subject is the kind of thing whose tokens a revocation ends.
+type Subject string
+
+// The subjects of revocations.
+const (
+	SubjectToken   Subject = "token"   // key: audit id
+	SubjectChain   Subject = "chain"   // key: chain id
+	SubjectUser    Subject = "user"    // key: user id
+	SubjectProject Subject = "project" // key: project id
+	SubjectDomain  Subject = "domain"  // key: domain id; hits users and projects of the domain too
+	SubjectTrust   Subject = "trust"   // key: trust id
+	SubjectAppCred Subject = "appcred" // key: application credential id
+)
+
+// Revocation ends the tokens of a subject that were issued before a moment.
+type Revocation struct {
+	Subject Subject
+	Key     string
+	Before  time.Time // tokens issued earlier than this are dead
+	Until   time.Time // after this no such token can be alive; the row may go
+}

@@ -1,0 +1,63 @@
+package tokens
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/identity"
+)
+
+var (
+	errExpired = errors.New("the token has expired")
+	errForged  = errors.New("not a token of this cloud")
+	errRevoked = errors.New("the token was revoked")
+)
+
+// Read opens a token and checks its end and the epochs that need no row.
+// grace is how long after its end it is still taken. Unauthenticated when dead.
+func (s *Service) Read(token string, grace time.Duration) (identity.Token, error) {
+	msg, ok := s.sealed.open(token)
+	if !ok {
+		return identity.Token{}, dead(errForged)
+	}
+	t, err := decodePayload(msg)
+	if err != nil {
+		return identity.Token{}, dead(err)
+	}
+	if !s.clock.Now().Before(t.ExpiresAt.Add(grace)) {
+		return identity.Token{}, dead(errExpired)
+	}
+	if s.epochs.revoked(t) {
+		return identity.Token{}, dead(errRevoked)
+	}
+	return t, nil
+}
+
+// Alive checks the epochs again, now that the domains of a token are known.
+func (s *Service) Alive(t identity.Token, a *identity.Access) error {
+	if s.epochs.revoked(t, a.UserDomain.ID, a.ProjectDomain.ID, a.Domain.ID) {
+		return dead(errRevoked)
+	}
+	if a.Trust != nil && s.epochs.revoked(identity.Token{UserID: a.Trust.TrustorID, IssuedAt: t.IssuedAt}) {
+		return dead(errRevoked)
+	}
+	if !a.ExpiresBy.IsZero() && !s.clock.Now().Before(a.ExpiresBy) {
+		return dead(errExpired)
+	}
+	return nil
+}
+
+// Revoke ends one token, at once in this server and within a poll in others.
+func (s *Service) Revoke(ctx context.Context, t identity.Token) error {
+	return s.db.Write(ctx, func(tx *db.Tx) error {
+		return s.Changed(ctx, tx, identity.Change("revoke", "token", t.AuditID()), identity.Revocation{Subject: identity.SubjectToken, Key: t.AuditID(), Before: t.IssuedAt.Add(time.Microsecond)})
+	})
+}
+
+// dead is the one answer for every token that is not good.
+func dead(why error) error {
+	return fault.New(fault.Unauthenticated, "The request you have made requires authentication.").Because(why)
+}

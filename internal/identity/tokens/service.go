@@ -1,0 +1,242 @@
+package tokens
+
+import (
+	"context"
+	"encoding/base64"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/event"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/id"
+	"github.com/mekcloud/mek/internal/identity"
+)
+
+// Sealer encrypts with the installation's master key. What was sealed for one
+// purpose opens for no other. Implementations are safe for concurrent use.
+type Sealer interface {
+	Seal(purpose string, plain []byte) (string, error)
+	Open(purpose, sealed string) ([]byte, error)
+}
+
+// Resolver tells what a token is worth now: Unauthenticated when nothing.
+type Resolver interface {
+	Resolve(ctx context.Context, t identity.Token) (*identity.Access, error)
+}
+
+// Journal writes audit records in the transaction of the change they tell of.
+type Journal interface {
+	Append(ctx context.Context, tx *db.Tx, r event.Record) error
+}
+
+// Config is what a Service needs.
+type Config struct {
+	DB       *db.DB
+	Clock    clock.Clock
+	Sealer   Sealer
+	Journal  Journal
+	Lifetime time.Duration // of a token; 0: one hour
+	KeyLife  time.Duration // between rotations; 0: one day
+}
+
+// Service makes, reads and revokes tokens. Safe for concurrent use.
+type Service struct {
+	db       *db.DB
+	clock    clock.Clock
+	sealer   Sealer
+	journal  Journal
+	lifetime time.Duration
+	keyLife  time.Duration
+	store    store
+
+	sealed     sealer
+	epochs     *epochs
+	generation atomic.Int64
+	last       atomic.Int64 // latest stamp given, µs
+
+	polling sync.Mutex // one reload at a time
+}
+
+// Open loads keys and revocations; on an empty database it makes the keys.
+func Open(ctx context.Context, cfg Config) (*Service, error) {
+	s := &Service{db: cfg.DB, clock: cfg.Clock, sealer: cfg.Sealer, journal: cfg.Journal, lifetime: cfg.Lifetime,
+		keyLife: cfg.KeyLife, store: newStore(), epochs: newEpochs()}
+	if s.lifetime == 0 {
+		s.lifetime = time.Hour
+	}
+	if s.keyLife == 0 {
+		s.keyLife = 24 * time.Hour
+	}
+	if err := s.Maintain(ctx); err != nil {
+		return nil, err
+	}
+	return s, s.reload(ctx)
+}
+
+// Generation counts changes of identity rows as far as this server has seen
+// them. What was computed from rows at one generation is void at the next.
+func (s *Service) Generation() int64 { return s.generation.Load() }
+
+// Lifetime is how long a new token lives.
+func (s *Service) Lifetime() time.Duration { return s.lifetime }
+
+// stamp is the time, never the same twice in this process: what is issued
+// before a revocation is always earlier than it, and what comes after is later.
+func (s *Service) stamp() time.Time {
+	for {
+		old := s.last.Load()
+		now := max(clock.Micros(s.clock.Now()), old+1)
+		if s.last.CompareAndSwap(old, now) {
+			return clock.FromMicros(now)
+		}
+	}
+}
+
+// Changed implements identity.Changes. It is called in every transaction that
+// changes identity rows.
+func (s *Service) Changed(ctx context.Context, tx *db.Tx, what event.Record, ended ...identity.Revocation) error {
+	if what.Service == "" {
+		what.Service = identity.ServiceType
+	}
+	if err := s.journal.Append(ctx, tx, what); err != nil {
+		return err
+	}
+	return s.changed(ctx, tx, ended)
+}
+
+func (s *Service) changed(ctx context.Context, tx *db.Tx, ended []identity.Revocation) error {
+	now := s.stamp()
+	list := make([]identity.Revocation, len(ended))
+	for i, r := range ended {
+		if r.Before.IsZero() {
+			r.Before = now
+		}
+		r.Until = now.Add(2 * s.lifetime)
+		list[i] = r
+	}
+	if err := s.store.revoke(ctx, tx, list); err != nil {
+		return err
+	}
+	n, err := s.store.advance(ctx, tx)
+	if err != nil {
+		return err
+	}
+	tx.AfterCommit(func() {
+		s.epochs.add(list...)
+		s.saw(n)
+	})
+	return nil
+}
+
+// saw raises the known generation; commits may be told out of order.
+func (s *Service) saw(n int64) {
+	for {
+		old := s.generation.Load()
+		if n <= old || s.generation.CompareAndSwap(old, n) {
+			return
+		}
+	}
+}
+
+// Poll learns what other servers changed. It is one query of one row unless
+// something did; call it every few hundred milliseconds where there are other servers.
+func (s *Service) Poll(ctx context.Context) error {
+	n, err := s.store.generation(ctx, s.db)
+	if err != nil {
+		return err
+	}
+	if n == s.generation.Load() {
+		return nil
+	}
+	return s.reload(ctx)
+}
+
+func (s *Service) reload(ctx context.Context) error {
+	s.polling.Lock()
+	defer s.polling.Unlock()
+	n, err := s.store.generation(ctx, s.db) // before the rows: they may be newer, never older
+	if err != nil {
+		return err
+	}
+	keys, err := s.store.loadKeys(ctx, s.db, s.sealer)
+	if err != nil {
+		return err
+	}
+	now := s.clock.Now()
+	live, err := s.store.live(ctx, s.db, now)
+	if err != nil {
+		return err
+	}
+	s.sealed.use(keys)
+	s.epochs.add(live...)
+	s.epochs.prune(now)
+	s.saw(n)
+	return nil
+}
+
+// Maintain makes the first keys, rotates them when their time has come and
+// removes revocations that can hit nothing any more. Call it now and then.
+func (s *Service) Maintain(ctx context.Context) error {
+	keys, err := s.store.loadKeys(ctx, s.db, s.sealer)
+	if err != nil {
+		return err
+	}
+	now := s.clock.Now()
+	due := len(keys) == 0
+	for _, k := range keys {
+		due = due || k.State == Staged && now.Sub(k.CreatedAt) >= s.keyLife
+	}
+	if due {
+		return s.Rotate(ctx)
+	}
+	return s.db.Write(ctx, func(tx *db.Tx) error { return s.store.prune(ctx, tx, now) })
+}
+
+// Rotate turns the key ring once, whatever the age of the keys. The staged key
+// was published a turn ago, so every server can read what it seals.
+func (s *Service) Rotate(ctx context.Context) error {
+	now := s.clock.Now()
+	err := s.db.Write(ctx, func(tx *db.Tx) error {
+		if _, err := s.store.advance(ctx, tx); err != nil { // first: its lock keeps two servers from rotating at once
+			return err
+		}
+		keys, err := s.store.loadKeys(ctx, tx, s.sealer)
+		if err != nil {
+			return err
+		}
+		kept, dropped := Rotate(keys, now, 2*s.lifetime)
+		return s.store.saveKeys(ctx, tx, s.sealer, kept, dropped)
+	})
+	if err != nil {
+		return err
+	}
+	return s.reload(ctx)
+}
+
+// Issue seals a token. It sets the times and the token's own audit id; an
+// ExpiresAt that is set and earlier stays, so that a derived token never lives
+// longer than its parent. chain is the parent's chain id, empty at a login.
+func (s *Service) Issue(t identity.Token, chain string) (string, identity.Token, error) {
+	now := s.stamp()
+	end := now.Add(s.lifetime).Truncate(time.Second)
+	if t.ExpiresAt.IsZero() || t.ExpiresAt.After(end) {
+		t.ExpiresAt = end
+	}
+	t.ExpiresAt = t.ExpiresAt.Truncate(time.Second)
+	t.IssuedAt = now
+	if !t.ExpiresAt.After(now) {
+		return "", t, fault.New(fault.Unauthenticated, "The request you have made requires authentication.").Because(errExpired)
+	}
+	t.AuditIDs = []string{base64.RawURLEncoding.EncodeToString(id.Bytes(16))}
+	if chain != "" {
+		t.AuditIDs = append(t.AuditIDs, chain)
+	}
+	token, ok := s.sealed.seal(encodePayload(t), now)
+	if !ok {
+		return "", t, fault.Unavailablef("There is no key to make tokens with.")
+	}
+	return token, t, nil
+}
