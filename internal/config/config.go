@@ -62,8 +62,8 @@ type Identity struct {
 // Network is what networks are made from. Ranges are chosen so that they do
 // not overlap a route of the host.
 type Network struct {
-	PublicRange   string   `koanf:"public_range"`  // of network "public", behind address translation
-	PrivateRange  string   `koanf:"private_range"` // of network "private"
+	PublicRange   string   `koanf:"public_range"`   // of network "public", behind address translation
+	PrivateRange  string   `koanf:"private_range"`  // of network "private"
 	MetadataRange string   `koanf:"metadata_range"` // addresses that stand for ports when guests ask for metadata
 	MetadataPort  int      `koanf:"metadata_port"`
 	TunnelAddress string   `koanf:"tunnel_address"` // of this host; empty: the loopback address

@@ -36,7 +36,7 @@ func Load(dataDir string, env []string, flags map[string]any) (Config, error) {
 			return Config{}, fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	for _, values := range []source{environment(env), unflatten(flags)} {
+	for _, values := range []source{unflatten(Environment(env)), unflatten(flags)} {
 		if err := k.Load(values, nil); err != nil {
 			return Config{}, fmt.Errorf("configuration: %w", err)
 		}
@@ -92,9 +92,9 @@ func parse(b []byte) (source, error) {
 	return values, nil
 }
 
-// environment turns MEK_BUS__LISTEN=x into bus.listen. A double underscore is a
-// dot, since keys have single ones. Other variables of ours are left out.
-func environment(env []string) source {
+// Environment turns MEK_BUS__LISTEN=x into the key bus.listen. A double
+// underscore is a dot, since keys have single ones. Other variables are left out.
+func Environment(env []string) map[string]any {
 	flat := map[string]any{}
 	for _, e := range env {
 		name, value, _ := strings.Cut(e, "=")
@@ -104,7 +104,7 @@ func environment(env []string) source {
 		}
 		flat[strings.ReplaceAll(strings.ToLower(key), "__", ".")] = value
 	}
-	return unflatten(flat)
+	return flat
 }
 
 // reserved variables mean something else than a key.
