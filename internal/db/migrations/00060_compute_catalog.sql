@@ -31,8 +31,22 @@ CREATE TABLE compute_keypairs (
     created_at bigint NOT NULL,
     UNIQUE (user_id, name)
 );
+CREATE TABLE compute_hosts (
+    id text PRIMARY KEY,
+    serial bigint NOT NULL,
+    service_id text NOT NULL UNIQUE,
+    name text NOT NULL UNIQUE,
+    zone text NOT NULL,
+    facts text NOT NULL,
+    disabled boolean NOT NULL,
+    disabled_reason text NOT NULL,
+    forced_down boolean NOT NULL,
+    seen_at bigint NOT NULL,
+    created_at bigint NOT NULL
+);
 
 -- +goose Down
+DROP TABLE compute_hosts;
 DROP TABLE compute_keypairs;
 DROP TABLE compute_flavor_access;
 DROP TABLE compute_flavors;

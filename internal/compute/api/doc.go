@@ -1,0 +1,3 @@
+// Package computeapi assembles the compute API: its dialect, its version
+// documents and the routes of all compute resources.
+package computeapi

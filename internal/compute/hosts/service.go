@@ -1,0 +1,197 @@
+package hosts
+
+import (
+	"context"
+	"time"
+
+	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/event"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/hostlink"
+	"github.com/mekcloud/mek/internal/id"
+	"github.com/mekcloud/mek/internal/listing"
+	"github.com/mekcloud/mek/internal/outbox"
+)
+
+// DefaultZone is the zone of hosts that nobody put elsewhere.
+const DefaultZone = "nova"
+
+// Provider is what Placement must know of a host.
+type Provider struct {
+	ID, Name  string
+	CPUs      int
+	MemoryMiB int
+	DiskGiB   int
+	Traits    []string
+	Disabled  bool
+}
+
+// Placement keeps the inventory of hosts; called again it changes nothing.
+type Placement interface {
+	EnsureHost(ctx context.Context, p Provider) error
+}
+
+// Alive tells whether a host's lease holds.
+type Alive interface{ Alive(host string) bool }
+
+// Use is what the servers of one host take.
+type Use struct {
+	CPUs, MemoryMiB, DiskGiB int
+	Servers                  int // running ones
+	Busy                     int // servers with a task
+}
+
+// Servers counts what hosts carry.
+type Servers interface {
+	HostUse(ctx context.Context) (map[string]Use, error)
+	OnHost(ctx context.Context, host string) ([]Resident, error)
+}
+
+// Resident is a server on a host, as hypervisor lists name it.
+type Resident struct{ ID, InstanceName string }
+
+// Hosts is the service behind the API. Safe for concurrent use.
+type Hosts struct {
+	db        *db.DB
+	clock     clock.Clock
+	placement Placement
+	alive     Alive
+	servers   Servers
+}
+
+// New makes the service.
+func New(d *db.DB, c clock.Clock, p Placement, a Alive, s Servers) *Hosts {
+	return &Hosts{db: d, clock: c, placement: p, alive: a, servers: s}
+}
+
+// Host is one machine as other features see it.
+type Host struct {
+	ID, ServiceID, Name, Zone string
+	Serial                    int64
+	Facts                     hostlink.Facts
+	Disabled                  bool
+	DisabledReason            string
+	ForcedDown                bool
+	Up                        bool
+	SeenAt                    int64 // microseconds
+}
+
+// Usable tells whether new servers may go there.
+func (h *Host) Usable() bool { return h.Up && !h.Disabled }
+
+func (s *Hosts) host(r *row) *Host {
+	return &Host{ID: r.ID, ServiceID: r.ServiceID, Name: r.Name, Zone: r.Zone, Serial: r.Serial, Facts: r.Facts.V, Disabled: r.Disabled,
+		DisabledReason: r.DisabledReason, ForcedDown: r.ForcedDown, SeenAt: r.SeenAt, Up: !r.ForcedDown && s.alive.Alive(r.Name)}
+}
+
+// List gives all hosts in the order of their names.
+func (s *Hosts) List(ctx context.Context) ([]*Host, error) {
+	found, err := rows.List(ctx, s.db, listing.Query{Order: []listing.Order{{Column: "name"}}})
+	out := make([]*Host, len(found))
+	for i, r := range found {
+		out[i] = s.host(r)
+	}
+	return out, err
+}
+
+// Get loads a host by its name.
+func (s *Hosts) Get(ctx context.Context, name string) (*Host, error) {
+	r, err := byName(ctx, s.db, name)
+	if err != nil {
+		return nil, err
+	}
+	return s.host(r), nil
+}
+
+// Seen takes over what an agent says of its host: the host appears with its
+// first facts. It is a hub's observer of facts and may see the same twice.
+func (s *Hosts) Seen(ctx context.Context, f hostlink.Facts) error {
+	hostID, serviceID, now := f.ID, id.New(), clock.Micros(s.clock.Now())
+	var known *row
+	err := s.db.Write(ctx, func(tx *db.Tx) error {
+		r, err := byName(ctx, tx, f.Host)
+		if fault.Is(err, fault.NotFound) {
+			r = &row{ID: hostID, ServiceID: serviceID, Name: f.Host, Zone: DefaultZone, CreatedAt: now}
+			if r.Serial, err = nextSerial(ctx, tx); err != nil {
+				return err
+			}
+			r.Facts, r.SeenAt, known = db.J(f), now, r
+			if err := rows.Insert(ctx, tx, r); err != nil {
+				return err
+			}
+			return outbox.Write(ctx, tx, event.Record{Service: "compute", Action: "create", Kind: "host", Object: r.ID})
+		}
+		if err != nil {
+			return err
+		}
+		r.Facts, r.SeenAt, known = db.J(f), now, r
+		return rows.Update(ctx, tx, r)
+	})
+	if err != nil {
+		return err
+	}
+	return s.placement.EnsureHost(ctx, s.provider(known))
+}
+
+func (s *Hosts) provider(r *row) Provider {
+	f := r.Facts.V
+	return Provider{ID: r.ID, Name: r.Name, CPUs: f.CPUs, MemoryMiB: f.MemoryMiB, DiskGiB: f.DiskGiB, Traits: f.Traits, Disabled: r.Disabled}
+}
+
+// change edits a host's row and tells Placement.
+func (s *Hosts) change(ctx context.Context, name string, record event.Record, fn func(*row)) (*Host, error) {
+	var r *row
+	err := s.db.Write(ctx, func(tx *db.Tx) (err error) {
+		if r, err = byName(ctx, tx, name); err != nil {
+			return err
+		}
+		fn(r)
+		if err := rows.Update(ctx, tx, r); err != nil {
+			return err
+		}
+		record.Object = r.ServiceID
+		return outbox.Write(ctx, tx, record)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.host(r), s.placement.EnsureHost(ctx, s.provider(r))
+}
+
+// remove deletes a host that carries no server; Conflict otherwise.
+func (s *Hosts) remove(ctx context.Context, name string, record event.Record) error {
+	residents, err := s.servers.OnHost(ctx, name)
+	if err != nil {
+		return err
+	}
+	if len(residents) > 0 {
+		return fault.Conflictf("Unable to delete compute service that is hosting instances. Migrate or delete the instances first.")
+	}
+	return s.db.Write(ctx, func(tx *db.Tx) error {
+		r, err := byName(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		record.Object = r.ServiceID
+		if err := rows.Delete(ctx, tx, r.ID); err != nil {
+			return err
+		}
+		return outbox.Write(ctx, tx, record)
+	})
+}
+
+func wireTime(us int64) string {
+	return clock.FromMicros(us).Format("2006-01-02T15:04:05.000000")
+}
+
+// uptime is how long a host's kernel runs, in the words of uptime(1).
+func uptime(now time.Time, f hostlink.Facts) any {
+	boot, err := time.Parse(time.RFC3339, f.More["boot_time"])
+	if err != nil {
+		return nil // the agent does not know
+	}
+	up := now.Sub(boot)
+	days, hours, minutes := int(up.Hours())/24, int(up.Hours())%24, int(up.Minutes())%60
+	return formatUptime(now, days, hours, minutes, f.More["load"])
+}
