@@ -69,9 +69,8 @@ CREATE TABLE quota_limits (
     project_id text NOT NULL,
     service text NOT NULL,
     resource text NOT NULL,
-    user_id text NOT NULL,
     hard_limit bigint NOT NULL,
-    PRIMARY KEY (project_id, service, resource, user_id)
+    PRIMARY KEY (project_id, service, resource)
 );
 
 -- hosts and the revision of what each should have

@@ -1,0 +1,46 @@
+package quota
+
+import (
+	"context"
+
+	"github.com/mekcloud/mek/internal/db"
+)
+
+// defaultClass is the owner of changed defaults; no project has such an id.
+const defaultClass = "class:default"
+
+// lock makes transactions of one project and service follow each other.
+func lock(ctx context.Context, tx *db.Tx, service, project string) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO quota_locks (project_id, service, touched) VALUES ($1, $2, 1)
+		ON CONFLICT (project_id, service) DO UPDATE SET touched = excluded.touched`, project, service)
+	return db.Translate(err, "lock quota")
+}
+
+func limitsOf(ctx context.Context, q db.Querier, service, owner string) (map[string]int64, error) {
+	rows, err := q.QueryContext(ctx, "SELECT resource, hard_limit FROM quota_limits WHERE service = $1 AND project_id = $2", service, owner)
+	if err != nil {
+		return nil, db.Translate(err, "read limits")
+	}
+	defer rows.Close()
+	out := map[string]int64{}
+	for rows.Next() {
+		var name string
+		var limit int64
+		if err := rows.Scan(&name, &limit); err != nil {
+			return nil, db.Translate(err, "read limits")
+		}
+		out[name] = limit
+	}
+	return out, db.Translate(rows.Err(), "read limits")
+}
+
+func setLimit(ctx context.Context, tx *db.Tx, service, owner, name string, limit int64) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO quota_limits (project_id, service, resource, hard_limit) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (project_id, service, resource) DO UPDATE SET hard_limit = excluded.hard_limit`, owner, service, name, limit)
+	return db.Translate(err, "set limit")
+}
+
+func deleteLimits(ctx context.Context, tx *db.Tx, service, owner string) error {
+	_, err := tx.ExecContext(ctx, "DELETE FROM quota_limits WHERE service = $1 AND project_id = $2", service, owner)
+	return db.Translate(err, "delete limits")
+}
