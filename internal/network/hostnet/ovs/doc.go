@@ -10,8 +10,8 @@
 //
 // The switch's database is both desired state and memory: what belongs to a
 // port is found by its external_ids, so the driver keeps no file of its own.
-// The flows of the metadata bridge vanish when the switch restarts; whoever
-// owns the driver calls Metadata again when Restarted says so.
+// The flows of the metadata bridge vanish when the switch restarts; the driver
+// notices and writes them again.
 //
 // Rejected: ovs-vsctl (a process per change), namespaces per network (a veth,
 // a listener and a process each), 169.254.169.254 on the host (the host may

@@ -29,6 +29,12 @@ type Driver struct {
 	db      *database
 	changed chan struct{}
 
+	stop context.CancelFunc
+	work sync.WaitGroup
+
+	metadataMu    sync.Mutex
+	metadataPorts []hostnet.Port // of the last Metadata
+
 	mu      sync.RWMutex
 	numbers map[string]uint32     // of ports, for metadata
 	ingress map[netip.Addr]string // ports by the address that stands for them
@@ -54,11 +60,18 @@ func Open(ctx context.Context, cfg Config) (*Driver, error) {
 		db.client.Close()
 		return nil, err
 	}
+	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	d.stop = stop
+	d.work.Go(func() { d.watchSwitch(life) })
 	return d, nil
 }
 
 // Close ends the connection; ports go on.
-func (d *Driver) Close() { d.db.client.Close() }
+func (d *Driver) Close() {
+	d.stop()
+	d.work.Wait()
+	d.db.client.Close()
+}
 
 func (d *Driver) poke() {
 	select {

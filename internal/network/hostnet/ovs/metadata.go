@@ -18,9 +18,8 @@ import (
 	"github.com/mekcloud/mek/internal/network/hostnet"
 )
 
-// Metadata makes patches for the networks of these ports and rewrites all
-// flows of the metadata bridge in one bundle.
-func (d *Driver) Metadata(ctx context.Context, ports []hostnet.Port) error {
+// writeMetadata makes the metadata bridge as these ports need it.
+func (d *Driver) writeMetadata(ctx context.Context, ports []hostnet.Port) error {
 	wanted := map[string]bool{}
 	for _, p := range ports {
 		if p.MetadataID != "" {

@@ -169,6 +169,20 @@ func metadata(t *testing.T, h *host, guests ...*guest) {
 			t.Error("a guest reached another port of the host through the metadata way")
 		}
 	}
+	for _, p := range h.procs {
+		if p.Name != "ovs-vswitchd" {
+			continue
+		}
+		if err := h.set.Stop(ctx, p.Name, time.Second); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.set.Ensure(ctx, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begun := time.Now()
+	eventually(t, "metadata after the switch was restarted", func() error { _, err := guests[0].get("http://169.254.169.254/", ""); return err })
+	t.Logf("metadata again %v after the switch was back", time.Since(begun).Round(time.Millisecond))
 }
 
 func (g *guest) get(url, forged string) (body string, err error) {
