@@ -146,7 +146,7 @@ func convertCommand(args []string) (program string, argv []string, err error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("image worker: %w", err)
 	}
-	return qemuImg, []string{"qemu-img", "convert", "-O", to, "--", "json:" + string(text), "/proc/self/fd/" + strconv.Itoa(outputFD)}, nil
+	return qemuImg, []string{"qemu-img", "convert", "-f", from, "-O", to, "json:" + string(text), "/proc/self/fd/" + strconv.Itoa(outputFD)}, nil
 }
 
 // drivers are qemu's names of the formats that can be converted.
