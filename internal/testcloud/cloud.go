@@ -1,0 +1,127 @@
+package testcloud
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mekcloud/mek/internal/app"
+	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/config"
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/hostlink/hub"
+	"github.com/mekcloud/mek/internal/id"
+)
+
+// Cloud is a running cloud. It ends with its test.
+type Cloud struct {
+	URL   string // of the front door
+	Admin *Client
+	Demo  *Client // member and reader of project demo
+	DB    *db.DB
+	Hub   *hub.Hub
+	app   *app.Cloud
+	t     testing.TB
+}
+
+// Option changes a cloud before it starts.
+type Option func(*config.Config)
+
+// Hosts sets the number of simulated hosts; otherwise there is one.
+func Hosts(n int) Option { return func(c *config.Config) { c.Simulate = n } }
+
+// The passwords of the first users.
+const (
+	AdminPassword   = "admin-secret"
+	DemoPassword    = "demo-secret"
+	ServicePassword = "service-secret"
+)
+
+// New starts a cloud with simulated hosts on a database of its own.
+func New(t testing.TB, options ...Option) *Cloud {
+	t.Helper()
+	dir := t.TempDir()
+	cfg := config.Default(dir)
+	cfg.HostName, cfg.Simulate, cfg.InsecureHTTP = "server-1", 1, true
+	for _, o := range options {
+		o(&cfg)
+	}
+	server := cfg.Server()
+	ctx, cancel := context.WithCancel(context.Background())
+	log := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: logLevel()}))
+	database, err := db.Open(ctx, "sqlite://"+filepath.Join(dir, "mek.db"))
+	must(t, err)
+	h := hub.New(hub.Config{Log: log})
+	built, err := app.Build(ctx, app.Parts{Config: server, DB: database, Clock: clock.Real{}, Log: log, Hub: h, Master: id.Bytes(32),
+		Bootstrap: config.Bootstrap{AdminPassword: AdminPassword, DemoPassword: DemoPassword, ServicePassword: ServicePassword},
+		Metrics:   prometheus.NewRegistry()})
+	must(t, err)
+	leave, err := app.Simulate(ctx, h, cfg.Simulate, log)
+	must(t, err)
+	done := make(chan error, 1)
+	go func() { done <- built.Run(ctx) }()
+	front := httptest.NewServer(built.Handler)
+	t.Cleanup(func() {
+		front.Close()
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("the cloud ended with: %v", err)
+		}
+		leave()
+		h.Close()
+		database.Close()
+	})
+	c := &Cloud{URL: front.URL, DB: database, Hub: h, app: built, t: t}
+	c.Admin = c.Login("admin", AdminPassword, "admin")
+	c.Demo = c.Login("demo", DemoPassword, "demo")
+	return c
+}
+
+// RunTasks waits until no saga has anything left to do.
+func (c *Cloud) RunTasks() {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := c.app.Tasks.Idle(ctx); err != nil {
+		c.t.Fatalf("tasks are not idle: %v", err)
+	}
+}
+
+// Routes lists every built operation, "SERVICE METHOD PATH [ACTION]".
+func (c *Cloud) Routes() []string {
+	var out []string
+	for _, s := range c.app.REST.Services() {
+		out = append(out, s.List()...)
+	}
+	return out
+}
+
+// testWriter sends logs to the test; they show when it fails.
+type testWriter struct{ t testing.TB }
+
+func (w testWriter) Write(b []byte) (int, error) {
+	defer func() { _ = recover() }() // a log line after the test's end has no reader
+	w.t.Log(string(b))
+	return len(b), nil
+}
+
+func logLevel() slog.Level {
+	if os.Getenv("MEK_TEST_LOG") == "debug" {
+		return slog.LevelDebug
+	}
+	return slog.LevelWarn
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(fmt.Errorf("test cloud: %w", err))
+	}
+}
