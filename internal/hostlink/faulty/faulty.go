@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -20,13 +19,13 @@ type Plan struct {
 	Repeat   float64       // delivered twice
 	Delay    time.Duration // each delivery waits up to this long
 
-	mu  sync.Mutex
-	rnd *rand.Rand
+	mu    sync.Mutex
+	state uint64
 }
 
 // NewPlan makes a plan that does nothing yet, drawing by seed.
 func NewPlan(seed uint64) *Plan {
-	return &Plan{rnd: rand.New(rand.NewPCG(seed, seed))}
+	return &Plan{state: seed}
 }
 
 type fate struct {
@@ -34,12 +33,24 @@ type fate struct {
 	wait                   time.Duration
 }
 
+// next is SplitMix64: package id's source cannot be seeded. The caller holds mu.
+func (p *Plan) next() uint64 {
+	p.state += 0x9e3779b97f4a7c15
+	z := p.state
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// chance draws with a probability. The caller holds mu.
+func (p *Plan) chance(of float64) bool { return float64(p.next()>>11)/(1<<53) < of }
+
 func (p *Plan) draw() fate {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	f := fate{lose: p.rnd.Float64() < p.Lose, loseBack: p.rnd.Float64() < p.LoseBack, repeat: p.rnd.Float64() < p.Repeat}
+	f := fate{lose: p.chance(p.Lose), loseBack: p.chance(p.LoseBack), repeat: p.chance(p.Repeat)}
 	if p.Delay > 0 {
-		f.wait = time.Duration(p.rnd.Int64N(int64(p.Delay)))
+		f.wait = time.Duration(p.next() % uint64(p.Delay))
 	}
 	return f
 }

@@ -1,0 +1,122 @@
+package volumes
+
+import (
+	"context"
+	"crypto/sha512"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/mekcloud/mek/internal/blockstorage/disk"
+	"github.com/mekcloud/mek/internal/blockstorage/disk/files"
+	"github.com/mekcloud/mek/internal/compute/guest"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/hostlink"
+	"github.com/mekcloud/mek/internal/image"
+	"github.com/mekcloud/mek/internal/image/worker"
+)
+
+// Images fetches images from the server for the files driver.
+type Images struct{ Upstream hostlink.Upstream }
+
+var _ files.Images = Images{}
+
+// Fetch writes an image to out and checks it against its hash. Blocks of zeros
+// become holes.
+func (i Images) Fetch(ctx context.Context, id string, out *os.File) (string, error) {
+	stream, err := i.Upstream.Open(ctx, image.StreamKind, image.StreamParams{ID: id})
+	if err != nil {
+		return "", err
+	}
+	defer context.AfterFunc(ctx, func() { _ = stream.Close() })() // ends a read that waits
+	head, err := image.ReadHead(stream)
+	if err == nil {
+		err = receive(out, stream, head)
+	}
+	if err = errors.Join(err, stream.Close()); err != nil {
+		return "", fault.Unavailablef("the image could not be fetched").Because(err)
+	}
+	return string(head.Format), nil
+}
+
+func receive(out *os.File, in io.Reader, head image.StreamHead) error {
+	sum := sha512.New()
+	buf := make([]byte, 256<<10)
+	var at int64
+	for at < head.Size {
+		n, err := io.ReadFull(in, buf[:min(int64(len(buf)), head.Size-at)])
+		if err != nil {
+			return fmt.Errorf("read image at %d: %w", at, err)
+		}
+		_, _ = sum.Write(buf[:n]) // a hash takes everything
+		if !zero(buf[:n]) {
+			if _, err := out.WriteAt(buf[:n], at); err != nil {
+				return fmt.Errorf("write image: %w", err)
+			}
+		}
+		at += int64(n)
+	}
+	if err := out.Truncate(head.Size); err != nil {
+		return fmt.Errorf("write image: %w", err)
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); head.SHA512 != "" && got != head.SHA512 {
+		return fmt.Errorf("image %s does not hash to its record", head.ID)
+	}
+	return nil
+}
+
+func zero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// Converter has the sandboxed worker turn images into raw bytes.
+type Converter struct{ Runner *worker.Runner }
+
+var _ files.Converter = Converter{}
+
+// Convert writes the disk inside an image.
+func (c Converter) Convert(ctx context.Context, in *os.File, format string, out *os.File, limit int64) error {
+	return c.Runner.Convert(ctx, in, image.Format(format), out, image.Raw, limit)
+}
+
+// Guests asks the guests' driver for copies of volumes that guests have open.
+type Guests struct{ Driver guest.Driver }
+
+var _ files.Guests = Guests{}
+
+// CopyOpen takes a snapshot of the guest's disk, which carries the volume's id, and moves its bytes to out.
+func (g Guests) CopyOpen(ctx context.Context, server, volume, name string, out *os.File) error {
+	if _, err := g.Driver.Snapshot(ctx, server, volume, name); err != nil {
+		return err
+	}
+	r, err := g.Driver.OpenSnapshot(ctx, server, name)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, r)
+	if err = errors.Join(err, r.Close()); err != nil {
+		return fault.Unavailablef("the guest's copy of the volume could not be read").Because(err)
+	}
+	return g.Driver.DiscardSnapshot(ctx, server, name)
+}
+
+// Resolver tells the guests' driver where volumes are.
+type Resolver struct{ Driver disk.Driver }
+
+var _ guest.Volumes = Resolver{}
+
+// Volume answers where a volume is.
+func (r Resolver) Volume(ctx context.Context, id string) (guest.VolumeFile, error) {
+	f, err := r.Driver.Locate(ctx, id)
+	if err != nil {
+		return guest.VolumeFile{}, err
+	}
+	return guest.VolumeFile{Path: f.Path, Format: f.Format, ReadOnly: f.ReadOnly}, nil
+}

@@ -1,0 +1,2 @@
+// Package disktest is the conformance suite of disk.Driver.
+package disktest
