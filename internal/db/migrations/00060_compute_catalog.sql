@@ -44,8 +44,18 @@ CREATE TABLE compute_hosts (
     seen_at bigint NOT NULL,
     created_at bigint NOT NULL
 );
+CREATE TABLE compute_console_tokens (
+    hash text PRIMARY KEY,
+    server_id text NOT NULL,
+    build bigint NOT NULL,
+    kind text NOT NULL,
+    expires_at bigint NOT NULL,
+    used boolean NOT NULL
+);
+CREATE INDEX compute_console_tokens_expiry ON compute_console_tokens (expires_at);
 
 -- +goose Down
+DROP TABLE compute_console_tokens;
 DROP TABLE compute_hosts;
 DROP TABLE compute_keypairs;
 DROP TABLE compute_flavor_access;

@@ -1,0 +1,77 @@
+package consoles
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/compute"
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/event"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/id"
+	"github.com/mekcloud/mek/internal/outbox"
+)
+
+// tokenLife is how long an address waits to be opened.
+const tokenLife = 10 * time.Minute
+
+// Servers loads a server as it is now, whoever asks.
+type Servers interface {
+	Get(ctx context.Context, serverID string) (*compute.Server, error)
+}
+
+// Screens opens byte streams on hosts; hostlink.Hosts is one.
+type Screens interface {
+	Open(ctx context.Context, host, kind string, params any) (io.ReadWriteCloser, error)
+}
+
+// Consoles is the service behind the API and the page. Safe for concurrent use.
+type Consoles struct {
+	db      *db.DB
+	clock   clock.Clock
+	servers Servers
+	screens Screens
+}
+
+// New makes the service.
+func New(d *db.DB, c clock.Clock, servers Servers, screens Screens) *Consoles {
+	return &Consoles{d, c, servers, screens}
+}
+
+// grant mints a token for a server's console of a kind, "novnc".
+func (s *Consoles) grant(ctx context.Context, server *compute.Server, kind string, record event.Record) (token string, err error) {
+	if !compute.Allows("remote-console", server.VM, server.Task) || server.Host == "" {
+		return "", fault.Conflictf("Instance %s is not ready", server.ID)
+	}
+	token = id.Secret(32)
+	now := s.clock.Now()
+	err = s.db.Write(ctx, func(tx *db.Tx) error {
+		if err := sweep(ctx, tx, clock.Micros(now)); err != nil {
+			return err
+		}
+		r := &row{Hash: hash(token), ServerID: server.ID, Build: server.BuildSerial, Kind: kind, ExpiresAt: clock.Micros(now.Add(tokenLife))}
+		if err := rows.Insert(ctx, tx, r); err != nil {
+			return err
+		}
+		return outbox.Write(ctx, tx, record)
+	})
+	return token, err
+}
+
+// open uses a token up and connects to the screen it is for.
+func (s *Consoles) open(ctx context.Context, token string) (io.ReadWriteCloser, error) {
+	r, err := take(ctx, s.db, token, clock.Micros(s.clock.Now()))
+	if err != nil {
+		return nil, err
+	}
+	server, err := s.servers.Get(ctx, r.ServerID)
+	if err != nil {
+		return nil, err
+	}
+	if server.BuildSerial != r.Build || server.Host == "" {
+		return nil, fault.NotFoundf("The server is not the one this token was for.")
+	}
+	return s.screens.Open(ctx, server.Host, "vnc", map[string]string{"id": server.ID})
+}
