@@ -53,12 +53,16 @@ func New(c clock.Clock, log *slog.Logger, all ...Reconciler) *Loop {
 		if r.Timeout == 0 {
 			r.Timeout = 5 * time.Minute
 		}
-		if l.all[r.Name] != nil {
-			panic("reconcile: two reconcilers are named " + r.Name)
-		}
+		l.mustBeNew(r.Name)
 		l.all[r.Name] = &worker{Reconciler: r, wake: make(chan struct{}, 1), pending: true}
 	}
 	return l
+}
+
+func (l *Loop) mustBeNew(name string) {
+	if l.all[name] != nil {
+		panic("reconcile: two reconcilers are named " + name)
+	}
 }
 
 // Run runs every reconciler once at the start and then as said, until ctx ends

@@ -73,10 +73,7 @@ func (e *Engine) Cleanups(ctx context.Context, q db.Querier) ([]Cleanup, error) 
 // Poke has an owner's clean-ups tried at the next housekeeping, within ten
 // seconds: its host is back.
 func (e *Engine) Poke(ctx context.Context, owner string) error {
-	return e.o.DB.Write(ctx, func(tx *db.Tx) error {
-		_, err := tx.ExecContext(ctx, "UPDATE task_cleanups SET not_before = 0 WHERE owner = $1", owner)
-		return db.Translate(err, "poke clean-ups")
-	})
+	return e.o.DB.Write(ctx, func(tx *db.Tx) error { return hurry(ctx, tx, owner) })
 }
 
 func (x *execution) cleanup(why error) *cleanupRow {
@@ -118,14 +115,8 @@ func (e *Engine) retryCleanups(ctx context.Context) error {
 // take postpones a clean-up, so that no other server tries it meanwhile.
 func (e *Engine) take(ctx context.Context, row *cleanupRow, now time.Time) (mine bool, err error) {
 	wait := min(time.Hour, time.Minute<<min(row.Attempts, 10))
-	err = e.o.DB.Write(ctx, func(tx *db.Tx) error {
-		done, err := tx.ExecContext(ctx, "UPDATE task_cleanups SET not_before = $1, attempts = attempts + 1 WHERE id = $2 AND not_before = $3",
-			clock.Micros(now.Add(wait)), row.ID, row.NotBefore)
-		if err != nil {
-			return db.Translate(err, "take clean-up")
-		}
-		n, err := done.RowsAffected()
-		mine = n == 1
+	err = e.o.DB.Write(ctx, func(tx *db.Tx) (err error) {
+		mine, err = takeCleanup(ctx, tx, row, clock.Micros(now.Add(wait)))
 		return err
 	})
 	return mine, err

@@ -203,3 +203,20 @@ func release(ctx context.Context, tx *db.Tx, self string) error {
 	_, err := tx.ExecContext(ctx, "UPDATE task_sagas SET lease_until = 0 WHERE owner = $1 AND state = 'live'", self)
 	return db.Translate(err, "release leases")
 }
+
+// hurry makes an owner's clean-ups due.
+func hurry(ctx context.Context, tx *db.Tx, owner string) error {
+	_, err := tx.ExecContext(ctx, "UPDATE task_cleanups SET not_before = 0 WHERE owner = $1", owner)
+	return db.Translate(err, "hurry clean-ups")
+}
+
+// takeCleanup tells false when another server took it.
+func takeCleanup(ctx context.Context, tx *db.Tx, row *cleanupRow, next int64) (bool, error) {
+	done, err := tx.ExecContext(ctx, "UPDATE task_cleanups SET not_before = $1, attempts = attempts + 1 WHERE id = $2 AND not_before = $3",
+		next, row.ID, row.NotBefore)
+	if err != nil {
+		return false, db.Translate(err, "take clean-up")
+	}
+	n, err := done.RowsAffected()
+	return n == 1, err
+}
