@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mekcloud/mek/internal/fault"
 )
@@ -70,13 +71,14 @@ func (s *Consoles) websocket(w http.ResponseWriter, r *http.Request) {
 
 // carry copies both ways; when one way ends, both are closed.
 func carry(a, b io.ReadWriteCloser) {
-	ended := make(chan error, 1)
-	go func() {
-		_, err := io.Copy(b, a)
-		ended <- errors.Join(err, b.Close())
-	}()
-	_, _ = io.Copy(a, b) // either end leaving is the normal end
-	a.Close()
-	b.Close()
-	<-ended
+	var both errgroup.Group
+	copyTo := func(to, from io.ReadWriteCloser) func() error {
+		return func() error {
+			_, err := io.Copy(to, from)
+			return errors.Join(err, a.Close(), b.Close())
+		}
+	}
+	both.Go(copyTo(b, a))
+	both.Go(copyTo(a, b))
+	_ = both.Wait() // either end leaving is the normal end
 }
