@@ -1,0 +1,125 @@
+package blockstorage
+
+import (
+	"context"
+
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/event"
+)
+
+// Viewer is on whose behalf another service asks.
+type Viewer struct {
+	ProjectID string
+	UserID    string
+	Admin     bool // sees every project's volumes
+}
+
+// NewVolume asks for a volume. The id is minted by the caller, so that the
+// call may be repeated.
+type NewVolume struct {
+	ID        string
+	Viewer    Viewer
+	Name      string
+	SizeGiB   int64 // 0: the source's
+	Type      string
+	Zone      string
+	ImageID   string
+	Snapshot  string
+	Volume    string
+	Transient bool
+	Host      string // where it shall be made; empty: anywhere
+	Metadata  map[string]string
+}
+
+// Reservation asks for a volume for a server. ID is the attachment's, minted by the caller.
+type Reservation struct {
+	ID       string
+	VolumeID string
+	ServerID string
+	Viewer   Viewer
+	ReadOnly bool
+}
+
+// Service is what compute may ask of block storage. Safe for concurrent use;
+// every call may be repeated with the same ids.
+type Service interface {
+	// Lookup finds a volume of the viewer; NotFound otherwise.
+	Lookup(ctx context.Context, viewer Viewer, id string) (*Volume, error)
+	// LookupSnapshot finds a snapshot of the viewer; NotFound otherwise.
+	LookupSnapshot(ctx context.Context, viewer Viewer, id string) (*Snapshot, error)
+	// Create records a volume and begins to make it. OverQuota, Invalid, NotFound of a source.
+	Create(ctx context.Context, in NewVolume) (*Volume, error)
+	// Ready waits until the volume is made. Unavailable when ctx ends first,
+	// Conflict with its reason when it cannot be made, NotFound when it was deleted.
+	Ready(ctx context.Context, id string) (*Volume, error)
+	// Discard deletes a volume that no server uses, whatever its status; one
+	// that does not exist is fine. It does not wait.
+	Discard(ctx context.Context, id string) error
+	// Reserve keeps a volume for a server: status reserved. Invalid when its
+	// status forbids it. Repeating it with the same id changes nothing.
+	Reserve(ctx context.Context, r Reservation) (*Attachment, error)
+	// Connect makes the volume available on the server's host, moving it there
+	// if it is elsewhere, which may take long; call it again until it succeeds.
+	Connect(ctx context.Context, attachment, host string) (*Volume, error)
+	// Complete says that the server has the volume: status in-use.
+	Complete(ctx context.Context, attachment, device string) error
+	// BeginDetach marks that the server gives the volume back: status
+	// detaching. Invalid when the volume is not in use.
+	BeginDetach(ctx context.Context, attachment string) error
+	// RollDetach takes BeginDetach back.
+	RollDetach(ctx context.Context, attachment string) error
+	// Detach ends an attachment in any state; one that does not exist is fine.
+	Detach(ctx context.Context, attachment string) error
+}
+
+// Servers is what block storage may tell compute.
+type Servers interface {
+	// Extended says that a volume of a running server has grown, so that the
+	// guest learns it. It does not wait.
+	Extended(ctx context.Context, server, volume string, sizeGiB int64) error
+}
+
+// Volumes is what the features of this service see of volumes.
+type Volumes interface {
+	// Get loads a volume with its attachments; NotFound when there is none.
+	Get(ctx context.Context, id string) (*Volume, error)
+	// Change loads a volume inside a transaction, keeps others from it, lets f
+	// change it and writes it. An error of f leaves it as it is.
+	Change(ctx context.Context, tx *db.Tx, id string, f func(v *Volume) error) (*Volume, error)
+	// CheckQuota refuses with OverQuota when the project may not have so much more.
+	CheckQuota(ctx context.Context, tx *db.Tx, project string, deltas map[string]int64) error
+	// RaiseHost tells that what a host shall keep has changed, and returns the revision to wait for.
+	RaiseHost(ctx context.Context, tx *db.Tx, host string) (int64, error)
+}
+
+// Types is what the features of this service see of types.
+type Types interface {
+	// Resolve finds a type by id or name among those that a project may use.
+	// An empty word gives the project's default type.
+	Resolve(ctx context.Context, word, project string, admin bool) (*Type, error)
+	// Names maps ids to names, for views of many volumes.
+	Names(ctx context.Context) (map[string]string, error)
+}
+
+// Snapshots is what volumes see of snapshots.
+type Snapshots interface {
+	// Get loads a snapshot; NotFound when there is none.
+	Get(ctx context.Context, id string) (*Snapshot, error)
+	// CountOf tells how many snapshots a volume has.
+	CountOf(ctx context.Context, tx *db.Tx, volume string) (int64, error)
+	// DropAll begins to delete all snapshots of a volume.
+	DropAll(ctx context.Context, tx *db.Tx, volume string, record event.Record) error
+}
+
+// Attachments is what volumes see of attachments.
+type Attachments interface {
+	// Of lists the attachments of volumes, by volume.
+	Of(ctx context.Context, volumes ...string) (map[string][]Attachment, error)
+	// InTx lists the attachments of one volume as a transaction sees them.
+	InTx(ctx context.Context, tx *db.Tx, volume string) ([]Attachment, error)
+	// Insert, Set and Remove write attachments; Remove of a missing one is fine.
+	Insert(ctx context.Context, tx *db.Tx, a *Attachment) error
+	Set(ctx context.Context, tx *db.Tx, a *Attachment) error
+	Remove(ctx context.Context, tx *db.Tx, id string) error
+}
+
