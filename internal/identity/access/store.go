@@ -192,3 +192,25 @@ func (s store) trust(ctx context.Context, id string) (*identity.Trust, error) {
 		WHERE t.trust_id = $1 ORDER BY r.name`, id)
 	return t, err
 }
+
+// projectsBelow lists the projects in a domain, or under a project, without itself.
+func (s store) projectsBelow(ctx context.Context, id string) ([]string, error) {
+	rows, err := s.q.QueryContext(ctx, `WITH RECURSIVE down (id, depth) AS (
+			SELECT id, 0 FROM identity_projects WHERE id = $1
+			UNION ALL
+			SELECT p.id, down.depth + 1 FROM identity_projects p JOIN down ON p.parent_id = down.id WHERE down.depth < 64)
+		SELECT id FROM down WHERE depth > 0`, id)
+	if err != nil {
+		return nil, db.Translate(err, "read projects below")
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, db.Translate(err, "scan project below")
+		}
+		out = append(out, id)
+	}
+	return out, db.Translate(rows.Err(), "read projects below")
+}

@@ -1,0 +1,177 @@
+package auth
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/identity"
+	"github.com/mekcloud/mek/internal/identity/wire"
+	"github.com/mekcloud/mek/internal/policy"
+	"github.com/mekcloud/mek/internal/rest"
+)
+
+// Rules are upstream's rules for tokens.
+func Rules() []policy.Rule {
+	const subject = "user_id:%(target.token.user_id)s"
+	return []policy.Rule{
+		wire.Rule("check_token", wire.AdminOrSystemReader+" or "+subject, wire.AllScopes, "Check a token."),
+		wire.Rule("validate_token", wire.AdminOrSystemReader+" or rule:service_role or "+subject, wire.AllScopes, "Show a token."),
+		wire.Rule("revoke_token", "rule:admin_required or "+subject, wire.AllScopes, "End a token."),
+		wire.Rule("get_auth_catalog", "", nil, "Show the catalog of the caller's token."),
+		wire.Rule("get_auth_projects", "", nil, "List the projects the caller may scope to."),
+		wire.Rule("get_auth_domains", "", nil, "List the domains the caller may scope to."),
+		wire.Rule("get_auth_system", "", nil, "Tell whether the caller may scope to the system."),
+	}
+}
+
+// Catalog shows the catalog of a project and user.
+type Catalog interface {
+	View(c *rest.Call, project, user string) ([]map[string]any, error)
+}
+
+// Reach shows what a user may scope a token to.
+type Reach interface {
+	ProjectViews(c *rest.Call, user string) ([]map[string]any, error)
+	DomainViews(c *rest.Call, user string) ([]map[string]any, error)
+	HasSystem(ctx context.Context, user string) (bool, error)
+}
+
+// API answers for /v3/auth.
+type API struct {
+	s       *Service
+	catalog Catalog
+	reach   Reach
+}
+
+// New makes the API.
+func New(s *Service, catalog Catalog, reach Reach) *API { return &API{s, catalog, reach} }
+
+const (
+	subjectHeader = "X-Subject-Token"
+	maxLogin      = 16 << 10
+	// grace is how long after its end services may still look a token up, for
+	// work that outlives it (upstream's allow_expired_window).
+	grace = 48 * time.Hour
+)
+
+// Routes are the operations on tokens.
+func (a *API) Routes() []rest.Route {
+	const tokens = "/v3/auth/tokens"
+	return []rest.Route{
+		{Method: "POST", Path: tokens, Open: true, Audit: "authenticate", MaxBody: maxLogin, Handle: a.login},
+		{Method: "GET", Path: tokens, Rule: "identity:validate_token", Object: true, Handle: a.validate},
+		{Method: "HEAD", Path: tokens, Rule: "identity:check_token", Object: true, Handle: a.validate},
+		{Method: "DELETE", Path: tokens, Rule: "identity:revoke_token", Object: true, Audit: "revoke", Handle: a.revoke},
+		{Method: "GET", Path: "/v3/auth/catalog", Rule: "identity:get_auth_catalog", Handle: a.showCatalog},
+		{Method: "GET", Path: "/v3/auth/projects", Rule: "identity:get_auth_projects", Handle: a.projects},
+		{Method: "GET", Path: "/v3/auth/domains", Rule: "identity:get_auth_domains", Handle: a.domains},
+		{Method: "GET", Path: "/v3/auth/system", Rule: "identity:get_auth_system", Handle: a.system},
+		{Method: "GET", Path: "/v3/OS-FEDERATION/projects", Rule: "identity:get_auth_projects", Handle: a.projects},
+		{Method: "GET", Path: "/v3/OS-FEDERATION/domains", Rule: "identity:get_auth_domains", Handle: a.domains},
+	}
+}
+
+func (a *API) login(c *rest.Call) (rest.Reply, error) {
+	issued, err := a.s.Login(c.Context(), c.Payload(), c.RemoteAddr)
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	return a.answer(c, http.StatusCreated, issued.Secret, issued.Token, issued.Access)
+}
+
+func (a *API) answer(c *rest.Call, status int, secret string, t identity.Token, x *identity.Access) (rest.Reply, error) {
+	_, without := c.Values()["nocatalog"]
+	body, err := a.view(c, t, x, !without)
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	return rest.Reply{Status: status, Body: body}.With(subjectHeader, secret), nil
+}
+
+// subject opens the token that the request is about and asks the rule. A dead
+// token and a missing one are equally not found.
+func (a *API) subject(c *rest.Call, grace time.Duration) (identity.Token, *identity.Access, error) {
+	t, err := a.s.Tokens.Read(c.Header.Get(subjectHeader), grace)
+	var x *identity.Access
+	if err == nil {
+		x, err = a.s.Access.Resolve(c.Context(), t)
+	}
+	if err == nil {
+		err = a.s.Tokens.Alive(t, x)
+	}
+	target := policy.Target{}
+	if err == nil {
+		target["target.token.user_id"] = x.User.ID
+	}
+	if fault.Is(err, fault.Unauthenticated) {
+		err = fault.NotFoundf("Failed to validate token").Because(err)
+	}
+	if refused := c.Authorize(target); refused != nil && err == nil {
+		err = refused
+	}
+	return t, x, err
+}
+
+func (a *API) validate(c *rest.Call) (rest.Reply, error) {
+	window := time.Duration(0)
+	if v, ok := c.Values()["allow_expired"]; ok && wire.Truth(v[0]) {
+		window = grace
+	}
+	t, x, err := a.subject(c, window)
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	return a.answer(c, http.StatusOK, c.Header.Get(subjectHeader), t, x)
+}
+
+func (a *API) revoke(c *rest.Call) (rest.Reply, error) {
+	t, _, err := a.subject(c, 0)
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	if err := a.s.Tokens.Revoke(c.Context(), t); err != nil {
+		return rest.Reply{}, err
+	}
+	return rest.NoContent()
+}
+
+func (a *API) showCatalog(c *rest.Call) (rest.Reply, error) {
+	if c.Auth.ProjectID == "" {
+		return rest.Reply{}, fault.Forbiddenf("A project-scoped token is required to produce a service catalog.")
+	}
+	list, err := a.catalog.View(c, c.Auth.ProjectID, c.Auth.UserID)
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	return rest.OK(map[string]any{"catalog": list, "links": wire.Self(c, "/auth/catalog")})
+}
+
+func (a *API) projects(c *rest.Call) (rest.Reply, error) {
+	list, err := a.reach.ProjectViews(c, c.Auth.UserID)
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	return rest.OK(wire.Collection(c, "projects", list))
+}
+
+func (a *API) domains(c *rest.Call) (rest.Reply, error) {
+	list, err := a.reach.DomainViews(c, c.Auth.UserID)
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	return rest.OK(wire.Collection(c, "domains", list))
+}
+
+func (a *API) system(c *rest.Call) (rest.Reply, error) {
+	has, err := a.reach.HasSystem(c.Context(), c.Auth.UserID)
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	list := []any{}
+	if has {
+		list = append(list, map[string]any{"all": true})
+	}
+	return rest.OK(map[string]any{"system": list, "links": wire.Self(c, "/auth/system")})
+}

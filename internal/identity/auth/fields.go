@@ -1,0 +1,56 @@
+package auth
+
+import (
+	"github.com/mekcloud/mek/internal/identity"
+	"github.com/mekcloud/mek/internal/identity/wire"
+	"github.com/mekcloud/mek/internal/rest"
+)
+
+// in is a named thing with its domain.
+func in(n, domain identity.Named) map[string]any {
+	return map[string]any{"id": n.ID, "name": n.Name, "domain": domain}
+}
+
+// view is a token as the API shows it.
+func (a *API) view(c *rest.Call, t identity.Token, x *identity.Access, withCatalog bool) (map[string]any, error) {
+	user := in(x.User, x.UserDomain)
+	user["password_expires_at"] = nil
+	if !x.PasswordExpiresAt.IsZero() {
+		user["password_expires_at"] = x.PasswordExpiresAt.Format("2006-01-02T15:04:05.000000")
+	}
+	out := map[string]any{"methods": t.Methods, "user": user, "audit_ids": t.AuditIDs, "expires_at": wire.Time(t.ExpiresAt),
+		"issued_at": wire.Time(t.IssuedAt)}
+	if !t.Scope.Unscoped() {
+		out["roles"] = x.Roles
+	}
+	switch {
+	case x.System:
+		out["system"] = map[string]any{"all": true}
+	case x.Domain.ID != "":
+		out["domain"] = x.Domain
+	case x.Project.ID != "":
+		out["project"] = in(x.Project, x.ProjectDomain)
+		if x.Trust == nil {
+			out["is_domain"] = x.IsDomain
+		}
+	}
+	if tr := x.Trust; tr != nil {
+		out["OS-TRUST:trust"] = map[string]any{"id": tr.ID, "impersonation": tr.Impersonation,
+			"trustor_user": map[string]any{"id": tr.TrustorID}, "trustee_user": map[string]any{"id": tr.TrusteeID}}
+	}
+	if ac := x.AppCredential; ac != nil {
+		v := map[string]any{"id": ac.ID, "name": ac.Name, "restricted": !ac.Unrestricted}
+		if len(ac.Rules) > 0 {
+			v["access_rules"] = ac.Rules
+		}
+		out["application_credential"] = v
+	}
+	if withCatalog && !t.Scope.Unscoped() {
+		list, err := a.catalog.View(c, x.Project.ID, x.User.ID)
+		if err != nil {
+			return nil, err
+		}
+		out["catalog"] = list
+	}
+	return map[string]any{"token": out}, nil
+}

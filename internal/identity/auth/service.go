@@ -1,0 +1,324 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/identity"
+)
+
+// Users finds users and checks passwords. Verify takes nil for a user that
+// does not exist, and takes as long for it.
+type Users interface {
+	Get(ctx context.Context, id string) (*identity.User, error)
+	ByName(ctx context.Context, domainID, name string) (*identity.User, error)
+	Verify(ctx context.Context, u *identity.User, password string) error
+}
+
+// Projects finds projects and domains.
+type Projects interface {
+	Get(ctx context.Context, id string) (*identity.Project, error)
+	ByName(ctx context.Context, domainID, name string) (*identity.Project, error)
+}
+
+// AppCredentials finds application credentials and checks their secrets.
+// Verify takes nil for one that does not exist, and takes as long for it.
+type AppCredentials interface {
+	Get(ctx context.Context, id string) (*identity.AppCredential, error)
+	ByName(ctx context.Context, userID, name string) (*identity.AppCredential, error)
+	Verify(ctx context.Context, c *identity.AppCredential, secret string) error
+}
+
+// Trusts finds trusts. Consume takes one use; Forbidden when none is left.
+type Trusts interface {
+	Get(ctx context.Context, id string) (*identity.Trust, error)
+	Consume(ctx context.Context, id string) error
+}
+
+// Tokens makes, opens and ends tokens.
+type Tokens interface {
+	Issue(t identity.Token, chain string) (string, identity.Token, error)
+	Read(token string, grace time.Duration) (identity.Token, error)
+	Alive(t identity.Token, a *identity.Access) error
+	Revoke(ctx context.Context, t identity.Token) error
+}
+
+// Access tells what a token is worth.
+type Access interface {
+	Resolve(ctx context.Context, t identity.Token) (*identity.Access, error)
+}
+
+// Log notes successful logins in the audit log.
+type Log interface {
+	LoggedIn(ctx context.Context, t identity.Token) error
+}
+
+// Config is what a Service needs.
+type Config struct {
+	Clock          clock.Clock
+	Users          Users
+	Projects       Projects
+	AppCredentials AppCredentials
+	Trusts         Trusts
+	Tokens         Tokens
+	Access         Access
+	Log            Log
+}
+
+// Service logs in. Safe for concurrent use.
+type Service struct {
+	Config
+	limits *limiter
+}
+
+// NewService makes the service.
+func NewService(cfg Config) *Service { return &Service{cfg, newLimiter(cfg.Clock)} }
+
+var (
+	errNoUser    = errors.New("no such user or domain")
+	errNoScope   = errors.New("no such scope")
+	errTwoUsers  = errors.New("methods are for different users")
+	errFactors   = errors.New("the user's rules ask for more methods")
+	errAppScope  = errors.New("application credentials cannot request a scope")
+	errNoAppCred = errors.New("no such application credential")
+)
+
+func refused(why error) error {
+	return fault.New(fault.Unauthenticated, "The request you have made requires authentication.").Because(why)
+}
+
+// Issued is a new token and what it is worth.
+type Issued struct {
+	Secret string
+	Token  identity.Token
+	Access *identity.Access
+}
+
+// who is what the methods of a login have established.
+type who struct {
+	user    *identity.User
+	methods []string
+	parent  *identity.Token
+	parentA *identity.Access
+	appCred *identity.AppCredential
+}
+
+// Login makes a token. remote is the client's address, for limits.
+func (s *Service) Login(ctx context.Context, payload []byte, remote string) (Issued, error) {
+	req, err := parse(payload)
+	if err != nil {
+		return Issued{}, err
+	}
+	a, err := s.limits.begin(req.account(), remote)
+	if err != nil {
+		return Issued{}, err
+	}
+	out, err := s.login(ctx, req)
+	if fault.Is(err, fault.Unauthenticated) {
+		s.limits.failed(a)
+	}
+	return out, err
+}
+
+// account names whom a login is for, whether or not there is such a user.
+func (r *request) account() string {
+	switch {
+	case r.password != nil && r.password.User.ID != "":
+		return r.password.User.ID
+	case r.password != nil:
+		d := r.password.User.Domain
+		return d.ID + "/" + d.Name + "/" + r.password.User.Name
+	case r.appCred != nil:
+		return r.appCred.ID + "/" + r.appCred.Name
+	}
+	return ""
+}
+
+func (s *Service) login(ctx context.Context, req request) (Issued, error) {
+	w, err := s.establish(ctx, req)
+	if err != nil {
+		return Issued{}, err
+	}
+	if !enough(w.user.Options, w.methods) {
+		return Issued{}, refused(errFactors)
+	}
+	scope, err := s.chosen(ctx, req, w)
+	if err != nil {
+		return Issued{}, err
+	}
+	t := identity.Token{UserID: w.user.ID, Methods: w.methods, Scope: scope}
+	chain := ""
+	if w.parent != nil {
+		t.ExpiresAt, t.AppCredentialID, chain = w.parent.ExpiresAt, w.parent.AppCredentialID, w.parent.ChainID()
+	}
+	if w.appCred != nil {
+		t.AppCredentialID = w.appCred.ID
+	}
+	access, err := s.Access.Resolve(ctx, t)
+	if err != nil {
+		return Issued{}, err
+	}
+	if end := access.ExpiresBy; !end.IsZero() && (t.ExpiresAt.IsZero() || end.Before(t.ExpiresAt)) {
+		t.ExpiresAt = end
+	}
+	if scope.TrustID != "" {
+		if err := s.Trusts.Consume(ctx, scope.TrustID); err != nil {
+			return Issued{}, err
+		}
+	}
+	secret, t, err := s.Tokens.Issue(t, chain)
+	if err != nil {
+		return Issued{}, err
+	}
+	if w.parent == nil {
+		if err := s.Log.LoggedIn(ctx, t); err != nil {
+			return Issued{}, err
+		}
+	}
+	return Issued{secret, t, access}, nil
+}
+
+// enough checks a user's rules for several factors: one of them must be met.
+func enough(o identity.UserOptions, methods []string) bool {
+	if o.MultiFactorAuthEnabled == nil || !*o.MultiFactorAuthEnabled || len(o.MultiFactorAuthRules) == 0 {
+		return true
+	}
+	if slices.Contains(methods, identity.MethodToken) { // the parent has passed
+		return true
+	}
+	return slices.ContainsFunc(o.MultiFactorAuthRules, func(rule []string) bool {
+		return !slices.ContainsFunc(rule, func(m string) bool { return !slices.Contains(methods, m) })
+	})
+}
+
+// establish runs the methods; all must be for one user.
+func (s *Service) establish(ctx context.Context, req request) (who, error) {
+	var w who
+	for _, m := range req.methods {
+		var u *identity.User
+		var err error
+		switch m {
+		case identity.MethodPassword:
+			u, err = s.byPassword(ctx, req.password)
+		case identity.MethodToken:
+			u, err = s.byToken(ctx, req, &w)
+		case identity.MethodAppCredential:
+			u, err = s.byAppCredential(ctx, req, &w)
+		}
+		if err != nil {
+			return w, err
+		}
+		if w.user != nil && w.user.ID != u.ID {
+			return w, refused(errTwoUsers)
+		}
+		w.user = u
+		w.methods = append(w.methods, m)
+	}
+	if w.parent != nil {
+		for _, m := range w.parent.Methods {
+			if !slices.Contains(w.methods, m) {
+				w.methods = append(w.methods, m)
+			}
+		}
+	}
+	return w, nil
+}
+
+func (s *Service) byPassword(ctx context.Context, d *passwordData) (*identity.User, error) {
+	u, err := s.find(ctx, d.User.named)
+	if err != nil {
+		return nil, err
+	}
+	return u, s.Users.Verify(ctx, u, *d.User.Password)
+}
+
+// find gives nil for a user that does not exist.
+func (s *Service) find(ctx context.Context, n named) (*identity.User, error) {
+	u, err := s.Users.Get(ctx, n.ID)
+	if n.ID == "" {
+		var d *identity.Project
+		if d, err = s.domain(ctx, n.Domain); err == nil {
+			u, err = s.Users.ByName(ctx, d.ID, n.Name)
+		}
+	}
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	return u, err
+}
+
+func (s *Service) domain(ctx context.Context, n *named) (*identity.Project, error) {
+	if n.empty() {
+		return nil, fault.NotFoundf("Could not find domain.")
+	}
+	if n.ID == "" {
+		return s.Projects.ByName(ctx, "", n.Name)
+	}
+	d, err := s.Projects.Get(ctx, n.ID)
+	if err == nil && !d.IsDomain {
+		return nil, fault.NotFoundf("Could not find domain: %s.", n.ID)
+	}
+	return d, err
+}
+
+func (s *Service) byToken(ctx context.Context, req request, w *who) (*identity.User, error) {
+	t, err := s.Tokens.Read(req.token.ID, 0)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.Access.Resolve(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Tokens.Alive(t, a); err != nil {
+		return nil, err
+	}
+	switch {
+	case t.Scope.TrustID != "":
+		return nil, fault.Forbiddenf("You are not authorized to perform the requested action: Using trust-scoped token to create another token. Create a new trust-scoped token instead.")
+	case t.Scope.System && (req.scope.project != nil || req.scope.domain != nil):
+		return nil, fault.Forbiddenf("You are not authorized to perform the requested action: Using a system-scoped token to create a project-scoped or domain-scoped token is not allowed.")
+	}
+	u, err := s.Users.Get(ctx, t.UserID)
+	if fault.Is(err, fault.NotFound) {
+		return nil, refused(errNoUser)
+	}
+	w.parent, w.parentA = &t, a
+	return u, err
+}
+
+func (s *Service) byAppCredential(ctx context.Context, req request, w *who) (*identity.User, error) {
+	if req.scope.asked {
+		return nil, fault.New(fault.Unauthenticated, "Error authenticating with application credential: Application credentials cannot request a scope.").Because(errAppScope)
+	}
+	d := req.appCred
+	var c *identity.AppCredential
+	var err error
+	if d.ID != "" {
+		c, err = s.AppCredentials.Get(ctx, d.ID)
+	} else {
+		var u *identity.User
+		if u, err = s.find(ctx, *d.User); err == nil && u != nil {
+			c, err = s.AppCredentials.ByName(ctx, u.ID, d.Name)
+		}
+	}
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return nil, err
+	}
+	if err := s.AppCredentials.Verify(ctx, c, *d.Secret); err != nil {
+		return nil, err
+	}
+	if c == nil {
+		return nil, refused(errNoAppCred)
+	}
+	w.appCred = c
+	u, err := s.Users.Get(ctx, c.UserID)
+	if fault.Is(err, fault.NotFound) {
+		return nil, refused(errNoUser)
+	}
+	return u, err
+}
