@@ -195,3 +195,16 @@ func uptime(now time.Time, f hostlink.Facts) any {
 	days, hours, minutes := int(up.Hours())/24, int(up.Hours())%24, int(up.Minutes())%60
 	return formatUptime(now, days, hours, minutes, f.More["load"])
 }
+
+// SetZone puts a host into a zone; an empty zone is the default one.
+func (s *Hosts) SetZone(ctx context.Context, tx *db.Tx, host, zone string) error {
+	r, err := byName(ctx, tx, host)
+	if err != nil {
+		return err
+	}
+	if zone == "" {
+		zone = DefaultZone
+	}
+	r.Zone = zone
+	return rows.Update(ctx, tx, r)
+}

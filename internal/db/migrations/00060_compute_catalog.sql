@@ -53,8 +53,30 @@ CREATE TABLE compute_console_tokens (
     used boolean NOT NULL
 );
 CREATE INDEX compute_console_tokens_expiry ON compute_console_tokens (expires_at);
+CREATE TABLE compute_server_groups (
+    id text PRIMARY KEY,
+    project_id text NOT NULL,
+    user_id text NOT NULL,
+    name text NOT NULL,
+    policy text NOT NULL,
+    max_per_host bigint NOT NULL,
+    created_at bigint NOT NULL
+);
+CREATE INDEX compute_server_groups_project ON compute_server_groups (project_id);
+CREATE TABLE compute_aggregates (
+    id text PRIMARY KEY,
+    serial bigint NOT NULL UNIQUE,
+    name text NOT NULL,
+    zone text NOT NULL,
+    hosts text NOT NULL,
+    metadata text NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL
+);
 
 -- +goose Down
+DROP TABLE compute_aggregates;
+DROP TABLE compute_server_groups;
 DROP TABLE compute_console_tokens;
 DROP TABLE compute_hosts;
 DROP TABLE compute_keypairs;

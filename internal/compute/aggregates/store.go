@@ -1,0 +1,40 @@
+package aggregates
+
+import (
+	"context"
+
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/listing"
+)
+
+// Aggregate is a set of hosts.
+type Aggregate struct {
+	ID        string                     `db:"id"` // UUID
+	Serial    int64                      `db:"serial"`
+	Name      string                     `db:"name"`
+	Zone      string                     `db:"zone"` // empty: none
+	Hosts     db.JSON[[]string]          `db:"hosts"`
+	Metadata  db.JSON[map[string]string] `db:"metadata"`
+	CreatedAt int64                      `db:"created_at"` // microseconds
+	UpdatedAt int64                      `db:"updated_at"` // 0: never
+}
+
+var rows = db.NewTable[Aggregate]("compute_aggregates", "id", "Aggregate")
+
+func list(ctx context.Context, q db.Querier) ([]*Aggregate, error) {
+	return rows.List(ctx, q, listing.Query{Order: []listing.Order{{Column: "serial"}}})
+}
+
+func bySerial(ctx context.Context, q db.Querier, serial int64) (*Aggregate, error) {
+	a, err := rows.One(ctx, q, listing.Term{Column: "serial", Values: []any{serial}})
+	if fault.Is(err, fault.NotFound) {
+		return nil, fault.NotFoundf("Aggregate %d could not be found.", serial)
+	}
+	return a, err
+}
+
+func nextSerial(ctx context.Context, tx *db.Tx) (n int64, err error) {
+	err = tx.QueryRowContext(ctx, "SELECT COALESCE(MAX(serial), 0) + 1 FROM compute_aggregates").Scan(&n)
+	return n, db.Translate(err, "number an aggregate")
+}
