@@ -16,7 +16,6 @@ type Config struct {
 
 	Hash         string   `koanf:"hash"`          // eight hexadecimal digits; the first four are in the names of links
 	HostName     string   `koanf:"host_name"`     // of this host in the cloud
-	HostID       string   `koanf:"host_id"`       // UUID, made once
 	Listen       string   `koanf:"listen"`        // HOST:PORT of the front door
 	ServerNames  []string `koanf:"server_names"`  // further names and addresses for the certificate
 	InsecureHTTP bool     `koanf:"insecure_http"` // plain HTTP, on loopback only
@@ -92,9 +91,13 @@ func Default(dataDir string) Config {
 	if err != nil || host == "" {
 		host = "localhost"
 	}
+	listen := "0.0.0.0:443"
+	if os.Geteuid() != 0 && !isServiceUser() {
+		listen = "0.0.0.0:8443" // only root opens ports below 1024
+	}
 	return Config{
 		DataDir: dataDir, Hash: hex.EncodeToString(sum[:4]), HostName: host,
-		Listen: "0.0.0.0:443", Region: "RegionOne", LogLevel: "info",
+		Listen: listen, Region: "RegionOne", LogLevel: "info",
 		Database: "sqlite://" + filepath.Join(dataDir, "db", "mek.db"),
 		Bus:      Bus{Listen: "127.0.0.1:4224", Streams: "127.0.0.1:4225"},
 		Identity: Identity{TokenLifetime: time.Hour, PasswordHash: "argon2id", MaxPasswordLength: 128, LockoutDuration: 30 * time.Minute},

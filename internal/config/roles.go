@@ -35,6 +35,7 @@ type Agent struct {
 	InstanceDir string // a folder per guest
 	VolumeDir   string // a folder per volume
 	CacheDir    string // base images
+	GuestDir    string // vmlinuz and initrd.img of the tiny guest, booted to probe the accelerator; may be missing
 	LedgerFile  string // of host changes
 	SwitchDB    string // unix socket of the host's Open vSwitch database; empty when simulated
 	Southbound  string // unix socket of OVN's southbound database
@@ -80,7 +81,7 @@ func (c Config) Agent() Agent {
 		Bus: BusFiles{Listen: c.Bus.Listen, Streams: c.Bus.Streams, CAFile: c.Path("tls", "bus-ca.crt"),
 			CertFile: c.Path("agent", "agent.crt"), KeyFile: c.Path("agent", "agent.key")},
 		StateDir: c.Path("agent"), InstanceDir: c.Path("agent", "instances"), VolumeDir: c.Path("agent", "volumes"),
-		CacheDir: c.Path("agent", "cache"), LedgerFile: c.Path("ledger"),
+		CacheDir: c.Path("agent", "cache"), GuestDir: c.Path("guest"), LedgerFile: c.Path("ledger"),
 		Sockets: filepath.Join(c.RunDir(), "guests"), ReadyFile: filepath.Join(c.RunDir(), "agent.ready"),
 	}
 	if !c.Simulated() {

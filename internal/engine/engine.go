@@ -214,6 +214,12 @@ func (s *Set) Status(name string) State {
 	return st
 }
 
+// Current tells whether a process with exactly this description runs now.
+func (s *Set) Current(p Process) bool {
+	r, ok := s.load(p.Name)
+	return ok && r.Digest == p.digest() && r.alive()
+}
+
 // List is every process that was ever started here and not stopped, by name.
 func (s *Set) List() ([]State, error) {
 	files, err := filepath.Glob(filepath.Join(s.dir, "*.json"))

@@ -89,6 +89,9 @@ func TestEnsureStartsOnceAndReplacesWhatChanged(t *testing.T) {
 	}
 	changed := sleeper("a")
 	changed.Args = []string{"3601"}
+	if set.Current(changed) || !set.Current(sleeper("a")) {
+		t.Fatal("Current mistakes one description for another")
+	}
 	other := ensure(t, set, changed)
 	if other.PID == first.PID {
 		t.Fatal("a changed process was kept")

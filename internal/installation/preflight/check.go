@@ -32,7 +32,8 @@ type Choices map[string]any
 type Want struct {
 	Config      config.Config
 	ListenGiven bool // the operator named the port: no other is chosen
-	Running     bool // this cloud runs already: its own ports and ranges are no obstacle
+	Running     bool // this cloud runs already: its own ports are no obstacle
+	Fixed       bool // its address ranges were chosen before, and its networks have them
 }
 
 // Run makes every check that applies.

@@ -135,7 +135,7 @@ func listenerInode(table string, port int) string {
 // ranges chooses address ranges that overlap no route of this machine.
 func ranges(w Want, choices Choices) Result {
 	const name = "address ranges"
-	if w.Running {
+	if w.Fixed {
 		return ok(name, "%s, %s", w.Config.Network.PublicRange, w.Config.Network.PrivateRange)
 	}
 	taken, err := routes()

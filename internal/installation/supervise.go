@@ -1,0 +1,46 @@
+package installation
+
+import (
+	"context"
+	"time"
+
+	"github.com/mekcloud/mek/internal/installation/plan"
+	"github.com/mekcloud/mek/internal/supervisor"
+)
+
+// Supervise runs what the cloud is made of until ctx ends, and keeps the
+// certificates fresh. After a reboot it also makes the run directory again.
+func (i *Installation) Supervise(ctx context.Context) error {
+	if err := i.need(); err != nil {
+		return err
+	}
+	led, err := i.ledger()
+	if err != nil {
+		return err
+	}
+	if err := i.makeFolders(led); err != nil {
+		return err
+	}
+	if _, err := i.Certificates(); err != nil {
+		return err
+	}
+	p, err := plan.Prepare(ctx, i.cfg, i.program(), i.Log)
+	if err != nil {
+		return err
+	}
+	set, err := i.engines()
+	if err != nil {
+		return err
+	}
+	i.Log.Info("supervising", "data_dir", i.cfg.DataDir)
+	return supervisor.Run(ctx, supervisor.Config{
+		Set: set, Stages: p.Stages(), Clock: i.Clock, Log: i.Log, Every: time.Hour,
+		Chores: func(context.Context) error {
+			changed, err := i.Certificates()
+			if changed {
+				i.Log.Info("certificates were renewed")
+			}
+			return err
+		},
+	})
+}
