@@ -1,0 +1,24 @@
+package event
+
+import "context"
+
+// Actor is on whose behalf work runs. It travels in the context from the
+// request to sagas and to the audit record.
+type Actor struct {
+	UserID    string
+	ProjectID string
+	RequestID string // "req-" and a UUID
+}
+
+type actorKey struct{}
+
+// WithActor returns a context that carries an actor.
+func WithActor(ctx context.Context, a Actor) context.Context {
+	return context.WithValue(ctx, actorKey{}, a)
+}
+
+// ActorOf gives the actor of a context; the zero Actor is the cloud itself.
+func ActorOf(ctx context.Context) Actor {
+	a, _ := ctx.Value(actorKey{}).(Actor) // absent: the zero Actor
+	return a
+}
