@@ -1,6 +1,9 @@
 package identity
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Project owns resources. A domain is a project with IsDomain, whose DomainID
 // and ParentID are empty; ids of both share one name space.
@@ -25,4 +28,10 @@ type DomainChange struct {
 	SetImmutable      bool
 	Immutable         *bool
 	Extra             map[string]any // laid over the stored attributes; nil values remove
+}
+
+// Projects is what other services may ask about projects. NotFound when there
+// is none.
+type Projects interface {
+	Get(ctx context.Context, id string) (*Project, error)
 }

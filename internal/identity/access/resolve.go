@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/maypok86/otter/v2"
 
@@ -169,6 +170,10 @@ func (r *Resolver) lend(ctx context.Context, s store, g Graph, t identity.Token,
 	if err != nil {
 		return missing(err, "trust")
 	}
+	root, end, err := r.root(ctx, s, trust)
+	if err != nil {
+		return err
+	}
 	trustor, err := s.user(ctx, trust.TrustorID)
 	if err != nil {
 		return missing(err, "trustor")
@@ -180,14 +185,14 @@ func (r *Resolver) lend(ctx context.Context, s store, g Graph, t identity.Token,
 	if !trustor.enabled || !trustee.enabled || t.UserID != trustee.ID || trust.ProjectID != t.Scope.ProjectID {
 		return worthless("the trust does not hold")
 	}
-	a.Trust, a.ExpiresBy = trust, trust.ExpiresAt
+	a.Trust, a.ExpiresBy = trust, end
 	if trust.Impersonation {
 		a.User, a.UserDomain = trustor.Named, trustor.domain
 	}
 	if trust.ProjectID == "" {
 		return nil
 	}
-	list, err := s.assignments(ctx, trust.TrustorID)
+	list, err := s.assignments(ctx, root)
 	if err != nil {
 		return err
 	}
@@ -203,6 +208,28 @@ func (r *Resolver) lend(ctx context.Context, s store, g Graph, t identity.Token,
 	}
 	a.Roles = g.Effective(lent)
 	return nil
+}
+
+// root follows a trust that was made from another to whom its roles are from,
+// and finds the earliest end on the way. Every agent between must be enabled.
+func (r *Resolver) root(ctx context.Context, s store, t *identity.Trust) (owner string, end time.Time, err error) {
+	owner, end = t.TrustorID, t.ExpiresAt
+	for n := 0; t.RedelegatedID != "" && n < 16; n++ {
+		if t, err = s.trust(ctx, t.RedelegatedID); err != nil {
+			return "", end, missing(err, "trust")
+		}
+		agent, err := s.user(ctx, t.TrusteeID)
+		if err != nil {
+			return "", end, missing(err, "trustee")
+		}
+		if !agent.enabled {
+			return "", end, worthless("one of the trust's agents is disabled")
+		}
+		if owner = t.TrustorID; end.IsZero() || (!t.ExpiresAt.IsZero() && t.ExpiresAt.Before(end)) {
+			end = t.ExpiresAt
+		}
+	}
+	return owner, end, nil
 }
 
 // roleGraph caches the roles of all, which nearly every computation needs.

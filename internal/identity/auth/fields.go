@@ -1,6 +1,8 @@
 package auth
 
 import (
+	"time"
+
 	"github.com/mekcloud/mek/internal/identity"
 	"github.com/mekcloud/mek/internal/identity/wire"
 	"github.com/mekcloud/mek/internal/rest"
@@ -19,7 +21,7 @@ func (a *API) view(c *rest.Call, t identity.Token, x *identity.Access, withCatal
 		user["password_expires_at"] = x.PasswordExpiresAt.Format("2006-01-02T15:04:05.000000")
 	}
 	out := map[string]any{"methods": t.Methods, "user": user, "audit_ids": t.AuditIDs, "expires_at": wire.Time(t.ExpiresAt),
-		"issued_at": wire.Time(t.IssuedAt)}
+		"issued_at": wire.Time(t.IssuedAt.Truncate(time.Second))}
 	if !t.Scope.Unscoped() {
 		out["roles"] = x.Roles
 	}

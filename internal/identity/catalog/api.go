@@ -191,7 +191,7 @@ func (a *api) deleteService(c *rest.Call) (rest.Reply, error) {
 func (a *api) endpoints(c *rest.Call) (rest.Reply, error) {
 	return wire.List[identity.Endpoint]{Many: "endpoints", Filters: []rest.Filter{wire.Text("interface", "interface")[0],
 		wire.Text("service_id", "service_id")[0], wire.Text("region_id", "region_id")[0]},
-		Load: a.s.Endpoints, View: endpointView, ID: func(e *identity.Endpoint) string { return e.ID }}.Reply(c)
+		Load: a.s.Endpoints, View: a.s.endpointView, ID: func(e *identity.Endpoint) string { return e.ID }}.Reply(c)
 }
 
 type endpointInput struct {
@@ -247,7 +247,7 @@ func (a *api) createEndpoint(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	return rest.Created(map[string]any{"endpoint": endpointView(c, made)})
+	return rest.Created(map[string]any{"endpoint": a.s.endpointView(c, made)})
 }
 
 func (a *api) endpoint(c *rest.Call) (rest.Reply, error) {
@@ -255,7 +255,7 @@ func (a *api) endpoint(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	return rest.OK(map[string]any{"endpoint": endpointView(c, e)})
+	return rest.OK(map[string]any{"endpoint": a.s.endpointView(c, e)})
 }
 
 func (a *api) updateEndpoint(c *rest.Call) (rest.Reply, error) {
@@ -270,7 +270,7 @@ func (a *api) updateEndpoint(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	return rest.OK(map[string]any{"endpoint": endpointView(c, e)})
+	return rest.OK(map[string]any{"endpoint": a.s.endpointView(c, e)})
 }
 
 func (a *api) deleteEndpoint(c *rest.Call) (rest.Reply, error) {

@@ -12,7 +12,7 @@ func (s *Service) View(c *rest.Call, project, user string) ([]map[string]any, er
 	if err != nil {
 		return nil, err
 	}
-	root := c.Root()
+	root := s.rootFor(c)
 	out := make([]map[string]any, 0, len(offers))
 	for _, o := range offers {
 		endpoints := make([]map[string]any, 0, len(o.endpoints))
@@ -27,6 +27,13 @@ func (s *Service) View(c *rest.Call, project, user string) ([]map[string]any, er
 	return out, nil
 }
 
+func (s *Service) rootFor(c *rest.Call) string {
+	if s.root != "" {
+		return s.root
+	}
+	return c.Root()
+}
+
 func regionView(c *rest.Call, r *identity.Region) map[string]any {
 	return wire.With(map[string]any{"id": r.ID, "description": r.Description, "parent_region_id": wire.OrNull(r.ParentID),
 		"links": wire.Self(c, "/regions/"+r.ID)}, r.Extra)
@@ -36,7 +43,7 @@ func serviceView(c *rest.Call, s *identity.Service) map[string]any {
 	return wire.With(map[string]any{"id": s.ID, "type": s.Type, "name": s.Name, "enabled": s.Enabled, "links": wire.Self(c, "/services/"+s.ID)}, s.Extra)
 }
 
-func endpointView(c *rest.Call, e *identity.Endpoint) map[string]any {
+func (s *Service) endpointView(c *rest.Call, e *identity.Endpoint) map[string]any {
 	return wire.With(map[string]any{"id": e.ID, "service_id": e.ServiceID, "region": wire.OrNull(e.RegionID), "region_id": wire.OrNull(e.RegionID),
-		"interface": e.Interface, "url": absolute(e.URL, c.Root()), "enabled": e.Enabled, "links": wire.Self(c, "/endpoints/"+e.ID)}, e.Extra)
+		"interface": e.Interface, "url": absolute(e.URL, s.rootFor(c)), "enabled": e.Enabled, "links": wire.Self(c, "/endpoints/"+e.ID)}, e.Extra)
 }

@@ -21,6 +21,7 @@ type Service struct {
 	clock      clock.Clock
 	changes    identity.Changes
 	generation Generation
+	root       string // scheme://host:port of our own endpoints; empty: what the client used
 	store      store
 
 	mu     sync.Mutex
@@ -34,9 +35,10 @@ type offer struct {
 	endpoints []*identity.Endpoint
 }
 
-// New makes the service.
-func New(d *db.DB, c clock.Clock, ch identity.Changes, g Generation) *Service {
-	return &Service{db: d, clock: c, changes: ch, generation: g, store: newStore(), known: -1}
+// New makes the service. root is the address of the cloud's own endpoints;
+// when it is empty they are shown at the address the client came by.
+func New(d *db.DB, c clock.Clock, ch identity.Changes, g Generation, root string) *Service {
+	return &Service{db: d, clock: c, changes: ch, generation: g, root: root, store: newStore(), known: -1}
 }
 
 func (s *Service) offers(ctx context.Context) ([]offer, error) {

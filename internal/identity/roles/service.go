@@ -151,3 +151,15 @@ func notImplied(prior, implied string) error {
 func (s *Service) Implications(ctx context.Context, prior string) ([][2]string, error) {
 	return s.store.implications(ctx, s.db, prior)
 }
+
+// ByName finds a global role; NotFound.
+func (s *Service) ByName(ctx context.Context, name string) (*identity.Role, error) {
+	list, err := s.List(ctx, listing.Query{Limit: 1}.And("name", listing.Eq, name).And("domain_id", listing.IsNull, true))
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 {
+		return nil, notFound(name)
+	}
+	return list[0], nil
+}

@@ -15,11 +15,11 @@ import (
 	"github.com/mekcloud/mek/internal/identity"
 )
 
-// Sealer encrypts with the installation's master key. What was sealed for one
-// purpose opens for no other. Implementations are safe for concurrent use.
+// Sealer encrypts with a key of the installation; name binds a sealed value to
+// where it belongs. Implementations are safe for concurrent use.
 type Sealer interface {
-	Seal(purpose string, plain []byte) (string, error)
-	Open(purpose, sealed string) ([]byte, error)
+	Seal(name string, secret []byte) []byte
+	Open(name string, sealed []byte) ([]byte, error)
 }
 
 // Resolver tells what a token is worth now: Unauthenticated when nothing.

@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"context"
+	"encoding/base64"
 	"time"
 
 	"github.com/mekcloud/mek/internal/clock"
@@ -85,7 +86,8 @@ func (s store) prune(ctx context.Context, tx *db.Tx, now time.Time) error {
 	return err
 }
 
-const sealPurpose = "identity-token-key"
+// keyName goes before a key's id to make the name it is sealed under.
+const keyName = "token key "
 
 func (s store) loadKeys(ctx context.Context, q db.Querier, seal Sealer) ([]Key, error) {
 	rows, err := s.keys.Find(ctx, q)
@@ -94,7 +96,11 @@ func (s store) loadKeys(ctx context.Context, q db.Querier, seal Sealer) ([]Key, 
 	}
 	out := make([]Key, len(rows))
 	for i, r := range rows {
-		secret, err := seal.Open(sealPurpose+":"+r.ID, r.Sealed)
+		raw, err := base64.StdEncoding.DecodeString(r.Sealed)
+		if err != nil {
+			return nil, fault.Internalf("decode token key %s: %w", r.ID, err)
+		}
+		secret, err := seal.Open(keyName+r.ID, raw)
 		if err != nil {
 			return nil, fault.Internalf("open token key %s: %w", r.ID, err)
 		}
@@ -108,10 +114,7 @@ func (s store) loadKeys(ctx context.Context, q db.Querier, seal Sealer) ([]Key, 
 
 func (s store) saveKeys(ctx context.Context, tx *db.Tx, seal Sealer, kept, dropped []Key) error {
 	for _, k := range kept {
-		sealed, err := seal.Seal(sealPurpose+":"+k.ID, k.Secret)
-		if err != nil {
-			return fault.Internalf("seal token key: %w", err)
-		}
+		sealed := base64.StdEncoding.EncodeToString(seal.Seal(keyName+k.ID, k.Secret))
 		row := &keyRow{ID: k.ID, State: string(k.State), Sealed: sealed, CreatedAt: clock.Micros(k.CreatedAt)}
 		if !k.RetiredAt.IsZero() {
 			row.RetiredAt = clock.Micros(k.RetiredAt)

@@ -1,0 +1,27 @@
+package identityapi
+
+import (
+	"slices"
+
+	"github.com/mekcloud/mek/internal/identity/assignments"
+	"github.com/mekcloud/mek/internal/identity/auth"
+	"github.com/mekcloud/mek/internal/identity/catalog"
+	"github.com/mekcloud/mek/internal/identity/domains"
+	"github.com/mekcloud/mek/internal/identity/groups"
+	"github.com/mekcloud/mek/internal/identity/projects"
+	"github.com/mekcloud/mek/internal/identity/roles"
+	"github.com/mekcloud/mek/internal/identity/users"
+	"github.com/mekcloud/mek/internal/identity/wire"
+	"github.com/mekcloud/mek/internal/rest"
+)
+
+// REST is the API for the front door.
+func (s *Service) REST() *rest.Service {
+	return &rest.Service{
+		Name: "keystone", Type: "identity", Prefix: "/identity", Dialect: wire.Dialect(),
+		Rules: slices.Concat(auth.Rules(), projects.Rules(), domains.Rules(), users.Rules(), groups.Rules(), roles.Rules(),
+			assignments.Rules(), catalog.Rules(), delegationRules()),
+		Routes: slices.Concat(versionRoutes(), wire.Routes(slices.Concat(s.auth.Routes(), s.projects.Routes(), s.domains.Routes(), s.users.Routes(),
+			s.groups.Routes(), s.roles.Routes(), s.grants.Routes(), s.catalog.Routes(), s.delegationRoutes()))),
+	}
+}
