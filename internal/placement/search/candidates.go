@@ -1,0 +1,268 @@
+package search
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mekcloud/mek/internal/placement"
+)
+
+// maxSteps bounds the combinations that one request may try, so that a wide
+// tree with many groups cannot hold the server up; what was found is answered.
+const maxSteps = 1_000_000
+
+// query is a compiled request on its way through the trees.
+type query struct {
+	*placement.Request
+	groups              []*group
+	required, forbidden []int
+	suffixed            int
+	seen                map[string]bool // answers already given; nil where none can repeat
+	steps               int
+	out                 []placement.Candidate
+	used                map[*node]bool
+}
+
+// Candidates lists the ways to serve a request, in the order in which the hosts
+// became known.
+func (x *Index) Candidates(r *placement.Request) placement.Candidates {
+	q := &query{Request: r, required: x.traits.findAll(r.RootRequired), forbidden: x.traits.findAll(r.RootForbidden), used: map[*node]bool{}}
+	for i := range r.Groups {
+		q.groups = append(q.groups, x.group(&r.Groups[i]))
+		if r.Groups[i].Suffix != "" {
+			q.suffixed++
+		}
+	}
+	if len(x.sharing) > 0 {
+		q.seen = map[string]bool{}
+	}
+	options := make([][]option, len(q.groups))
+	for _, t := range x.order {
+		if q.full() {
+			break
+		}
+		root := x.nodes[t.root]
+		if !q.rootServes(root) {
+			continue
+		}
+		if q.optionsOf(t, root, x.sharersFor(t), options) {
+			q.merge(t, options, make([]*option, 0, len(options)), x)
+		}
+	}
+	return placement.Candidates{List: q.out, Providers: x.summaries(q)}
+}
+
+func (q *query) full() bool {
+	return q.Limit > 0 && len(q.out) >= q.Limit || q.steps > maxSteps
+}
+
+func (q *query) rootServes(root *node) bool {
+	if len(q.required)+len(q.forbidden) == 0 {
+		return true
+	}
+	if root == nil || root.traits.hasAny(q.forbidden) {
+		return false
+	}
+	for _, t := range q.required {
+		if t == unknown || !root.traits.has(t) {
+			return false
+		}
+	}
+	return true
+}
+
+// sharersFor lists the providers of other trees that lend to this one: they
+// share an aggregate with one of its providers.
+func (x *Index) sharersFor(t *tree) []*node {
+	var out []*node
+	for _, s := range x.sharing {
+		if s.tree != t && slices.ContainsFunc(t.nodes, func(n *node) bool { return n.inAny(s.Aggregates) }) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// optionsOf fills the options of each group; false when one has none.
+func (q *query) optionsOf(t *tree, root *node, sharers []*node, options [][]option) bool {
+	for i, g := range q.groups {
+		if options[i] = g.options(t, root, sharers); len(options[i]) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// merge picks one option of each group, depth first, and drops a branch as soon
+// as what was picked exceeds a provider.
+func (q *query) merge(t *tree, options [][]option, picked []*option, x *Index) {
+	if len(picked) == len(options) {
+		if q.isolated(picked) && q.subtreesHold(picked, x) && q.flatHolds(picked) {
+			q.add(t, picked)
+		}
+		return
+	}
+	for i := range options[len(picked)] {
+		if q.full() {
+			return
+		}
+		q.steps++
+		next := append(picked, &options[len(picked)][i])
+		if len(next) == 1 || !exceeds(next) {
+			q.merge(t, options, next, x)
+		}
+	}
+}
+
+// exceeds tells whether the last option, together with those before, takes more
+// than a provider has or gives at once.
+func exceeds(picked []*option) bool {
+	for _, p := range picked[len(picked)-1].parts {
+		var sum int64
+		for _, o := range picked {
+			for _, other := range o.parts {
+				if other.node == p.node && other.need.class == p.need.class {
+					sum += other.need.amount
+				}
+			}
+		}
+		s := p.node.stock(p.need.class)
+		if float64(s.used+sum) > s.inv.Capacity() || sum > s.inv.MaxUnit {
+			return true
+		}
+	}
+	return false
+}
+
+// isolated tells whether the suffixed groups are served by different providers,
+// where that is asked.
+func (q *query) isolated(picked []*option) bool {
+	if !q.Isolate {
+		return true
+	}
+	taken := map[*node]bool{}
+	for i, o := range picked {
+		if q.groups[i].Suffix != "" {
+			taken[o.nodes[0]] = true
+		}
+	}
+	return len(taken) == q.suffixed
+}
+
+func (q *query) subtreesHold(picked []*option, x *Index) bool {
+	for _, suffixes := range q.SameSubtree {
+		var nodes []*node
+		for i, o := range picked {
+			if slices.Contains(suffixes, q.groups[i].Suffix) {
+				nodes = append(nodes, o.nodes...)
+			}
+		}
+		if !slices.ContainsFunc(nodes, func(top *node) bool { return x.above(top, nodes) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// above tells whether a provider is, or is an ancestor of, each of some.
+func (x *Index) above(top *node, nodes []*node) bool {
+	for _, n := range nodes {
+		for depth := 0; n != top; depth++ {
+			if n = x.nodes[n.Parent]; n == nil || depth > len(x.nodes) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// flatHolds tells whether no two providers are of one tree, where the caller
+// knows nothing of trees.
+func (q *query) flatHolds(picked []*option) bool {
+	if !q.Flat {
+		return true
+	}
+	byRoot := map[string]*node{}
+	for _, o := range picked {
+		for _, n := range o.nodes {
+			if other := byRoot[n.Root]; other != nil && other != n {
+				return false
+			}
+			byRoot[n.Root] = n
+		}
+	}
+	return true
+}
+
+func (q *query) add(t *tree, picked []*option) {
+	c := placement.Candidate{Root: t.root, Allocations: placement.Allocations{}, Mappings: map[string][]string{}}
+	for i, o := range picked {
+		for _, p := range o.parts {
+			if c.Allocations[p.node.UUID] == nil {
+				c.Allocations[p.node.UUID] = placement.Resources{}
+			}
+			c.Allocations[p.node.UUID][p.need.name] += p.need.amount
+		}
+		for _, n := range o.nodes {
+			c.Mappings[q.groups[i].Suffix] = append(c.Mappings[q.groups[i].Suffix], n.UUID)
+		}
+	}
+	if q.seen != nil {
+		key := keyOf(&c)
+		if q.seen[key] {
+			return
+		}
+		q.seen[key] = true
+	}
+	for _, o := range picked {
+		for _, p := range o.parts {
+			q.used[p.node] = true
+		}
+	}
+	q.out = append(q.out, c)
+}
+
+// keyOf is equal for candidates that allocate and map the same.
+func keyOf(c *placement.Candidate) string {
+	var words []string
+	for provider, resources := range c.Allocations {
+		for class, amount := range resources {
+			words = append(words, fmt.Sprint(provider, class, amount))
+		}
+	}
+	for suffix, providers := range c.Mappings {
+		slices.Sort(providers)
+		words = append(words, suffix+"="+strings.Join(providers, "+"))
+	}
+	slices.Sort(words)
+	return strings.Join(words, ";")
+}
+
+// summaries describes the providers of all trees in use; to callers that know
+// nothing of trees, only the providers in use.
+func (x *Index) summaries(q *query) map[string]placement.Summary {
+	out := map[string]placement.Summary{}
+	done := map[*tree]bool{}
+	for n := range q.used {
+		if q.Flat {
+			out[n.UUID] = n.summary()
+			continue
+		}
+		if !done[n.tree] {
+			done[n.tree] = true
+			for _, o := range n.tree.nodes {
+				out[o.UUID] = o.summary()
+			}
+		}
+	}
+	return out
+}
+
+func (n *node) summary() placement.Summary {
+	s := placement.Summary{UUID: n.UUID, Parent: n.Parent, Root: n.Root, Resources: make(map[string]placement.Level, len(n.Inventories)), Traits: n.Traits}
+	for class, inv := range n.Inventories {
+		s.Resources[class] = placement.Level{Capacity: int64(inv.Capacity()), Used: n.Used[class]}
+	}
+	return s
+}
