@@ -20,7 +20,7 @@ type Call struct {
 	RequestID string
 	Action    string // name of the action, on action routes
 
-	server     *Server
+	policy     *policy.Enforcer
 	service    *Service
 	route      *Route
 	rule       string
@@ -53,7 +53,7 @@ func (c *Call) Caller() policy.Target {
 
 // Allow evaluates any rule on a target.
 func (c *Call) Allow(rule string, target policy.Target) bool {
-	return c.server.policy.Allow(rule, c.Auth, target)
+	return c.policy.Allow(rule, c.Auth, target)
 }
 
 // Authorize evaluates the route's own rule on an object and remembers that it

@@ -48,12 +48,17 @@ type Service struct {
 	Prefix  string // "/compute"
 	Dialect Dialect
 	Rules   []policy.Rule
+	Policy  *policy.Enforcer // of this service's rules, made by app; rule names are unique per service only
 	Routes  []Route
 	Planned []Planned
 }
 
 // check panics on a declaration that must not start.
-func (s *Service) check(known map[string]bool) {
+func (s *Service) check(enforcer *policy.Enforcer) {
+	known := map[string]bool{}
+	for _, r := range enforcer.Rules() {
+		known[r.Name] = true
+	}
 	for _, r := range s.Routes {
 		where := fmt.Sprintf("route %s %s %s", s.Name, r.Method, r.Path)
 		need := func(ok bool, what string) {

@@ -30,7 +30,7 @@ type Observer func(service, method, path string, status int, took time.Duration)
 
 // Config is what a Server needs.
 type Config struct {
-	Policy  *policy.Enforcer
+	Policy  *policy.Enforcer // for services that bring none of their own
 	Auth    Authenticator
 	Clock   clock.Clock
 	Log     *slog.Logger
@@ -39,7 +39,6 @@ type Config struct {
 
 // Server is the front door: services under their prefixes. Safe for concurrent use.
 type Server struct {
-	policy   *policy.Enforcer
 	auth     Authenticator
 	clock    clock.Clock
 	log      *slog.Logger
@@ -50,27 +49,28 @@ type Server struct {
 
 type mounted struct {
 	*Service
+	policy *policy.Enforcer
 	tree   *node
 	firsts map[string]bool // literals behind the version segment, to tell a project id
 }
 
 // New mounts services. It panics on a declaration without rule or audit verb.
 func New(cfg Config, fallback http.Handler, services ...*Service) *Server {
-	s := &Server{policy: cfg.Policy, auth: cfg.Auth, clock: cfg.Clock, log: cfg.Log, observe: cfg.Observe, fallback: fallback}
-	known := map[string]bool{}
-	for _, r := range cfg.Policy.Rules() {
-		known[r.Name] = true
-	}
+	s := &Server{auth: cfg.Auth, clock: cfg.Clock, log: cfg.Log, observe: cfg.Observe, fallback: fallback}
 	for _, svc := range services {
-		svc.check(known)
-		s.services = append(s.services, mount(svc))
+		m := mount(svc)
+		if m.policy == nil {
+			m.policy = cfg.Policy
+		}
+		svc.check(m.policy)
+		s.services = append(s.services, m)
 	}
 	slices.SortFunc(s.services, func(a, b *mounted) int { return len(b.Prefix) - len(a.Prefix) })
 	return s
 }
 
 func mount(svc *Service) *mounted {
-	m := &mounted{Service: svc, tree: newNode(), firsts: map[string]bool{}}
+	m := &mounted{Service: svc, policy: svc.Policy, tree: newNode(), firsts: map[string]bool{}}
 	first := func(path string) {
 		if segs := segments(path); len(segs) > 1 {
 			m.firsts[segs[1]] = true
@@ -118,7 +118,7 @@ func (s *Server) Only(name string) http.Handler {
 		if m.Name == name {
 			bare := *m.Service
 			bare.Prefix = ""
-			alone := &mounted{&bare, m.tree, m.firsts}
+			alone := &mounted{&bare, m.policy, m.tree, m.firsts}
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(alone, w, r, r.URL.EscapedPath()) })
 		}
 	}
@@ -127,7 +127,7 @@ func (s *Server) Only(name string) http.Handler {
 
 func (s *Server) serve(m *mounted, w http.ResponseWriter, r *http.Request, path string) {
 	began := s.clock.Now()
-	c := &Call{Request: r, W: w, server: s, service: m.Service, RequestID: "req-" + id.New(), Auth: &policy.Credentials{}}
+	c := &Call{Request: r, W: w, policy: m.policy, service: m.Service, RequestID: "req-" + id.New(), Auth: &policy.Credentials{}}
 	for _, name := range append([]string{"X-Openstack-Request-Id"}, m.Dialect.RequestIDHeaders...) {
 		w.Header().Set(name, c.RequestID)
 	}
