@@ -122,4 +122,3 @@ type Attachments interface {
 	Set(ctx context.Context, tx *db.Tx, a *Attachment) error
 	Remove(ctx context.Context, tx *db.Tx, id string) error
 }
-

@@ -1,0 +1,136 @@
+package types
+
+import (
+	"context"
+
+	"github.com/mekcloud/mek/internal/blockstorage"
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/listing"
+)
+
+type row struct {
+	ID          string                     `db:"id"`
+	Name        string                     `db:"name"`
+	Description string                     `db:"description"`
+	NoDescribed bool                       `db:"no_description"`
+	Public      bool                       `db:"is_public"`
+	ExtraSpecs  db.JSON[map[string]string] `db:"extra_specs"`
+	QosID       string                     `db:"qos_id"`
+	CreatedAt   int64                      `db:"created_at"`
+}
+
+type accessRow struct {
+	ID        string `db:"id"`
+	TypeID    string `db:"type_id"`
+	ProjectID string `db:"project_id"`
+}
+
+type defaultRow struct {
+	ProjectID string `db:"project_id"`
+	TypeID    string `db:"type_id"`
+}
+
+var (
+	typeRows    = db.NewTable[row]("blockstorage_types", "id", "Volume type")
+	accessRows  = db.NewTable[accessRow]("blockstorage_type_access", "id", "Volume type access")
+	defaultRows = db.NewTable[defaultRow]("blockstorage_default_types", "project_id", "Default type for project")
+)
+
+type store struct{ db *db.DB }
+
+func toRow(t *blockstorage.Type) *row {
+	specs := t.ExtraSpecs
+	if specs == nil {
+		specs = map[string]string{}
+	}
+	return &row{t.ID, t.Name, t.Description, t.NoDescribed, t.Public, db.J(specs), t.QosID, t.CreatedAt}
+}
+
+func (r *row) volumeType() *blockstorage.Type {
+	specs := r.ExtraSpecs.V
+	if specs == nil {
+		specs = map[string]string{}
+	}
+	return &blockstorage.Type{ID: r.ID, Name: r.Name, Description: r.Description, NoDescribed: r.NoDescribed, Public: r.Public,
+		ExtraSpecs: specs, QosID: r.QosID, CreatedAt: r.CreatedAt}
+}
+
+// usableBy is the pseudo column by which lists are confined to what a project may use.
+const usableBy = "@usable_by"
+
+// List loads a page of types.
+func (s store) List(ctx context.Context, q listing.Query) ([]*blockstorage.Type, error) {
+	var conds []db.Cond
+	var where []listing.Term
+	for _, t := range q.Where {
+		if t.Column == usableBy {
+			conds = append(conds, db.Cond{SQL: "is_public OR id IN (SELECT type_id FROM blockstorage_type_access WHERE project_id = ?)", Args: t.Values})
+			continue
+		}
+		where = append(where, t)
+	}
+	q.Where = where
+	rows, err := typeRows.List(ctx, s.db, q, conds...)
+	out := make([]*blockstorage.Type, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, r.volumeType())
+	}
+	return out, err
+}
+
+// Get loads one type.
+func (s store) Get(ctx context.Context, id string) (*blockstorage.Type, error) {
+	return found(typeRows.Get(ctx, s.db, id))(id)
+}
+
+func (s store) byName(ctx context.Context, name string) (*blockstorage.Type, error) {
+	return found(typeRows.One(ctx, s.db, listing.Term{Column: "name", Values: []any{name}}))(name)
+}
+
+func found(r *row, err error) func(word string) (*blockstorage.Type, error) {
+	return func(word string) (*blockstorage.Type, error) {
+		if fault.Is(err, fault.NotFound) {
+			return nil, blockstorage.TypeNotFound(word)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return r.volumeType(), nil
+	}
+}
+
+func (s store) mayUse(ctx context.Context, typeID, project string) (bool, error) {
+	_, err := accessRows.Get(ctx, s.db, typeID+" "+project)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (s store) projects(ctx context.Context, typeID string) ([]string, error) {
+	rows, err := accessRows.Find(ctx, s.db, listing.Term{Column: "type_id", Values: []any{typeID}})
+	var out []string
+	for _, r := range rows {
+		out = append(out, r.ProjectID)
+	}
+	return out, err
+}
+
+func (s store) defaultOf(ctx context.Context, project string) (string, error) {
+	r, err := defaultRows.Get(ctx, s.db, project)
+	if fault.Is(err, fault.NotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return r.TypeID, nil
+}
+
+// inUse tells how many volumes have a type. It reads a sibling's table: the
+// check must be in the transaction that deletes.
+func inUse(ctx context.Context, tx *db.Tx, typeID string) (n int64, err error) {
+	err = tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM blockstorage_volumes WHERE type_id = $1", typeID).Scan(&n)
+	return n, db.Translate(err, "count volumes of a type")
+}
