@@ -20,18 +20,17 @@ type Standard struct {
 // Network is one broadcast domain.
 type Network struct {
 	Standard
-	AdminStateUp     bool
-	Shared           bool
-	External         bool // routers may have their gateway here
-	IsDefault        bool // the external network that automatic topologies use
-	PortSecurity     bool // default of new ports
-	MTU              int
-	NetworkType      string // TypeGeneve, TypeFlat or TypeVLAN
-	PhysicalNetwork  string // empty for tenant networks
-	SegmentationID   int    // 0: none
-	DNSDomain        string
-	AvailabilityHint []string
-	QoSPolicyID      string
+	AdminStateUp    bool
+	Shared          bool
+	External        bool // routers may have their gateway here
+	IsDefault       bool // the external network that automatic topologies use
+	PortSecurity    bool // default of new ports
+	MTU             int
+	NetworkType     string // TypeGeneve, TypeFlat or TypeVLAN
+	PhysicalNetwork string // empty for tenant networks
+	SegmentationID  int    // 0: none
+	DNSDomain       string
+	SubnetIDs       []string // in order of creation
 }
 
 // The kinds of networks.
@@ -63,9 +62,7 @@ type Subnet struct {
 	EnableDHCP      bool
 	IPv6RAMode      string // "slaac", "dhcpv6-stateful", "dhcpv6-stateless" or empty
 	IPv6AddressMode string
-	SubnetPoolID    string
 	ServiceTypes    []string
-	DNSPublishFixed bool
 }
 
 // FixedIP is one address of a port.
@@ -102,13 +99,11 @@ type Port struct {
 	SecurityGroups  []string // ids
 	AddressPairs    []AddressPair
 	DHCPOptions     []DHCPOption
-	DNSName         string
-	DNSDomain       string
 	Host            string // binding:host_id; empty: unbound
 	VNICType        string
 	Profile         string // binding:profile, JSON object
 	BindingRevision int64  // of the section Ports of Host, raised when the binding changed
-	QoSPolicyID     string
+	Planned         bool   // made by compute for a server, and deleted with it
 }
 
 // The device owners this service sets itself.
@@ -132,34 +127,27 @@ type Gateway struct {
 type Router struct {
 	Standard
 	AdminStateUp bool
-	Status       string
 	Gateway      *Gateway // nil: none
 	Routes       []HostRoute
-	Distributed  bool
-	HA           bool
 }
 
 // FloatingIP is an external address that may lead to a port.
 type FloatingIP struct {
 	Standard
-	NetworkID  string
-	PortOwnID  string // the port that holds the address on the external network
-	Address    netip.Addr
-	PortID     string     // the associated port; empty: none
-	Fixed      netip.Addr // address of the associated port
-	RouterID   string
-	Status     string
-	DNSName    string
-	DNSDomain  string
-	SubnetHint string
+	NetworkID string
+	PortOwnID string // the port that holds the address on the external network
+	Address   netip.Addr
+	PortID    string     // the associated port; empty: none
+	Fixed     netip.Addr // address of the associated port
+	RouterID  string
+	Status    string
 }
 
 // SecurityGroup is a set of rules that ports can be members of.
 type SecurityGroup struct {
 	Standard
 	Stateful bool
-	Default  bool // the project's own, made by the first use
-	Shared   bool
+	Rules    []Rule // in order of creation
 }
 
 // Rule lets one kind of traffic pass.

@@ -19,9 +19,6 @@ const (
 	passPriority  = 1002
 )
 
-// GroupScope names the scope of a security group's rows.
-func GroupScope(groupID string) string { return "group/" + groupID }
-
 func groupKey(groupID string) string { return "group/" + groupID + "/pg" }
 
 func groupName(groupID string) string { return "pg_" + strings.ReplaceAll(groupID, "-", "_") }

@@ -15,9 +15,6 @@ import (
 // MetadataAddress is where guests look for metadata, the same in every cloud.
 const MetadataAddress = "169.254.169.254"
 
-// NetworkScope names the scope of a network's rows.
-func NetworkScope(networkID string) string { return "network/" + networkID }
-
 // NetworkView is what the rows of a network depend on.
 type NetworkView struct {
 	Network  network.Network

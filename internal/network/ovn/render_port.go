@@ -8,9 +8,6 @@ import (
 	"github.com/mekcloud/mek/internal/network"
 )
 
-// PortScope names the scope of a port's rows.
-func PortScope(portID string) string { return "port/" + portID }
-
 // PortView is what the rows of a port depend on.
 type PortView struct {
 	Port    network.Port

@@ -9,9 +9,6 @@ import (
 	"github.com/mekcloud/mek/internal/network"
 )
 
-// RouterScope names the scope of a router's rows.
-func RouterScope(routerID string) string { return "router/" + routerID }
-
 func routerKey(routerID string) string { return "router/" + routerID + "/lr" }
 
 func routerPortName(portID string) string { return "lrp-" + portID }
@@ -172,9 +169,6 @@ func routeRow(routerID, name, destination string, hop netip.Addr) Row {
 		In:      []Edge{{routerKey(routerID), "static_routes"}},
 		Columns: map[string]any{"ip_prefix": destination, "nexthop": hop.String()}}
 }
-
-// FloatingScope names the scope of a floating address's rows.
-func FloatingScope(floatingID string) string { return "floating/" + floatingID }
 
 // RenderFloating renders the translation of a floating address: none while it
 // is not associated. It is done on the gateway's host.

@@ -178,7 +178,7 @@ func (h *host) boot(v ovn.PortView, metadata *network.Port, address, gateway str
 	if metadata != nil {
 		p.MetadataID, p.MetadataMAC = metadata.ID, metadata.MAC
 	}
-	h.apply(ovn.PortScope(v.Port.ID), ovn.RenderPort(v))
+	h.apply(network.PortScope(v.Port.ID), ovn.RenderPort(v))
 	h.ports = append(h.ports, p)
 	begun := time.Now()
 	if err := h.drv.Ensure(ctx, p); err != nil {

@@ -82,8 +82,8 @@ func (g *guest) listenUDP(port int) <-chan string {
 // that has arrived, nothing else may have.
 func spoofing(t *testing.T, h *host, w *world, a, b *guest) {
 	rules := append([]network.Rule{{Standard: named("r-udp"), Direction: network.Ingress, EtherType: network.IPv4, Protocol: "udp"}}, w.rules...)
-	h.apply(ovn.GroupScope(w.group.ID), ovn.RenderGroup(w.group, rules))
-	defer h.apply(ovn.GroupScope(w.group.ID), ovn.RenderGroup(w.group, w.rules))
+	h.apply(network.GroupScope(w.group.ID), ovn.RenderGroup(w.group, rules))
+	defer h.apply(network.GroupScope(w.group.ID), ovn.RenderGroup(w.group, w.rules))
 	got := b.listenUDP(7050)
 	own, other, victim := netip.MustParseAddr("10.1.0.10"), netip.MustParseAddr("10.1.0.66"), netip.MustParseAddr("10.1.0.11")
 	honest := frame(a.port.MAC, b.port.MAC, own, victim, 7050)
@@ -222,7 +222,7 @@ func drift(t *testing.T, h *host) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	if err := other.Apply(ctx, ovn.GroupScope("group-1"), nil); err != nil {
+	if err := other.Apply(ctx, network.GroupScope("group-1"), nil); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := h.nb.Resync(ctx, h.applied); err != nil || n == 0 {

@@ -43,20 +43,20 @@ func newWorld(h *host) *world {
 	inner := w.view()
 	outer := ovn.NetworkView{Network: w.outer, Subnets: []network.Subnet{w.external}}
 	h.apply(ovn.GlobalScope, ovn.RenderGlobal())
-	h.apply(ovn.NetworkScope(w.inner.ID), ovn.RenderNetwork(inner))
-	h.apply(ovn.NetworkScope(w.outer.ID), ovn.RenderNetwork(outer))
-	h.apply(ovn.GroupScope(w.group.ID), ovn.RenderGroup(w.group, w.rules))
-	h.apply(ovn.PortScope(w.metadata.ID), ovn.RenderPort(ovn.PortView{Port: w.metadata, Network: inner}))
+	h.apply(network.NetworkScope(w.inner.ID), ovn.RenderNetwork(inner))
+	h.apply(network.NetworkScope(w.outer.ID), ovn.RenderNetwork(outer))
+	h.apply(network.GroupScope(w.group.ID), ovn.RenderGroup(w.group, w.rules))
+	h.apply(network.PortScope(w.metadata.ID), ovn.RenderPort(ovn.PortView{Port: w.metadata, Network: inner}))
 	leg := network.Port{Standard: named("port-leg"), NetworkID: w.inner.ID, MAC: "fa:16:3e:00:00:01", DeviceOwner: network.OwnerRouterInterface, AdminStateUp: true, FixedIPs: fixed("sub-a", "10.1.0.1")}
 	out := network.Port{Standard: named("port-out"), NetworkID: w.outer.ID, MAC: "fa:16:3e:00:00:03", DeviceOwner: network.OwnerRouterGateway, AdminStateUp: true, FixedIPs: fixed("sub-x", "172.24.4.10")}
-	h.apply(ovn.RouterScope("router-1"), ovn.RenderRouter(ovn.RouterView{
+	h.apply(network.RouterScope("router-1"), ovn.RenderRouter(ovn.RouterView{
 		Router:     network.Router{Standard: named("router-1"), AdminStateUp: true, Gateway: &network.Gateway{NetworkID: w.outer.ID, EnableSNAT: true}},
 		Interfaces: []ovn.RouterPort{{Port: leg, Network: w.inner, Subnets: []network.Subnet{w.subnet}}},
 		Gateway:    &ovn.RouterPort{Port: out, Network: w.outer, Subnets: []network.Subnet{w.external}},
 		Chassis:    []string{"host-1"},
 	}))
-	h.apply(ovn.PortScope(leg.ID), ovn.RenderPort(ovn.PortView{Port: leg, Network: inner}))
-	h.apply(ovn.PortScope(out.ID), ovn.RenderPort(ovn.PortView{Port: out, Network: outer}))
+	h.apply(network.PortScope(leg.ID), ovn.RenderPort(ovn.PortView{Port: leg, Network: inner}))
+	h.apply(network.PortScope(out.ID), ovn.RenderPort(ovn.PortView{Port: out, Network: outer}))
 	return w
 }
 
@@ -105,7 +105,7 @@ func TestNetwork(t *testing.T) {
 			t.Error("a port that no rule opens answered")
 		}
 		begun := time.Now()
-		h.apply(ovn.GroupScope(w.group.ID), ovn.RenderGroup(w.group, w.rules[:1]))
+		h.apply(network.GroupScope(w.group.ID), ovn.RenderGroup(w.group, w.rules[:1]))
 		eventually(t, "the group to close", func() error {
 			if _, err := a.ask("10.1.0.11:7001"); err == nil {
 				return fmt.Errorf("still open")
@@ -113,16 +113,16 @@ func TestNetwork(t *testing.T) {
 			return nil
 		})
 		t.Logf("closed within %v, a second of it the probe's own patience", time.Since(begun).Round(time.Millisecond))
-		h.apply(ovn.GroupScope(w.group.ID), ovn.RenderGroup(w.group, w.rules))
+		h.apply(network.GroupScope(w.group.ID), ovn.RenderGroup(w.group, w.rules))
 		eventually(t, "the group to open", func() error { _, err := a.ask("10.1.0.11:7001"); return err })
 	})
 	t.Run("spoofing", func(t *testing.T) { spoofing(t, h, w, a, b) })
 	t.Run("floating address", func(t *testing.T) {
 		f := network.FloatingIP{Standard: named("fip-1"), Address: netip.MustParseAddr("172.24.4.77"), PortID: b.port.ID, Fixed: netip.MustParseAddr("10.1.0.11"), RouterID: "router-1"}
-		h.apply(ovn.FloatingScope(f.ID), ovn.RenderFloating(f))
+		h.apply(network.FloatingScope(f.ID), ovn.RenderFloating(f))
 		eventually(t, "the floating address from the host", func() error { _, err := ask("172.24.4.77:7001"); return err })
 		f.PortID = ""
-		h.apply(ovn.FloatingScope(f.ID), ovn.RenderFloating(f))
+		h.apply(network.FloatingScope(f.ID), ovn.RenderFloating(f))
 		eventually(t, "the floating address to go", func() error {
 			if _, err := ask("172.24.4.77:7001"); err == nil {
 				return fmt.Errorf("still answers")

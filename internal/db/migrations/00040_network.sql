@@ -1,0 +1,192 @@
+-- +goose Up
+CREATE TABLE network_networks (
+    id text PRIMARY KEY,
+    project_id text NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL,
+    revision bigint NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    tags text NOT NULL,
+    admin_state_up boolean NOT NULL,
+    shared boolean NOT NULL,
+    external boolean NOT NULL,
+    is_default boolean NOT NULL,
+    port_security boolean NOT NULL,
+    mtu bigint NOT NULL,
+    network_type text NOT NULL,
+    physical_network text NOT NULL,
+    segmentation_id bigint NOT NULL
+);
+CREATE INDEX network_networks_project ON network_networks (project_id);
+CREATE INDEX network_networks_name ON network_networks (name);
+-- one network per segment of a physical network, or of the cloud's own tunnels
+CREATE UNIQUE INDEX network_networks_segment ON network_networks (network_type, physical_network, segmentation_id);
+
+CREATE TABLE network_subnets (
+    id text PRIMARY KEY,
+    project_id text NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL,
+    revision bigint NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    tags text NOT NULL,
+    network_id text NOT NULL REFERENCES network_networks (id),
+    ip_version bigint NOT NULL,
+    cidr text NOT NULL,
+    gateway_ip text NOT NULL,
+    enable_dhcp boolean NOT NULL,
+    ra_mode text NOT NULL,
+    address_mode text NOT NULL,
+    pools text NOT NULL,
+    dns_nameservers text NOT NULL,
+    host_routes text NOT NULL,
+    service_types text NOT NULL
+);
+CREATE INDEX network_subnets_network ON network_subnets (network_id);
+CREATE INDEX network_subnets_project ON network_subnets (project_id);
+
+CREATE TABLE network_ports (
+    id text PRIMARY KEY,
+    project_id text NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL,
+    revision bigint NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    tags text NOT NULL,
+    network_id text NOT NULL REFERENCES network_networks (id),
+    admin_state_up boolean NOT NULL,
+    status text NOT NULL,
+    mac_address text NOT NULL,
+    device_id text NOT NULL,
+    device_owner text NOT NULL,
+    port_security boolean NOT NULL,
+    address_pairs text NOT NULL,
+    dhcp_options text NOT NULL,
+    host text NOT NULL,
+    vnic_type text NOT NULL,
+    profile text NOT NULL,
+    binding_revision bigint NOT NULL,
+    planned boolean NOT NULL, -- made by compute for a server, and deleted with it
+    UNIQUE (network_id, mac_address)
+);
+CREATE INDEX network_ports_project ON network_ports (project_id);
+CREATE INDEX network_ports_device ON network_ports (device_id);
+CREATE INDEX network_ports_host ON network_ports (host);
+
+CREATE TABLE network_addresses (
+    subnet_id text NOT NULL REFERENCES network_subnets (id),
+    address text NOT NULL,
+    port_id text NOT NULL REFERENCES network_ports (id) ON DELETE CASCADE,
+    position bigint NOT NULL,
+    PRIMARY KEY (subnet_id, address)
+);
+CREATE INDEX network_addresses_port ON network_addresses (port_id);
+CREATE INDEX network_addresses_address ON network_addresses (address);
+
+CREATE TABLE network_groups (
+    id text PRIMARY KEY,
+    project_id text NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL,
+    revision bigint NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    tags text NOT NULL,
+    stateful boolean NOT NULL
+);
+CREATE INDEX network_groups_project ON network_groups (project_id);
+
+CREATE TABLE network_default_groups (
+    project_id text PRIMARY KEY,
+    group_id text NOT NULL REFERENCES network_groups (id) ON DELETE CASCADE
+);
+
+CREATE TABLE network_rules (
+    id text PRIMARY KEY,
+    project_id text NOT NULL,
+    description text NOT NULL,
+    revision bigint NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    group_id text NOT NULL REFERENCES network_groups (id) ON DELETE CASCADE,
+    direction text NOT NULL,
+    ethertype text NOT NULL,
+    protocol text NOT NULL,
+    port_min bigint NOT NULL, -- -1: none
+    port_max bigint NOT NULL,
+    remote_group_id text NOT NULL,
+    remote_ip_prefix text NOT NULL,
+    UNIQUE (group_id, direction, ethertype, protocol, port_min, port_max, remote_group_id, remote_ip_prefix)
+);
+CREATE INDEX network_rules_project ON network_rules (project_id);
+CREATE INDEX network_rules_remote ON network_rules (remote_group_id);
+
+CREATE TABLE network_port_groups (
+    port_id text NOT NULL REFERENCES network_ports (id) ON DELETE CASCADE,
+    group_id text NOT NULL REFERENCES network_groups (id),
+    PRIMARY KEY (port_id, group_id)
+);
+CREATE INDEX network_port_groups_group ON network_port_groups (group_id);
+
+CREATE TABLE network_routers (
+    id text PRIMARY KEY,
+    project_id text NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL,
+    revision bigint NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    tags text NOT NULL,
+    admin_state_up boolean NOT NULL,
+    gateway_network_id text NOT NULL,
+    gateway_port_id text NOT NULL,
+    enable_snat boolean NOT NULL,
+    routes text NOT NULL
+);
+CREATE INDEX network_routers_project ON network_routers (project_id);
+CREATE INDEX network_routers_gateway ON network_routers (gateway_network_id);
+
+CREATE TABLE network_floatings (
+    id text PRIMARY KEY,
+    project_id text NOT NULL,
+    description text NOT NULL,
+    revision bigint NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    tags text NOT NULL,
+    network_id text NOT NULL REFERENCES network_networks (id),
+    own_port_id text NOT NULL,
+    address text NOT NULL,
+    port_id text NOT NULL,
+    fixed_address text NOT NULL,
+    router_id text NOT NULL,
+    status text NOT NULL,
+    UNIQUE (network_id, address)
+);
+CREATE INDEX network_floatings_project ON network_floatings (project_id);
+CREATE INDEX network_floatings_port ON network_floatings (port_id);
+CREATE INDEX network_floatings_router ON network_floatings (router_id);
+-- an address of a port has at most one floating address of each external network
+CREATE UNIQUE INDEX network_floatings_fixed ON network_floatings (network_id, port_id, fixed_address) WHERE port_id <> '';
+
+CREATE TABLE network_tags (
+    object text NOT NULL,
+    tag text NOT NULL,
+    PRIMARY KEY (object, tag)
+);
+
+-- +goose Down
+DROP TABLE network_tags;
+DROP TABLE network_floatings;
+DROP TABLE network_routers;
+DROP TABLE network_port_groups;
+DROP TABLE network_rules;
+DROP TABLE network_default_groups;
+DROP TABLE network_groups;
+DROP TABLE network_addresses;
+DROP TABLE network_ports;
+DROP TABLE network_subnets;
+DROP TABLE network_networks;

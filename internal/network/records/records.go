@@ -1,0 +1,214 @@
+package records
+
+import (
+	"context"
+
+	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/hostlink"
+	"github.com/mekcloud/mek/internal/hoststate"
+	"github.com/mekcloud/mek/internal/listing"
+	"github.com/mekcloud/mek/internal/network"
+)
+
+// Watchers learn after a commit what has to be rendered again. Both may be
+// called for nothing and must not block.
+type Watchers struct {
+	Northbound func(scopes ...string)
+	Host       func(host string, section hostlink.Section)
+}
+
+// Records is the rows of the service. Safe for concurrent use.
+type Records struct {
+	DB    *db.DB
+	Clock clock.Clock
+	watch Watchers
+
+	Networks  *Networks
+	Subnets   *Subnets
+	Ports     *Ports
+	Groups    *Groups
+	Rules     *Rules
+	Routers   *Routers
+	Floatings *Floatings
+}
+
+// New opens the rows of a database.
+func New(d *db.DB, c clock.Clock, w Watchers) *Records {
+	r := &Records{DB: d, Clock: c, watch: w}
+	r.Networks, r.Subnets, r.Ports = networks(d), subnets(d), ports(d)
+	r.Groups, r.Rules, r.Routers, r.Floatings = groups(d), rules(d), routers(d), floatings(d)
+	return r
+}
+
+// Now is the time that rows get, in the database's form.
+func (r *Records) Now() int64 { return clock.Micros(r.Clock.Now()) }
+
+// Changed has scopes of the northbound rendered again once tx is committed.
+func (r *Records) Changed(tx *db.Tx, scopes ...string) {
+	tx.AfterCommit(func() { r.watch.Northbound(scopes...) })
+}
+
+// raise makes a host's section Ports be rendered again, and answers its new revision.
+func (r *Records) raise(ctx context.Context, tx *db.Tx, host string) (int64, error) {
+	revision, err := hoststate.Raise(ctx, tx, host, string(hostlink.Ports))
+	tx.AfterCommit(func() { r.watch.Host(host, hostlink.Ports) })
+	return revision, err
+}
+
+// Store reads one kind of row R as the contract's type T.
+type Store[R, T any] struct {
+	db     *db.DB
+	table  *db.Table[R]
+	of     func(*R) *T
+	fill   func(ctx context.Context, q db.Querier, items []*T) error // loads what is in other tables; may be nil
+	pseudo map[string]string                                         // conditions by made-up column, with ? for each value
+}
+
+// The made-up columns of list queries.
+const (
+	Visible   = "@visible" // for this project
+	HasTag    = "@tag"
+	LacksTag  = "@not-tag"
+	OnAddress = "@address"
+	OnSubnet  = "@subnet"
+	InGroup   = "@group"
+	OfRouter  = "@router"
+)
+
+// List loads a page of items.
+func (s *Store[R, T]) List(ctx context.Context, query listing.Query) ([]*T, error) {
+	return s.Load(ctx, s.db, query)
+}
+
+// Load is List inside a transaction, or outside of one.
+func (s *Store[R, T]) Load(ctx context.Context, q db.Querier, query listing.Query) ([]*T, error) {
+	var extra []db.Cond
+	where := query.Where[:0:0]
+	for _, t := range query.Where {
+		if sql, ok := s.pseudo[t.Column]; ok {
+			extra = append(extra, db.Cond{SQL: sql, Args: t.Values})
+			continue
+		}
+		if text := tagPseudo[t.Column]; text != "" {
+			extra = append(extra, db.Cond{SQL: text, Args: t.Values})
+			continue
+		}
+		where = append(where, t)
+	}
+	query.Where = where
+	rows, err := s.table.List(ctx, q, query, extra...)
+	if err != nil {
+		return nil, err
+	}
+	return s.items(ctx, q, rows...)
+}
+
+func (s *Store[R, T]) items(ctx context.Context, q db.Querier, rows ...*R) ([]*T, error) {
+	items := make([]*T, len(rows))
+	for i, r := range rows {
+		items[i] = s.of(r)
+	}
+	if s.fill == nil || len(items) == 0 {
+		return items, nil
+	}
+	return items, s.fill(ctx, q, items)
+}
+
+// Where loads all items that meet all terms.
+func (s *Store[R, T]) Where(ctx context.Context, q db.Querier, terms ...listing.Term) ([]*T, error) {
+	return s.Load(ctx, q, listing.Query{Where: terms})
+}
+
+// Get loads one item; NotFound when there is none.
+func (s *Store[R, T]) Get(ctx context.Context, id string) (*T, error) { return s.Find(ctx, s.db, id) }
+
+// Find is Get inside a transaction, or outside of one.
+func (s *Store[R, T]) Find(ctx context.Context, q db.Querier, id string) (*T, error) {
+	row, err := s.table.Get(ctx, q, id)
+	if err != nil {
+		return nil, err
+	}
+	items, err := s.items(ctx, q, row)
+	if err != nil {
+		return nil, err
+	}
+	return items[0], nil
+}
+
+// Lock loads one item and keeps others from changing it until tx ends.
+func (s *Store[R, T]) Lock(ctx context.Context, tx *db.Tx, id string) (*T, error) {
+	row, err := s.table.GetForUpdate(ctx, tx, id)
+	if err != nil {
+		return nil, err
+	}
+	items, err := s.items(ctx, tx, row)
+	if err != nil {
+		return nil, err
+	}
+	return items[0], nil
+}
+
+// Count tells how many rows meet all terms; made-up columns are not understood.
+func (s *Store[R, T]) Count(ctx context.Context, q db.Querier, terms ...listing.Term) (int64, error) {
+	return s.table.Count(ctx, q, terms...)
+}
+
+// Is is the condition that a column has a value.
+func Is(column string, value any) listing.Term {
+	return listing.Term{Column: column, Op: listing.Eq, Values: []any{value}}
+}
+
+// OneOf is the condition that a column has one of some values.
+func OneOf(column string, values []string) listing.Term {
+	out := make([]any, len(values))
+	for i, v := range values {
+		out[i] = v
+	}
+	return listing.Term{Column: column, Op: listing.In, Values: out}
+}
+
+// standard is the columns that all resources have.
+type standard struct {
+	ID          string            `db:"id"`
+	ProjectID   string            `db:"project_id"`
+	Name        string            `db:"name"`
+	Description string            `db:"description"`
+	Revision    int64             `db:"revision"`
+	CreatedAt   int64             `db:"created_at"`
+	UpdatedAt   int64             `db:"updated_at"`
+	Tags        db.JSON[[]string] `db:"tags"`
+}
+
+func (s standard) Standard() network.Standard {
+	return network.Standard{ID: s.ID, ProjectID: s.ProjectID, Name: s.Name, Description: s.Description, Revision: s.Revision,
+		CreatedAt: clock.FromMicros(s.CreatedAt), UpdatedAt: clock.FromMicros(s.UpdatedAt), Tags: s.Tags.V}
+}
+
+func standardOf(s network.Standard) standard {
+	tags := s.Tags
+	if tags == nil {
+		tags = []string{}
+	}
+	return standard{s.ID, s.ProjectID, s.Name, s.Description, s.Revision, clock.Micros(s.CreatedAt), clock.Micros(s.UpdatedAt), db.J(tags)}
+}
+
+// Begin stamps a new resource.
+func (r *Records) Begin(s *network.Standard) {
+	now := r.Clock.Now()
+	s.CreatedAt, s.UpdatedAt = now, now
+}
+
+// Touch stamps a changed resource.
+func (r *Records) Touch(s *network.Standard) {
+	s.Revision++
+	s.UpdatedAt = r.Clock.Now()
+}
+
+func missingAs(err error, f *fault.Fault) error {
+	if fault.Is(err, fault.NotFound) {
+		return f
+	}
+	return err
+}

@@ -1,0 +1,127 @@
+package records
+
+import (
+	"context"
+
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/id"
+	"github.com/mekcloud/mek/internal/network"
+)
+
+type networkRow struct {
+	standard
+	AdminStateUp    bool   `db:"admin_state_up"`
+	Shared          bool   `db:"shared"`
+	External        bool   `db:"external"`
+	IsDefault       bool   `db:"is_default"`
+	PortSecurity    bool   `db:"port_security"`
+	MTU             int    `db:"mtu"`
+	NetworkType     string `db:"network_type"`
+	PhysicalNetwork string `db:"physical_network"`
+	SegmentationID  int    `db:"segmentation_id"`
+}
+
+var networkRows = db.NewTable[networkRow]("network_networks", "id", "Network")
+
+// Networks reads networks.
+type Networks = Store[networkRow, network.Network]
+
+func networks(d *db.DB) *Networks {
+	return &Networks{db: d, table: networkRows, of: (*networkRow).network, fill: fillNetworks, pseudo: map[string]string{
+		Visible: "project_id = ? OR shared OR external"}}
+}
+
+func (r *networkRow) network() *network.Network {
+	return &network.Network{Standard: r.Standard(), AdminStateUp: r.AdminStateUp, Shared: r.Shared, External: r.External, IsDefault: r.IsDefault,
+		PortSecurity: r.PortSecurity, MTU: r.MTU, NetworkType: r.NetworkType, PhysicalNetwork: r.PhysicalNetwork, SegmentationID: r.SegmentationID}
+}
+
+func networkRowOf(n *network.Network) *networkRow {
+	return &networkRow{standardOf(n.Standard), n.AdminStateUp, n.Shared, n.External, n.IsDefault, n.PortSecurity, n.MTU, n.NetworkType, n.PhysicalNetwork, n.SegmentationID}
+}
+
+func fillNetworks(ctx context.Context, q db.Querier, items []*network.Network) error {
+	byID := map[string]*network.Network{}
+	ids := make([]string, len(items))
+	for i, n := range items {
+		byID[n.ID], ids[i] = n, n.ID
+	}
+	rows, err := subnetRows.Find(ctx, q, OneOf("network_id", ids))
+	for _, s := range rows {
+		byID[s.NetworkID].SubnetIDs = append(byID[s.NetworkID].SubnetIDs, s.ID)
+	}
+	return err
+}
+
+// InsertNetwork adds a network, giving a tunnelled one a segment of its own.
+func (r *Records) InsertNetwork(ctx context.Context, tx *db.Tx, n *network.Network) error {
+	if n.NetworkType == network.TypeGeneve && n.SegmentationID == 0 {
+		for range 64 {
+			b := id.Bytes(2)
+			n.SegmentationID = 1 + int(b[0])<<8 + int(b[1])
+			taken, err := networkRows.Count(ctx, tx, Is("network_type", network.TypeGeneve), Is("segmentation_id", n.SegmentationID))
+			if err != nil {
+				return err
+			}
+			if taken == 0 {
+				break
+			}
+		}
+	}
+	err := networkRows.Insert(ctx, tx, networkRowOf(n))
+	if fault.Is(err, fault.Conflict) {
+		return fault.Conflictf("Unable to create the flat network. Physical network %s is in use.", n.PhysicalNetwork).With("FlatNetworkInUse")
+	}
+	return err
+}
+
+// UpdateNetwork writes a network that Lock loaded.
+func (r *Records) UpdateNetwork(ctx context.Context, tx *db.Tx, n *network.Network) error {
+	r.Touch(&n.Standard)
+	return networkRows.Update(ctx, tx, networkRowOf(n))
+}
+
+// DeleteNetwork removes the row of a network; its subnets and ports must be gone.
+func (r *Records) DeleteNetwork(ctx context.Context, tx *db.Tx, networkID string) error {
+	if err := dropTags(ctx, tx, networkID); err != nil {
+		return err
+	}
+	return networkRows.Delete(ctx, tx, networkID)
+}
+
+// tagPseudo are the made-up columns of all resources.
+var tagPseudo = map[string]string{
+	HasTag:   "id IN (SELECT object FROM network_tags WHERE tag = ?)",
+	LacksTag: "id NOT IN (SELECT object FROM network_tags WHERE tag = ?)",
+}
+
+type tagRow struct {
+	Object string `db:"object"`
+	Tag    string `db:"tag"`
+}
+
+var tagRows = db.NewTable[tagRow]("network_tags", "object", "Tag")
+
+func dropTags(ctx context.Context, tx *db.Tx, object string) error {
+	_, err := tagRows.DeleteWhere(ctx, tx, Is("object", object))
+	return err
+}
+
+// tagged is every table whose rows have tags, by the word in the API's paths.
+var tagged = map[string]interface {
+	Set(ctx context.Context, tx *db.Tx, key string, values map[string]any) error
+}{"networks": networkRows, "subnets": subnetRows, "ports": portRows, "routers": routerRows, "floatingips": floatingRows, "security-groups": groupRows}
+
+// SetTags replaces the tags of a resource; kind is the word in the API's paths.
+func (r *Records) SetTags(ctx context.Context, tx *db.Tx, kind, object string, revision int64, tags []string) error {
+	if err := dropTags(ctx, tx, object); err != nil {
+		return err
+	}
+	for _, t := range tags {
+		if err := tagRows.Insert(ctx, tx, &tagRow{object, t}); err != nil {
+			return err
+		}
+	}
+	return tagged[kind].Set(ctx, tx, object, map[string]any{"tags": db.J(tags), "revision": revision + 1, "updated_at": r.Now()})
+}

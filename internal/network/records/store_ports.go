@@ -1,0 +1,172 @@
+package records
+
+import (
+	"context"
+	"slices"
+
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/listing"
+	"github.com/mekcloud/mek/internal/network"
+)
+
+type portRow struct {
+	standard
+	NetworkID       string                         `db:"network_id"`
+	AdminStateUp    bool                           `db:"admin_state_up"`
+	Status          string                         `db:"status"`
+	MAC             string                         `db:"mac_address"`
+	DeviceID        string                         `db:"device_id"`
+	DeviceOwner     string                         `db:"device_owner"`
+	PortSecurity    bool                           `db:"port_security"`
+	AddressPairs    db.JSON[[]network.AddressPair] `db:"address_pairs"`
+	DHCPOptions     db.JSON[[]network.DHCPOption]  `db:"dhcp_options"`
+	Host            string                         `db:"host"`
+	VNICType        string                         `db:"vnic_type"`
+	Profile         string                         `db:"profile"`
+	BindingRevision int64                          `db:"binding_revision"`
+	Planned         bool                           `db:"planned"`
+}
+
+type portGroupRow struct {
+	PortID  string `db:"port_id"`
+	GroupID string `db:"group_id"`
+}
+
+var (
+	portRows      = db.NewTable[portRow]("network_ports", "id", "Port")
+	portGroupRows = db.NewTable[portGroupRow]("network_port_groups", "port_id", "Port security group")
+)
+
+// Ports reads ports with their addresses and groups.
+type Ports = Store[portRow, network.Port]
+
+func ports(d *db.DB) *Ports {
+	return &Ports{db: d, table: portRows, of: (*portRow).port, fill: fillPorts, pseudo: map[string]string{
+		Visible:   "project_id = ? OR network_id IN (SELECT id FROM network_networks WHERE project_id = ?)",
+		OnAddress: "id IN (SELECT port_id FROM network_addresses WHERE address = ?)",
+		OnSubnet:  "id IN (SELECT port_id FROM network_addresses WHERE subnet_id = ?)",
+		InGroup:   "id IN (SELECT port_id FROM network_port_groups WHERE group_id = ?)",
+	}}
+}
+
+func (r *portRow) port() *network.Port {
+	return &network.Port{Standard: r.Standard(), NetworkID: r.NetworkID, AdminStateUp: r.AdminStateUp, Status: network.PortStatus(r.Status), MAC: r.MAC,
+		DeviceID: r.DeviceID, DeviceOwner: r.DeviceOwner, PortSecurity: r.PortSecurity, AddressPairs: r.AddressPairs.V, DHCPOptions: r.DHCPOptions.V,
+		Host: r.Host, VNICType: r.VNICType, Profile: r.Profile, BindingRevision: r.BindingRevision, Planned: r.Planned}
+}
+
+func portRowOf(p *network.Port) *portRow {
+	return &portRow{standardOf(p.Standard), p.NetworkID, p.AdminStateUp, string(p.Status), p.MAC, p.DeviceID, p.DeviceOwner, p.PortSecurity,
+		db.J(orEmpty(p.AddressPairs)), db.J(orEmpty(p.DHCPOptions)), p.Host, p.VNICType, p.Profile, p.BindingRevision, p.Planned}
+}
+
+func fillPorts(ctx context.Context, q db.Querier, items []*network.Port) error {
+	byID := map[string]*network.Port{}
+	ids := make([]string, len(items))
+	for i, p := range items {
+		byID[p.ID], ids[i] = p, p.ID
+	}
+	addresses, err := addressRows.List(ctx, q, listing.Query{Where: []listing.Term{OneOf("port_id", ids)}, Order: []listing.Order{{Column: "position"}}})
+	if err != nil {
+		return err
+	}
+	for _, a := range addresses {
+		p := byID[a.PortID]
+		p.FixedIPs = append(p.FixedIPs, network.FixedIP{SubnetID: a.SubnetID, Address: addr(a.Address)})
+	}
+	members, err := portGroupRows.Find(ctx, q, OneOf("port_id", ids))
+	for _, m := range members {
+		byID[m.PortID].SecurityGroups = append(byID[m.PortID].SecurityGroups, m.GroupID)
+	}
+	for _, p := range items {
+		slices.Sort(p.SecurityGroups)
+	}
+	return err
+}
+
+// InsertPort adds a port with its addresses (already chosen) and groups.
+func (r *Records) InsertPort(ctx context.Context, tx *db.Tx, p *network.Port) error {
+	if err := portRows.Insert(ctx, tx, portRowOf(p)); err != nil {
+		return err
+	}
+	if err := r.setAddresses(ctx, tx, p.ID, nil, p.FixedIPs); err != nil {
+		return err
+	}
+	return setGroups(ctx, tx, p.ID, p.SecurityGroups)
+}
+
+// UpdatePort writes a port that Lock loaded as before; a bound port's host
+// hears of it.
+func (r *Records) UpdatePort(ctx context.Context, tx *db.Tx, before, p *network.Port) error {
+	r.Touch(&p.Standard)
+	if err := r.rebind(ctx, tx, before, p); err != nil {
+		return err
+	}
+	if err := portRows.Update(ctx, tx, portRowOf(p)); err != nil {
+		return err
+	}
+	if !slices.Equal(before.FixedIPs, p.FixedIPs) {
+		if err := r.setAddresses(ctx, tx, p.ID, before.FixedIPs, p.FixedIPs); err != nil {
+			return err
+		}
+	}
+	if !slices.Equal(before.SecurityGroups, p.SecurityGroups) {
+		return setGroups(ctx, tx, p.ID, p.SecurityGroups)
+	}
+	return nil
+}
+
+// rebind raises the revisions of the hosts that a change of a port concerns.
+func (r *Records) rebind(ctx context.Context, tx *db.Tx, before, p *network.Port) error {
+	same := before.Host == p.Host && slices.Equal(before.FixedIPs, p.FixedIPs) && before.MAC == p.MAC && before.DeviceID == p.DeviceID
+	if same {
+		return nil
+	}
+	if before.Host != "" && before.Host != p.Host {
+		if _, err := r.raise(ctx, tx, before.Host); err != nil {
+			return err
+		}
+	}
+	if p.Host == "" {
+		return nil
+	}
+	revision, err := r.raise(ctx, tx, p.Host)
+	p.BindingRevision = revision
+	return err
+}
+
+// DeletePort removes a port with its addresses, and tells its host.
+func (r *Records) DeletePort(ctx context.Context, tx *db.Tx, p *network.Port) error {
+	if p.Host != "" {
+		if _, err := r.raise(ctx, tx, p.Host); err != nil {
+			return err
+		}
+	}
+	if err := dropTags(ctx, tx, p.ID); err != nil {
+		return err
+	}
+	return portRows.Delete(ctx, tx, p.ID)
+}
+
+func setGroups(ctx context.Context, tx *db.Tx, portID string, ids []string) error {
+	if _, err := portGroupRows.DeleteWhere(ctx, tx, Is("port_id", portID)); err != nil {
+		return err
+	}
+	for _, g := range ids {
+		if err := portGroupRows.Insert(ctx, tx, &portGroupRow{portID, g}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SetStatus writes the status that a host reports, if the port is bound there
+// and it differs. It is no change of the resource that its owner made, so the
+// revision stays.
+func (r *Records) SetStatus(ctx context.Context, tx *db.Tx, host, portID string, status network.PortStatus) error {
+	p, err := portRows.GetForUpdate(ctx, tx, portID)
+	if err != nil || p.Host != host || p.Status == string(status) {
+		return err
+	}
+	return portRows.Set(ctx, tx, portID, map[string]any{"status": string(status), "updated_at": r.Now()})
+}

@@ -1,0 +1,116 @@
+package records
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/network"
+)
+
+type subnetRow struct {
+	standard
+	NetworkID    string                       `db:"network_id"`
+	IPVersion    int                          `db:"ip_version"`
+	CIDR         string                       `db:"cidr"`
+	Gateway      string                       `db:"gateway_ip"`
+	EnableDHCP   bool                         `db:"enable_dhcp"`
+	RAMode       string                       `db:"ra_mode"`
+	AddressMode  string                       `db:"address_mode"`
+	Pools        db.JSON[[]network.Range]     `db:"pools"`
+	DNS          db.JSON[[]string]            `db:"dns_nameservers"`
+	HostRoutes   db.JSON[[]network.HostRoute] `db:"host_routes"`
+	ServiceTypes db.JSON[[]string]            `db:"service_types"`
+}
+
+var subnetRows = db.NewTable[subnetRow]("network_subnets", "id", "Subnet")
+
+// Subnets reads subnets.
+type Subnets = Store[subnetRow, network.Subnet]
+
+func subnets(d *db.DB) *Subnets {
+	return &Subnets{db: d, table: subnetRows, of: (*subnetRow).subnet, pseudo: map[string]string{
+		Visible: "project_id = ? OR network_id IN (SELECT id FROM network_networks WHERE shared)"}}
+}
+
+func (r *subnetRow) subnet() *network.Subnet {
+	return &network.Subnet{Standard: r.Standard(), NetworkID: r.NetworkID, IPVersion: r.IPVersion, CIDR: prefix(r.CIDR), Gateway: addr(r.Gateway),
+		EnableDHCP: r.EnableDHCP, IPv6RAMode: r.RAMode, IPv6AddressMode: r.AddressMode, Pools: r.Pools.V, DNSNameservers: r.DNS.V,
+		HostRoutes: r.HostRoutes.V, ServiceTypes: r.ServiceTypes.V}
+}
+
+func subnetRowOf(s *network.Subnet) *subnetRow {
+	return &subnetRow{standardOf(s.Standard), s.NetworkID, s.IPVersion, s.CIDR.String(), addrText(s.Gateway), s.EnableDHCP, s.IPv6RAMode, s.IPv6AddressMode,
+		db.J(orEmpty(s.Pools)), db.J(orEmpty(s.DNSNameservers)), db.J(orEmpty(s.HostRoutes)), db.J(orEmpty(s.ServiceTypes))}
+}
+
+// addr reads an address that was written by addrText; empty is none.
+func addr(s string) netip.Addr {
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Addr{} // empty: there is none
+	}
+	return a
+}
+
+func addrText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+func prefix(s string) netip.Prefix {
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return netip.Prefix{} // empty: there is none
+	}
+	return p
+}
+
+func prefixText(p netip.Prefix) string {
+	if !p.IsValid() {
+		return ""
+	}
+	return p.String()
+}
+
+func orEmpty[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+// InsertSubnet adds a subnet.
+func (r *Records) InsertSubnet(ctx context.Context, tx *db.Tx, s *network.Subnet) error {
+	return subnetRows.Insert(ctx, tx, subnetRowOf(s))
+}
+
+// UpdateSubnet writes a subnet that Lock loaded.
+func (r *Records) UpdateSubnet(ctx context.Context, tx *db.Tx, s *network.Subnet) error {
+	r.Touch(&s.Standard)
+	return subnetRows.Update(ctx, tx, subnetRowOf(s))
+}
+
+// DeleteSubnet removes the row of a subnet; its addresses must be gone.
+func (r *Records) DeleteSubnet(ctx context.Context, tx *db.Tx, subnetID string) error {
+	if err := dropTags(ctx, tx, subnetID); err != nil {
+		return err
+	}
+	return subnetRows.Delete(ctx, tx, subnetID)
+}
+
+// SubnetsOf loads the subnets of a network.
+func (r *Records) SubnetsOf(ctx context.Context, q db.Querier, networkID string) ([]network.Subnet, error) {
+	items, err := r.Subnets.Where(ctx, q, Is("network_id", networkID))
+	return values(items), err
+}
+
+func values[T any](items []*T) []T {
+	out := make([]T, len(items))
+	for i, p := range items {
+		out[i] = *p
+	}
+	return out
+}
