@@ -21,6 +21,7 @@ const HashAlgo = "sha512"
 type Image struct {
 	ID          string
 	Name        string
+	Named       bool   // a name was given; without one it is null on the wire
 	Owner       string // project; empty: nobody's
 	Status      Status
 	Visibility  Visibility

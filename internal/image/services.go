@@ -48,9 +48,10 @@ type Service interface {
 	// OverQuota when the project may have no more images.
 	Create(ctx context.Context, in NewImage) error
 	// Fill stores the bytes of an image that Create recorded and makes it
-	// active. An image that is active already is left alone and r is not read;
-	// so a repeated call is safe. The content must be of the declared format.
-	// Conflict while another upload of the image runs, NotFound when it was deleted meanwhile.
+	// active. An image that is active already is left alone and r is not read,
+	// and an upload that was left unfinished is taken over; so a repeated call is
+	// safe. The content must be of the declared format, UnsupportedMedia otherwise.
+	// TooLarge when it does not fit, Gone or NotFound when it was deleted meanwhile.
 	Fill(ctx context.Context, id string, r io.Reader) (*Image, error)
 	// Discard deletes an image that Create recorded, in any status, protected
 	// or not; one that does not exist is fine.

@@ -92,6 +92,11 @@ func (s *Store) Delete(image string, kind Kind) error {
 	return s.syncFolder()
 }
 
+// Drop removes all that is kept of an image; there may be nothing.
+func (s *Store) Drop(image string) error {
+	return errors.Join(s.Delete(image, Image), s.Delete(image, Staged))
+}
+
 // Entry is a file of the store.
 type Entry struct {
 	Name     string // of the file, for Remove
@@ -145,8 +150,26 @@ func parseName(name string) (string, Kind) {
 	return "", ""
 }
 
-// Remove deletes a listed file; one that is gone is fine.
+// Promote makes an image of its staged file, durably. NotFound when there is none.
+func (s *Store) Promote(image string) error {
+	err := s.root.Rename(image+"."+string(Staged), image+"."+string(Image))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fault.NotFoundf("Image %s has no staged data", image)
+	}
+	if err != nil {
+		return fmt.Errorf("promote image %s: %w", image, err)
+	}
+	return s.syncFolder()
+}
+
+// Remove deletes a listed file; one that is gone, or was replaced since, is fine.
 func (s *Store) Remove(e Entry) error {
+	switch now, err := s.root.Stat(e.Name); {
+	case errors.Is(err, fs.ErrNotExist) || err == nil && !now.ModTime().Equal(e.Modified):
+		return nil
+	case err != nil:
+		return fmt.Errorf("remove %s: %w", e.Name, err)
+	}
 	if err := s.root.Remove(e.Name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove %s: %w", e.Name, err)
 	}

@@ -1,0 +1,57 @@
+package imageapi
+
+import (
+	"net/http"
+
+	"github.com/mekcloud/mek/internal/image/images"
+	"github.com/mekcloud/mek/internal/image/transfers"
+	"github.com/mekcloud/mek/internal/rest"
+)
+
+// minors are the minor versions of v2 that are served, the current one first.
+// 2.17 is the newest of a Glance without an image cache.
+var minors = []string{"2.17", "2.16", "2.15", "2.13", "2.12", "2.11", "2.10", "2.9", "2.8", "2.7", "2.6", "2.5", "2.4", "2.3", "2.2", "2.1", "2.0"}
+
+func (s *Service) discovery() []rest.Route {
+	return []rest.Route{
+		{Method: "GET", Path: "/", Open: true, Handle: func(c *rest.Call) (rest.Reply, error) { return rest.Answer(http.StatusMultipleChoices, versions(c)) }},
+		{Method: "GET", Path: "/versions", Open: true, Handle: func(c *rest.Call) (rest.Reply, error) { return rest.OK(versions(c)) }},
+		{Method: "GET", Path: "/v2", Open: true, Handle: func(c *rest.Call) (rest.Reply, error) { return rest.Answer(http.StatusMultipleChoices, versions(c)) }},
+		{Method: "GET", Path: "/v2/info/import", Rule: "default", Handle: importInfo},
+		{Method: "GET", Path: "/v2/info/stores", Rule: "default", Handle: storesInfo},
+		{Method: "GET", Path: "/v2/info/usage", Rule: "default", Handle: s.usage},
+	}
+}
+
+func versions(c *rest.Call) map[string]any {
+	out := []map[string]any{}
+	for i, minor := range minors {
+		status := "SUPPORTED"
+		if i == 0 {
+			status = "CURRENT"
+		}
+		out = append(out, map[string]any{"id": "v" + minor, "status": status, "links": []map[string]string{{"rel": "self", "href": c.Link("/v2/")}}})
+	}
+	return map[string]any{"versions": out}
+}
+
+func importInfo(*rest.Call) (rest.Reply, error) {
+	return rest.OK(map[string]any{"import-methods": map[string]any{"description": "Import methods available.", "type": "array",
+		"value": transfers.ImportMethods()}})
+}
+
+func storesInfo(*rest.Call) (rest.Reply, error) {
+	return rest.OK(map[string]any{"stores": []map[string]string{{"id": images.StoreID, "description": "Files of the cloud", "default": "true"}}})
+}
+
+func (s *Service) usage(c *rest.Call) (rest.Reply, error) {
+	limits, used, err := s.images.Usage(c.Context(), c.Auth.ProjectID)
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	out := map[string]any{}
+	for name, limit := range limits {
+		out[name] = map[string]int64{"limit": limit, "usage": used[name]}
+	}
+	return rest.OK(map[string]any{"usage": out})
+}

@@ -1,0 +1,42 @@
+package imageapi
+
+import "github.com/mekcloud/mek/internal/policy"
+
+// Upstream's checks, spelled out: the roles, and what ties a caller to an image.
+const (
+	admin    = "rule:context_is_admin"
+	member   = "role:member and project_id:%(project_id)s"
+	reader   = "role:reader and project_id:%(project_id)s"
+	seen     = "(project_id:%(project_id)s or project_id:%(member_id)s or 'community':%(visibility)s or 'public':%(visibility)s or 'shared':%(visibility)s)"
+	asMember = admin + " or (" + member + ")"
+	asReader = admin + " or (" + reader + ")"
+	asShared = admin + " or (role:reader and (project_id:%(project_id)s or project_id:%(member_id)s))"
+)
+
+// rules are the policy rules of the service, with upstream's names and defaults.
+func rules() []policy.Rule {
+	rule := func(name, check, description string) policy.Rule {
+		return policy.Rule{Name: name, Check: check, Description: description, Scopes: []string{policy.ScopeProject}}
+	}
+	return []policy.Rule{
+		{Name: "default", Check: "", Description: "Rules without a default of their own."},
+		{Name: "context_is_admin", Check: "role:admin", Description: "Who sees and changes every image."},
+		rule("add_image", admin+" or ("+member+" and project_id:%(owner)s)", "Create an image."),
+		rule("delete_image", asMember, "Delete an image."),
+		rule("get_image", admin+" or (role:reader and "+seen+")", "Show an image."),
+		rule("get_images", asReader, "List images."),
+		rule("modify_image", asMember, "Change an image."),
+		rule("publicize_image", admin, "Make an image public."),
+		rule("communitize_image", asMember, "Make an image usable by everyone who knows it."),
+		rule("download_image", admin+" or (role:member and "+seen+")", "Download an image's bytes."),
+		rule("upload_image", asMember, "Upload an image's bytes."),
+		rule("add_member", asMember, "Share an image."),
+		rule("delete_member", asMember, "Stop sharing an image."),
+		rule("get_member", asShared, "Show with whom an image is shared."),
+		rule("get_members", asShared, "List with whom an image is shared."),
+		rule("modify_member", admin+" or (role:member and project_id:%(member_id)s)", "Accept or reject a shared image."),
+		rule("deactivate", asMember, "Keep an image from being used."),
+		rule("reactivate", asMember, "Let an image be used again."),
+		rule("tasks_api_access", admin, "List and show tasks."),
+	}
+}
