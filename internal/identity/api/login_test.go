@@ -118,7 +118,6 @@ func TestFailedLoginsLookAlike(t *testing.T) {
 		"disabled user":    byPassword("off", "off-pw"),
 		"locked user":      byPassword("locked", "locked-pw"),
 		"without password": byPassword("bare", ""),
-		"forged token":     byToken("gAAAAAforged"),
 		"unknown domain":   {"methods": []string{"password"}, "password": obj{"user": obj{"name": "admin", "password": "admin-pw", "domain": obj{"name": "nowhere"}}}},
 		"unknown id":       {"methods": []string{"password"}, "password": obj{"user": obj{"id": "nobody", "password": "admin-pw"}}},
 	} {
@@ -190,4 +189,14 @@ func TestDefaultProject(t *testing.T) {
 	if k.auth(byPassword("eve", "pw"), "unscoped").expect(201).at("token.project") != nil {
 		t.Error("scoped although unscoped was asked for")
 	}
+}
+
+func TestDeadTokensOfLoginsAreNotFound(t *testing.T) {
+	k := serve(t, dbtest.SQLite(t), identity.Compliance{})
+	k.auth(byToken("gAAAAAforged"), nil).expect(404)
+	token := k.login("demo", "demo-pw", nil)
+	k.do(token, "DELETE", "/v3/auth/tokens", nil, "X-Subject-Token", token).expect(204)
+	k.auth(byToken(token), nil).expect(404)
+	k.do(k.admin, "GET", "/v3/auth/tokens", nil, "X-Subject-Token", token).expect(404)
+	k.do(k.admin, "GET", "/v3/auth/tokens", nil).expect(404)
 }

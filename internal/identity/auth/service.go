@@ -103,7 +103,6 @@ type who struct {
 	user    *identity.User
 	methods []string
 	parent  *identity.Token
-	parentA *identity.Access
 	appCred *identity.AppCredential
 }
 
@@ -266,18 +265,13 @@ func (s *Service) domain(ctx context.Context, n *named) (*identity.Project, erro
 }
 
 func (s *Service) byToken(ctx context.Context, req request, w *who) (*identity.User, error) {
-	t, err := s.Tokens.Read(req.token.ID, 0)
+	t, err := s.parent(ctx, req.token.ID)
 	if err != nil {
-		return nil, err
-	}
-	a, err := s.Access.Resolve(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.Tokens.Alive(t, a); err != nil {
 		return nil, err
 	}
 	switch {
+	case t.AppCredentialID != "" && req.scope.asked:
+		return nil, fault.Forbiddenf("You are not authorized to perform the requested action: Using an application credential token to create a scoped token is not allowed.")
 	case t.Scope.TrustID != "":
 		return nil, fault.Forbiddenf("You are not authorized to perform the requested action: Using trust-scoped token to create another token. Create a new trust-scoped token instead.")
 	case t.Scope.System && (req.scope.project != nil || req.scope.domain != nil):
@@ -287,8 +281,25 @@ func (s *Service) byToken(ctx context.Context, req request, w *who) (*identity.U
 	if fault.Is(err, fault.NotFound) {
 		return nil, refused(errNoUser)
 	}
-	w.parent, w.parentA = &t, a
+	w.parent = &t
 	return u, err
+}
+
+// parent opens the token that a login is made with. A dead one is not found,
+// as upstream answers here.
+func (s *Service) parent(ctx context.Context, secret string) (identity.Token, error) {
+	t, err := s.Tokens.Read(secret, 0)
+	var a *identity.Access
+	if err == nil {
+		a, err = s.Access.Resolve(ctx, t)
+	}
+	if err == nil {
+		err = s.Tokens.Alive(t, a)
+	}
+	if fault.Is(err, fault.Unauthenticated) {
+		err = fault.NotFoundf("Failed to validate token").Because(err)
+	}
+	return t, err
 }
 
 func (s *Service) byAppCredential(ctx context.Context, req request, w *who) (*identity.User, error) {

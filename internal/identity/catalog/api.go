@@ -200,7 +200,7 @@ type endpointInput struct {
 	Region    rest.Opt[string] `json:"region" v:"max=255"` // the older name
 	Interface string           `json:"interface" v:"enum=public|internal|admin"`
 	URL       string           `json:"url" v:"min=1,max=2048"`
-	Enabled   *rest.Bool       `json:"enabled"`
+	Enabled   *bool            `json:"enabled"`
 }
 
 func (in endpointInput) over(e *identity.Endpoint) {
@@ -219,7 +219,7 @@ func (in endpointInput) over(e *identity.Endpoint) {
 		e.URL = in.URL
 	}
 	if in.Enabled != nil {
-		e.Enabled = bool(*in.Enabled)
+		e.Enabled = *in.Enabled
 	}
 }
 

@@ -82,9 +82,17 @@ func (a *api) createKey(c *rest.Call) (rest.Reply, error) {
 }
 
 func (a *api) findKey(c *rest.Call) (*identity.Credential, error) {
-	cr, err := wire.Find(c, func() (*identity.Credential, error) { return a.s.Key(c.Context(), c.Var("user"), c.Var("access")) }, target)
-	if err != nil {
-		return nil, err
+	cr, missing := a.s.Key(c.Context(), c.Var("user"), c.Var("access"))
+	owner := policy.Target{}
+	if missing == nil {
+		owner = target(cr)
+	}
+	refused := c.Authorize(owner)
+	if missing != nil { // an access key is a secret: who knows one may learn that it is gone
+		return nil, missing
+	}
+	if refused != nil {
+		return nil, refused
 	}
 	return cr, inReach(c, cr.ProjectID)
 }

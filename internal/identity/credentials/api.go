@@ -190,7 +190,8 @@ func (a *api) update(c *rest.Call) (rest.Reply, error) {
 			return rest.Reply{}, err
 		}
 	}
-	cr, err = a.s.Update(c.Context(), cr.ID, func(cr *identity.Credential) {
+	anyone := c.Allow(c.Rule(), policy.Target{})
+	cr, err = a.s.Update(c.Context(), cr.ID, anyone, func(cr *identity.Credential) {
 		if in.Blob.Set {
 			cr.Blob = in.Blob.V
 		}

@@ -85,9 +85,10 @@ func (s *Service) Create(ctx context.Context, c identity.Credential) (*identity.
 	return &c, err
 }
 
-// Update changes a credential; fn edits it inside the transaction. Invalid:
-// somebody else's key would come of it.
-func (s *Service) Update(ctx context.Context, id string, fn func(*identity.Credential)) (*identity.Credential, error) {
+// Update changes a credential; fn edits it inside the transaction. anyone says
+// that the caller may act for every user. Invalid: otherwise a key of another
+// user or project would come of it, or one that outgrows its delegation.
+func (s *Service) Update(ctx context.Context, id string, anyone bool, fn func(*identity.Credential)) (*identity.Credential, error) {
 	var out *identity.Credential
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
 		c, err := s.store.get(ctx, tx, id)
@@ -97,7 +98,7 @@ func (s *Service) Update(ctx context.Context, id string, fn func(*identity.Crede
 		old := *c
 		fn(c)
 		out = c
-		if err := sameKey(&old, c); err != nil {
+		if err := sameKey(&old, c, anyone); err != nil {
 			return err
 		}
 		if err := s.store.table.Update(ctx, tx, s.store.toRow(c)); err != nil {
@@ -111,9 +112,10 @@ func (s *Service) Update(ctx context.Context, id string, fn func(*identity.Crede
 	return out, err
 }
 
-// sameKey keeps an EC2 credential what it was: its access key, owner, project
-// and the delegation it was made with.
-func sameKey(old, now *identity.Credential) error {
+// sameKey keeps an EC2 credential what it was: its owner, its project and the
+// delegation it was made with. Its id stays the digest of the first access key,
+// so that a changed one opens nothing.
+func sameKey(old, now *identity.Credential, anyone bool) error {
 	if old.Type != typeEC2 && now.Type != typeEC2 {
 		return nil
 	}
@@ -121,10 +123,13 @@ func sameKey(old, now *identity.Credential) error {
 	if json.Unmarshal([]byte(old.Blob), &a) != nil || json.Unmarshal([]byte(now.Blob), &b) != nil {
 		return fault.Invalidf("Invalid blob in credential")
 	}
-	for _, name := range []string{"access", "trust_id", "app_cred_id", "access_token_id"} {
+	for _, name := range []string{"trust_id", "app_cred_id", "access_token_id"} {
 		if a[name] != b[name] {
 			return fault.Invalidf("%s can not be updated for credential", name)
 		}
+	}
+	if anyone {
+		return nil
 	}
 	if old.Type != now.Type || old.UserID != now.UserID || old.ProjectID != now.ProjectID {
 		return fault.Invalidf("The type, user and project of an EC2 credential can not be updated")

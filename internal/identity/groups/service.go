@@ -47,11 +47,11 @@ func (s *Service) OfUser(ctx context.Context, user string, q listing.Query) ([]*
 	return s.store.list(ctx, s.db, q, ofUser(user))
 }
 
-// Create adds a group. Invalid: an unknown domain. Conflict: the name is taken.
+// Create adds a group. NotFound: the domain. Conflict: the name is taken.
 func (s *Service) Create(ctx context.Context, g identity.Group) (*identity.Group, error) {
 	g.ID, g.CreatedAt, g.Name = id.Hex(), s.clock.Now(), strings.TrimSpace(g.Name)
 	if d, err := s.domains.Get(ctx, g.DomainID); err != nil || !d.IsDomain {
-		return nil, fault.Invalidf("Could not find domain: %s.", g.DomainID).Because(err)
+		return nil, fault.NotFoundf("Could not find domain: %s.", g.DomainID).Because(err)
 	}
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
 		if err := s.store.table.Insert(ctx, tx, toRow(&g)); err != nil {

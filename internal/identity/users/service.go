@@ -69,7 +69,7 @@ func (s *Service) InGroup(ctx context.Context, group string, q listing.Query) ([
 	return s.store.list(ctx, s.DB, q, db.Cond{SQL: "id IN (SELECT user_id FROM identity_group_users WHERE group_id = ?)", Args: []any{group}})
 }
 
-// Create adds a user; password may be nil. Invalid: an unknown domain or a
+// Create adds a user; password may be nil. NotFound: the domain. Invalid: a
 // password against the rules. Conflict: the name is taken.
 func (s *Service) Create(ctx context.Context, u identity.User, password *string) (*identity.User, error) {
 	if u.ID == "" {
@@ -79,7 +79,7 @@ func (s *Service) Create(ctx context.Context, u identity.User, password *string)
 	u.CreatedAt = now
 	u.Name = strings.TrimSpace(u.Name)
 	if d, err := s.Domains.Get(ctx, u.DomainID); err != nil || !d.IsDomain {
-		return nil, fault.Invalidf("Could not find domain: %s.", u.DomainID).Because(err)
+		return nil, fault.NotFoundf("Could not find domain: %s.", u.DomainID).Because(err)
 	}
 	if password != nil {
 		hash, err := s.hashNew(ctx, *password)
