@@ -12,6 +12,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/id"
 )
 
@@ -315,6 +316,30 @@ func (e *Engine) recover(ctx context.Context, starting bool) error {
 		}
 	}
 	return nil
+}
+
+// Await waits until a saga has ended, here or on another server. What came of
+// it the caller reads from the object. For requests whose answer says what an
+// effect made; most answer before.
+func (e *Engine) Await(ctx context.Context, id string) error {
+	for {
+		e.mu.Lock()
+		changed := e.changed
+		e.mu.Unlock()
+		_, err := sagas.Get(ctx, e.o.DB, id)
+		if fault.Is(err, fault.NotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-e.o.Clock.After(time.Second): // another server may run it
+		case <-ctx.Done():
+			return fault.Unavailablef("The operation is still going on.").Because(ctx.Err())
+		}
+	}
 }
 
 // Idle waits until no saga is left, delayed ones included. For tests: with a

@@ -501,6 +501,28 @@ func TestManySagasAllEnd(t *testing.T) {
 	})
 }
 
+func TestAwaitEndsWithTheSaga(t *testing.T) {
+	w := newWorld(t, dbtest.SQLite(t), nil)
+	saga, err := w.enqueue(t, w.build, "a", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	short, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	if err := w.e.Await(short, saga); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("before the engine runs: %v", err)
+	}
+	w.run(t)
+	long, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := w.e.Await(long, saga); err != nil {
+		t.Error(err)
+	}
+	if f := facts(context.Background(), t, w.d); f["a"] == "" {
+		t.Error("not ended yet")
+	}
+}
+
 func TestRegisterRefusesBrokenSagas(t *testing.T) {
 	for name, s := range map[string]task.Saga[params, state]{
 		"no steps":   {Name: "x"},

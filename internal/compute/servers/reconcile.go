@@ -1,0 +1,156 @@
+package servers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/mekcloud/mek/internal/compute"
+	"github.com/mekcloud/mek/internal/compute/guest"
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/hostlink"
+	"github.com/mekcloud/mek/internal/hoststate"
+)
+
+// Render is the hostlink.Renderer of section guests. The revision is read
+// before the rows, so that a document never claims what it has not seen.
+func (s *Servers) Render(ctx context.Context, host string) (body any, revision int64, err error) {
+	if revision, err = hoststate.Revision(ctx, s.DB, host, string(hostlink.Guests)); err != nil {
+		return nil, 0, err
+	}
+	all, err := definedOn(ctx, s.DB, host)
+	if err != nil {
+		return nil, 0, err
+	}
+	ids := make([]string, len(all))
+	for i, one := range all {
+		ids[i] = one.ID
+	}
+	disks, err := disksOf(ctx, s.DB, ids...)
+	if err != nil {
+		return nil, 0, err
+	}
+	nics, err := nicsOf(ctx, s.DB, ids...)
+	doc := guest.Document{Guests: make([]guest.Spec, 0, len(all))}
+	for _, one := range all {
+		doc.Guests = append(doc.Guests, specOf(one, disks[one.ID], nics[one.ID]))
+	}
+	return doc, revision, err
+}
+
+// Observe takes over what a host reports of its guests by themselves: one that
+// switched itself off is stopped, one that died is stopped and in power state
+// crashed. A server with a task is its saga's business.
+func (s *Servers) Observe(ctx context.Context, r hostlink.Report) error {
+	var all error
+	for _, o := range r.Objects {
+		if len(o.Facts) == 0 {
+			continue
+		}
+		var f guest.Facts
+		if err := json.Unmarshal(o.Facts, &f); err != nil {
+			all = errors.Join(all, fault.Internalf("facts of guest %s: %w", o.ID, err))
+			continue
+		}
+		all = errors.Join(all, s.observe(ctx, r.Host, o.ID, f))
+	}
+	return all
+}
+
+func (s *Servers) observe(ctx context.Context, host, serverID string, f guest.Facts) error {
+	one, err := s.store.Get(ctx, serverID)
+	if isGone(err) {
+		return nil // not ours any more; the next document says so
+	}
+	if err != nil {
+		return err
+	}
+	if _, _, changed := observed(one, host, f); !changed {
+		return nil
+	}
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		one, err := lockServer(ctx, tx, serverID)
+		if isGone(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		vm, power, changed := observed(one, host, f)
+		if !changed {
+			return nil
+		}
+		one.VM, one.Power, one.UpdatedAt = vm, power, stamp(s.Clock)
+		return put(ctx, tx, one)
+	})
+}
+
+// observed is what a guest's facts make of a server: a pure function. A host
+// may state facts only about servers assigned to it, under the present serial.
+func observed(one *Server, host string, f guest.Facts) (compute.VMState, compute.PowerState, bool) {
+	vm, power := one.VM, one.Power
+	if one.Host != host || !one.Defined || one.Task != compute.NoTask || f.PowerSerial != one.PowerSerial || vm == compute.VMError {
+		return vm, power, false
+	}
+	switch f.Power {
+	case guest.Running:
+		power = compute.PowerRunning
+		if vm == compute.VMStopped || vm == compute.VMPaused || vm == compute.VMSuspended {
+			vm = compute.Active
+		}
+	case guest.Stopped:
+		vm, power = compute.VMStopped, compute.PowerShutdown
+	case guest.Crashed:
+		vm, power = compute.VMStopped, compute.PowerCrashed
+	case guest.Paused:
+		vm, power = compute.VMPaused, compute.PowerPaused
+	case guest.Suspended:
+		vm, power = compute.VMSuspended, compute.PowerShutdown
+	}
+	return vm, power, vm != one.VM || power != one.Power
+}
+
+// Extended tells a server's host that a volume has grown (blockstorage.Servers).
+func (s *Servers) Extended(ctx context.Context, serverID, volumeID string, sizeGiB int64) error {
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		d, err := diskOfVolume(ctx, tx, serverID, volumeID)
+		if isGone(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		d.SizeGiB = int(sizeGiB)
+		if err := putDisk(ctx, tx, d); err != nil {
+			return err
+		}
+		one, err := lockServer(ctx, tx, serverID)
+		if err != nil {
+			return err
+		}
+		_, err = s.raise(ctx, tx, one.Host)
+		return err
+	})
+}
+
+// ConsoleOutput is the end of what the guest wrote to its serial port: the last
+// lines of it, all that is kept for lines < 0.
+func (s *Servers) consoleOutput(ctx context.Context, one *Server, lines int, token string) (string, error) {
+	if one.Host == "" {
+		return "", fault.Conflictf("Instance %s is not ready", one.ID)
+	}
+	raw, err := s.Agents.Do(ctx, one.Host, hostlink.Command{Token: token, Section: hostlink.Guests, Object: one.ID, Verb: "console-log",
+		Params: mustJSON(map[string]int{"lines": lines}), Timeout: 20 * time.Second})
+	if err != nil {
+		return "", err
+	}
+	var out struct {
+		Output []byte `json:"output"`
+	}
+	if err := json.Unmarshal(raw, &out); err != nil {
+		return "", fault.Internalf("console log of %s: %w", one.ID, err)
+	}
+	return string(out.Output), s.Agents.Forget(ctx, one.Host, token)
+}

@@ -1,0 +1,268 @@
+package servers
+
+import (
+	"context"
+	"strings"
+
+	"github.com/mekcloud/mek/internal/compute"
+	"github.com/mekcloud/mek/internal/compute/guest"
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/listing"
+)
+
+// Server is a server with what only this package keeps of it.
+type Server struct {
+	compute.Server
+	Defined bool         // part of what its host should have
+	Desired guest.Power  // what the host should make of it while it is defined
+	Files   []guest.File // personality
+}
+
+// row is a server as stored: columns to filter and sort by, and everything as JSON.
+type row struct {
+	ID            string          `db:"id"`
+	Serial        int64           `db:"serial"`
+	ProjectID     string          `db:"project_id"`
+	UserID        string          `db:"user_id"`
+	Name          string          `db:"name"`
+	Hostname      string          `db:"hostname"`
+	Description   string          `db:"description"`
+	Host          string          `db:"host"`
+	Zone          string          `db:"zone"`
+	Status        string          `db:"status"`
+	VMState       string          `db:"vm_state"`
+	TaskState     string          `db:"task_state"`
+	PowerState    int64           `db:"power_state"`
+	ImageID       string          `db:"image_id"`
+	FlavorID      string          `db:"flavor_id"`
+	VCPUs         int64           `db:"vcpus"`
+	MemoryMiB     int64           `db:"memory_mib"`
+	DiskGiB       int64           `db:"disk_gib"`
+	KeyName       string          `db:"key_name"`
+	ReservationID string          `db:"reservation_id"`
+	LaunchIndex   int64           `db:"launch_index"`
+	GroupID       string          `db:"group_id"`
+	ConfigDrive   bool            `db:"config_drive"`
+	Locked        bool            `db:"locked"`
+	Progress      int64           `db:"progress"`
+	AccessIPv4    string          `db:"access_ip_v4"`
+	AccessIPv6    string          `db:"access_ip_v6"`
+	CreatedAt     int64           `db:"created_at"`
+	UpdatedAt     int64           `db:"updated_at"`
+	LaunchedAt    int64           `db:"launched_at"`
+	Defined       bool            `db:"defined"`
+	Data          db.JSON[Server] `db:"data"`
+}
+
+var serverRows = db.NewTable[row]("compute_servers", "id", "Instance")
+
+func toRow(s *Server) *row {
+	s.Status = compute.StatusOf(s.VM, s.Task)
+	f := s.Flavor
+	return &row{ID: s.ID, Serial: s.Serial, ProjectID: s.ProjectID, UserID: s.UserID, Name: s.Name, Hostname: s.Hostname, Description: s.Description,
+		Host: s.Host, Zone: s.Zone, Status: string(s.Status), VMState: string(s.VM), TaskState: string(s.Task), PowerState: int64(s.Power),
+		ImageID: s.ImageID, FlavorID: f.ID, VCPUs: int64(f.VCPUs), MemoryMiB: int64(f.MemoryMiB), DiskGiB: int64(f.RootGiB + f.EphemGiB),
+		KeyName: s.KeyName, ReservationID: s.ReservationID, LaunchIndex: int64(s.LaunchIndex), GroupID: s.GroupID, ConfigDrive: s.ConfigDrive, Locked: s.Locked,
+		Progress: int64(s.Progress), AccessIPv4: s.AccessIPv4, AccessIPv6: s.AccessIPv6, CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt,
+		LaunchedAt: s.LaunchedAt, Defined: s.Defined, Data: db.J(*s)}
+}
+
+func (r *row) server() *Server {
+	s := r.Data.V
+	if s.Metadata == nil {
+		s.Metadata = map[string]string{}
+	}
+	return &s
+}
+
+// Pseudo columns of lists, made into conditions by store.List.
+const (
+	colTagsAll    = "@tags"
+	colTagsAny    = "@tags-any"
+	colNotTagsAll = "@not-tags"
+	colNotTagsAny = "@not-tags-any"
+)
+
+type store struct{ db *db.DB }
+
+func notFound(id string) error {
+	return fault.NotFoundf("Instance %s could not be found.", id)
+}
+
+// List loads servers by the order and conditions of q.
+func (s store) List(ctx context.Context, q listing.Query) ([]*Server, error) {
+	var extra []db.Cond
+	where := q.Where[:0:0]
+	for _, t := range q.Where {
+		if cond, ok := tagCondition(t); ok {
+			extra = append(extra, cond...)
+			continue
+		}
+		where = append(where, t)
+	}
+	q.Where = where
+	rows, err := serverRows.List(ctx, s.db, q, extra...)
+	out := make([]*Server, len(rows))
+	for i, r := range rows {
+		out[i] = r.server()
+	}
+	return out, err
+}
+
+// tagCondition reads a term on tags: all of them, any, not all, not any.
+func tagCondition(t listing.Term) ([]db.Cond, bool) {
+	each := func(text string) []db.Cond {
+		var out []db.Cond
+		for _, v := range t.Values {
+			out = append(out, db.Cond{SQL: text, Args: []any{v}})
+		}
+		return out
+	}
+	marks := strings.TrimSuffix(strings.Repeat("?, ", len(t.Values)), ", ")
+	switch t.Column {
+	case colTagsAll:
+		return each("id IN (SELECT server FROM compute_server_tags WHERE tag = ?)"), true
+	case colTagsAny:
+		return []db.Cond{{SQL: "id IN (SELECT server FROM compute_server_tags WHERE tag IN (" + marks + "))", Args: t.Values}}, true
+	case colNotTagsAny:
+		return []db.Cond{{SQL: "id NOT IN (SELECT server FROM compute_server_tags WHERE tag IN (" + marks + "))", Args: t.Values}}, true
+	case colNotTagsAll:
+		var texts []string
+		for range t.Values {
+			texts = append(texts, "id NOT IN (SELECT server FROM compute_server_tags WHERE tag = ?)")
+		}
+		return []db.Cond{{SQL: strings.Join(texts, " OR "), Args: t.Values}}, true
+	}
+	return nil, false
+}
+
+// Get loads one server by its id.
+func (s store) Get(ctx context.Context, id string) (*Server, error) { return getServer(ctx, s.db, id) }
+
+func getServer(ctx context.Context, q db.Querier, id string) (*Server, error) {
+	r, err := serverRows.Get(ctx, q, id)
+	if fault.Is(err, fault.NotFound) {
+		return nil, notFound(id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.server(), nil
+}
+
+// lockServer loads a server that the transaction is going to change.
+func lockServer(ctx context.Context, tx *db.Tx, id string) (*Server, error) {
+	r, err := serverRows.GetForUpdate(ctx, tx, id)
+	if fault.Is(err, fault.NotFound) {
+		return nil, notFound(id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.server(), nil
+}
+
+func insertServer(ctx context.Context, tx *db.Tx, s *Server) error {
+	if err := serverRows.Insert(ctx, tx, toRow(s)); err != nil {
+		return err
+	}
+	return putTags(ctx, tx, s)
+}
+
+// put writes a server back, with the status that follows from its states.
+func put(ctx context.Context, tx *db.Tx, s *Server) error {
+	return serverRows.Update(ctx, tx, toRow(s))
+}
+
+func putTags(ctx context.Context, tx *db.Tx, s *Server) error {
+	if _, err := tx.ExecContext(ctx, "DELETE FROM compute_server_tags WHERE server = $1", s.ID); err != nil {
+		return db.Translate(err, "clear tags")
+	}
+	for _, tag := range s.Tags {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO compute_server_tags (server, tag) VALUES ($1, $2)", s.ID, tag); err != nil {
+			return db.Translate(err, "write tags")
+		}
+	}
+	return nil
+}
+
+func deleteServer(ctx context.Context, tx *db.Tx, id string) error {
+	return serverRows.Delete(ctx, tx, id)
+}
+
+func nextSerial(ctx context.Context, tx *db.Tx) (n int64, err error) {
+	err = tx.QueryRowContext(ctx, "SELECT COALESCE(MAX(serial), 0) + 1 FROM compute_servers").Scan(&n)
+	return n, db.Translate(err, "number a server")
+}
+
+func eq(column string, value any) listing.Term {
+	return listing.Term{Column: column, Op: listing.Eq, Values: []any{value}}
+}
+
+// definedOn loads the servers that are part of what a host should have.
+func definedOn(ctx context.Context, q db.Querier, host string) ([]*Server, error) {
+	return serversOf(serverRows.List(ctx, q, listing.Query{Where: []listing.Term{eq("host", host), eq("defined", true)}, Order: []listing.Order{{Column: "id"}}}))
+}
+
+// onHost loads the servers placed on a host.
+func onHost(ctx context.Context, q db.Querier, host string) ([]*Server, error) {
+	return serversOf(serverRows.Find(ctx, q, eq("host", host)))
+}
+
+func serversOf(rows []*row, err error) ([]*Server, error) {
+	out := make([]*Server, len(rows))
+	for i, r := range rows {
+		out[i] = r.server()
+	}
+	return out, err
+}
+
+func inGroup(ctx context.Context, q db.Querier, group string) ([]string, error) {
+	rows, err := serverRows.Find(ctx, q, eq("group_id", group))
+	out := make([]string, len(rows))
+	for i, r := range rows {
+		out[i] = r.ID
+	}
+	return out, err
+}
+
+// CountInstances, CountCores and CountRAM are what quotas count.
+func CountInstances(ctx context.Context, q db.Querier, project string) (int64, error) {
+	return serverRows.Count(ctx, q, eq("project_id", project))
+}
+
+// CountCores adds up the processors of a project's servers.
+func CountCores(ctx context.Context, q db.Querier, project string) (int64, error) {
+	return sum(ctx, q, "SELECT COALESCE(SUM(vcpus), 0) FROM compute_servers WHERE project_id = $1", project)
+}
+
+// CountRAM adds up the memory of a project's servers, in MiB.
+func CountRAM(ctx context.Context, q db.Querier, project string) (int64, error) {
+	return sum(ctx, q, "SELECT COALESCE(SUM(memory_mib), 0) FROM compute_servers WHERE project_id = $1", project)
+}
+
+func sum(ctx context.Context, q db.Querier, query, project string) (n int64, err error) {
+	err = q.QueryRowContext(ctx, query, project).Scan(&n)
+	return n, db.Translate(err, "add up servers")
+}
+
+// hostUse adds up what the servers of each host take.
+func hostUse(ctx context.Context, q db.Querier) (map[string]Use, error) {
+	rows, err := q.QueryContext(ctx, `SELECT host, SUM(vcpus), SUM(memory_mib), SUM(disk_gib), COUNT(*),
+		SUM(CASE WHEN task_state <> '' THEN 1 ELSE 0 END) FROM compute_servers WHERE host <> '' GROUP BY host`)
+	if err != nil {
+		return nil, db.Translate(err, "add up hosts")
+	}
+	defer rows.Close()
+	out := map[string]Use{}
+	for rows.Next() {
+		var host string
+		var u Use
+		if err := rows.Scan(&host, &u.CPUs, &u.MemoryMiB, &u.DiskGiB, &u.Servers, &u.Busy); err != nil {
+			return nil, db.Translate(err, "add up hosts")
+		}
+		out[host] = u
+	}
+	return out, db.Translate(rows.Err(), "add up hosts")
+}
