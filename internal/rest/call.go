@@ -29,6 +29,7 @@ type Call struct {
 	query      url.Values
 	payload    json.RawMessage // the body, or the action's value in it
 	planned    []string        // planned actions of the endpoint
+	methods    []string        // of the path, when it has not the one asked for
 	authorised bool
 }
 

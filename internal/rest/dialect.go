@@ -11,7 +11,8 @@ import (
 
 // Dialect is how one service differs from the others on the wire.
 type Dialect struct {
-	// Error renders a fault; nil gives {"error": {"code", "message"}}.
+	// Error renders a fault; nil gives {"error": {"code", "message"}}. A status
+	// in the reply replaces the one of the kind (405 for CodeNoMethod).
 	Error func(c *Call, status int, f *fault.Fault) Reply
 	// Status overrides the HTTP status of kinds (over quota is 403, 409 or 413).
 	Status map[fault.Kind]int
@@ -95,7 +96,9 @@ func (d *Dialect) failure(c *Call, err error) Reply {
 	} else {
 		reply = Reply{Body: map[string]any{"error": map[string]any{"code": status, "message": f.Text}}}
 	}
-	reply.Status = status
+	if reply.Status == 0 {
+		reply.Status = status
+	}
 	return reply
 }
 

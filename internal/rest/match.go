@@ -34,10 +34,17 @@ func (m *mounted) route(c *Call, path string) (e *endpoint, values []string, pro
 		return e, values, project, nil
 	}
 	if e, _ = m.tree.find(segs, nil, func(*endpoint) bool { return true }); e != nil {
-		return nil, nil, "", fault.New(fault.NotFound, "The resource could not be found.").With("NoSuchMethod")
+		c.methods = sortedKeys(e.routes)
+		return nil, nil, "", fault.New(fault.NotFound, "The resource could not be found.").With(CodeNoMethod)
 	}
 	return nil, nil, "", fault.New(fault.NotFound, "The resource could not be found.").With("NoSuchRoute")
 }
+
+// CodeNoMethod marks the fault of a path that exists, but not with this method.
+const CodeNoMethod = "NoSuchMethod"
+
+// Methods lists what the path has instead of a method that it has not.
+func (c *Call) Methods() []string { return c.methods }
 
 func looksLikeVersion(seg string) bool {
 	return len(seg) > 1 && seg[0] == 'v' && seg[1] >= '0' && seg[1] <= '9'
