@@ -46,7 +46,7 @@ func (s Spec) checkDisks() error {
 	seen := map[string]bool{}
 	for _, d := range s.Disks {
 		if !Word(d.ID) || seen[d.ID] {
-			return fault.Invalidf("disk id %q is not valid or not unique", d.ID)
+			return fault.Invalidf("the id of a disk is not valid or not unique")
 		}
 		seen[d.ID] = true
 		if err := d.check(); err != nil {
@@ -63,7 +63,7 @@ func (d Disk) check() error {
 		return fault.Invalidf("disk %s: unknown bus %q", d.ID, d.Bus)
 	}
 	if d.Serial != "" && !Word(d.Serial) {
-		return fault.Invalidf("disk %s: serial number %q is not valid", d.ID, d.Serial)
+		return fault.Invalidf("disk %s: the serial number is not valid", d.ID)
 	}
 	switch d.Kind {
 	case DiskImage, DiskCD:
@@ -94,7 +94,7 @@ func (s Spec) checkNICs() error {
 	seen := map[string]bool{}
 	for _, n := range s.NICs {
 		if !id.Valid(n.PortID) || seen[n.PortID] {
-			return fault.Invalidf("port id %q is not valid or not unique", n.PortID)
+			return fault.Invalidf("the id of a port is not valid or not unique")
 		}
 		seen[n.PortID] = true
 		if hw, err := net.ParseMAC(n.MAC); err != nil || len(hw) != 6 {

@@ -38,7 +38,7 @@ type ExitReason string
 const (
 	ExitRequested ExitReason = "requested" // by Ensure
 	ExitByGuest   ExitReason = "guest"     // it switched itself off
-	ExitCrash     ExitReason = "crash"     // the process died, or the guest panicked
+	ExitCrash     ExitReason = "crash"     // the process died
 	ExitHost      ExitReason = "host"      // the host was restarted under it; Ensure starts it again
 )
 

@@ -19,7 +19,7 @@ const (
 	Stopped   Power = "stopped"   // no process; the disks are there
 	Paused    Power = "paused"    // in memory, processors halted
 	Suspended Power = "suspended" // memory saved on the host's disk, no process
-	Crashed   Power = "crashed"   // the hypervisor process died by itself, or the guest panicked
+	Crashed   Power = "crashed"   // the hypervisor process died by itself
 )
 
 // Spec is one server as a host should have it.
@@ -29,9 +29,11 @@ type Spec struct {
 	ProjectID string `json:"project_id"`
 
 	Power Power `json:"power"` // Running, Stopped, Paused or Suspended
-	// PowerSerial MUST be raised by every accepted start, stop and hard reboot.
-	// A guest that switched itself off (or crashed) stays off, reported as such,
-	// until it sees another PowerSerial. Not raised by pause or suspend.
+	// PowerSerial MUST be raised by every accepted start, stop and hard reboot,
+	// and not by pause and suspend or their opposites. A guest that switched
+	// itself off (or crashed) stays off, reported as such, until it sees another
+	// one. A guest that is to run and was started under another one is started
+	// anew: that is the hard reboot.
 	PowerSerial int64 `json:"power_serial"`
 	// BuildSerial is raised by a rebuild: disks of kind image and blank are made
 	// anew when it differs from the one they were made under.

@@ -1,0 +1,344 @@
+package guesttest
+
+import (
+	"context"
+	"io"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/mekcloud/mek/internal/compute/guest"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/id"
+)
+
+// life takes one guest through every power state.
+func life(b *bench) {
+	spec := b.spec()
+	first := b.ensure(spec)
+	b.power(first, guest.Running)
+	if first.CPUs != 1 || first.MemoryMiB != 256 || first.PowerSerial != 1 || first.Driver == "" || first.StartedAt.IsZero() {
+		b.t.Errorf("facts %+v", first)
+	}
+	b.booted(spec.ID, 1)
+	if again := b.ensure(spec); again.PID != first.PID || !again.StartedAt.Equal(first.StartedAt) {
+		b.t.Errorf("the same Spec restarted the guest: %+v, then %+v", first, again)
+	}
+	screen(b, spec.ID)
+
+	spec.Power = guest.Paused
+	b.power(b.ensure(spec), guest.Paused)
+	b.refuses("soft reboot of a paused guest", b.d.Reboot(b.t.Context(), spec.ID, guest.RebootSoft), fault.Conflict)
+	spec.Power = guest.Running
+	b.power(b.ensure(spec), guest.Running)
+
+	spec.Power = guest.Suspended
+	b.power(b.ensure(spec), guest.Suspended)
+	_, err := b.d.VNC(b.t.Context(), spec.ID)
+	b.refuses("a screen without a process", err, fault.Conflict)
+	spec.Power = guest.Running
+	b.power(b.ensure(spec), guest.Running)
+	if n := b.prompts(spec.ID); n != 1 {
+		b.t.Errorf("resuming booted the guest anew: %d prompts", n)
+	}
+	if err := b.d.InjectNMI(b.t.Context(), spec.ID); err != nil {
+		b.t.Errorf("NMI: %v", err)
+	}
+
+	for i, kind := range []guest.RebootKind{guest.RebootSoft, guest.RebootHard} {
+		if err := b.d.Reboot(b.t.Context(), spec.ID, kind); err != nil {
+			b.t.Fatalf("%s reboot: %v", kind, err)
+		}
+		b.power(b.inspect(spec.ID), guest.Running)
+		b.booted(spec.ID, 2+i)
+	}
+
+	spec.Power, spec.PowerSerial = guest.Stopped, 2
+	stopped := b.ensure(spec)
+	b.power(stopped, guest.Stopped)
+	if stopped.Exit == nil || stopped.Exit.Reason != guest.ExitRequested || stopped.PowerSerial != 2 {
+		b.t.Errorf("facts %+v", stopped)
+	}
+	b.refuses("reboot of a stopped guest", b.d.Reboot(b.t.Context(), spec.ID, guest.RebootHard), fault.Conflict)
+	spec.CPUs, spec.MemoryMiB = 2, 300 // a resize
+	spec.Power, spec.PowerSerial = guest.Running, 3
+	if f := b.ensure(spec); f.CPUs != 2 || f.MemoryMiB != 300 {
+		b.t.Errorf("facts after a resize %+v", f)
+	}
+	b.gone(spec.ID)
+}
+
+// gone destroys a guest, twice.
+func (b *bench) gone(guestID string) {
+	b.t.Helper()
+	for range 2 {
+		if err := b.d.Destroy(b.t.Context(), guestID); err != nil {
+			b.t.Fatalf("destroy: %v", err)
+		}
+	}
+	_, err := b.d.Inspect(b.t.Context(), guestID)
+	b.refuses("inspect what is gone", err, fault.NotFound)
+	if all, err := b.d.List(b.t.Context()); err != nil || len(all) != 0 {
+		b.t.Errorf("left: %v, error %v", all, err)
+	}
+}
+
+// screen says hello to the VNC server.
+func screen(b *bench, guestID string) {
+	conn, err := b.d.VNC(b.t.Context(), guestID)
+	if err != nil {
+		b.t.Fatalf("VNC: %v", err)
+	}
+	defer conn.Close()
+	hello := make([]byte, 12)
+	if _, err := io.ReadFull(conn, hello); err != nil || string(hello[:4]) != "RFB " {
+		b.t.Errorf("VNC said %q, error %v", hello, err)
+	}
+}
+
+func attached(f guest.Facts, diskID string) bool {
+	return slices.ContainsFunc(f.Disks, func(d guest.DiskFact) bool { return d.ID == diskID && d.Attached })
+}
+
+func connected(f guest.Facts, portID string) bool {
+	return slices.ContainsFunc(f.NICs, func(n guest.NICFact) bool { return n.PortID == portID && n.Attached })
+}
+
+// devices come and go while the guest runs, and are there after a restart.
+func devices(b *bench) {
+	spec := b.spec()
+	spec.ConfigDrive = true
+	spec.Metadata = guest.Metadata{MetaData: []byte(`{"uuid":"` + spec.ID + `","hostname":"devices"}`)}
+	spec.NICs = []guest.NIC{{PortID: id.New(), MAC: "fa:16:3e:00:00:01", MTU: 1400}}
+	f := b.ensure(spec)
+	if !attached(f, "root") || !connected(f, spec.NICs[0].PortID) {
+		b.t.Errorf("facts after the start: %+v", f)
+	}
+	b.booted(spec.ID, 1)
+	volume := b.site.AddVolume(b.t, 64<<20)
+	plain := spec
+	spec.Disks = append(slices.Clone(spec.Disks), guest.Disk{ID: volume, Kind: guest.DiskVolume, VolumeID: volume, Serial: volume, SizeBytes: 64 << 20, DeviceName: "/dev/vdb"})
+	spec.NICs = append(slices.Clone(spec.NICs), guest.NIC{PortID: id.New(), MAC: "fa:16:3e:00:00:02"})
+	both := b.ensure(spec)
+	if !attached(both, volume) || !connected(both, spec.NICs[1].PortID) || both.PID != f.PID {
+		b.t.Errorf("facts after plugging in: %+v", both)
+	}
+	spec.Disks[1].SizeBytes = 96 << 20
+	b.ensure(spec)
+
+	without := b.ensure(plain)
+	if attached(without, volume) || connected(without, spec.NICs[1].PortID) || without.PID != f.PID {
+		b.t.Errorf("facts after unplugging: %+v", without)
+	}
+	b.ensure(spec)
+	spec.PowerSerial++ // a hard reboot
+	if f := b.ensure(spec); !attached(f, volume) || !connected(f, spec.NICs[1].PortID) || f.PID == both.PID && f.StartedAt.Equal(both.StartedAt) {
+		b.t.Errorf("facts after a restart: %+v", f)
+	}
+	absent := spec
+	missing := id.New()
+	absent.Disks = append(slices.Clone(spec.Disks), guest.Disk{ID: missing, Kind: guest.DiskVolume, VolumeID: missing})
+	_, err := b.d.Ensure(b.t.Context(), absent)
+	b.refuses("a volume that is not here", err, fault.Unavailable)
+	b.power(b.inspect(spec.ID), guest.Running)
+}
+
+// snapshots are taken of running and of stopped guests, once per name.
+func snapshots(b *bench) {
+	spec := b.spec()
+	b.ensure(spec)
+	b.booted(spec.ID, 1)
+	ctx := b.t.Context()
+	warm := b.snapshot(spec.ID, "warm")
+	if again, err := b.d.Snapshot(ctx, spec.ID, "root", "warm"); err != nil || again != warm {
+		b.t.Errorf("the same snapshot again: %+v, error %v; first %+v", again, err, warm)
+	}
+	_, err := b.d.Snapshot(ctx, spec.ID, "no-such-disk", "x")
+	b.refuses("snapshot of a disk that is not there", err, fault.NotFound)
+	spec.Power, spec.StopSeconds = guest.Stopped, 0
+	b.ensure(spec)
+	b.snapshot(spec.ID, "cold")
+	for range 2 {
+		if err := b.d.DiscardSnapshot(ctx, spec.ID, "warm"); err != nil {
+			b.t.Errorf("discard: %v", err)
+		}
+	}
+	_, err = b.d.OpenSnapshot(ctx, spec.ID, "warm")
+	b.refuses("open what was discarded", err, fault.NotFound)
+}
+
+func (b *bench) snapshot(guestID, name string) guest.SnapshotInfo {
+	b.t.Helper()
+	info, err := b.d.Snapshot(b.t.Context(), guestID, "root", name)
+	if err != nil {
+		b.t.Fatalf("snapshot: %v", err)
+	}
+	r, err := b.d.OpenSnapshot(b.t.Context(), guestID, name)
+	if err != nil {
+		b.t.Fatalf("open snapshot: %v", err)
+	}
+	defer r.Close()
+	n, err := io.Copy(io.Discard, r)
+	if err != nil || n != info.SizeBytes || info.Format != "qcow2" || info.VirtualBytes != 1<<30 || info.Name != name {
+		b.t.Errorf("snapshot %+v has %d bytes, error %v", info, n, err)
+	}
+	return info
+}
+
+// adoption: the driver goes, the guest stays, the next driver finds it.
+func adoption(b *bench) {
+	spec := b.spec()
+	before := b.ensure(spec)
+	paused := b.spec()
+	paused.Power = guest.Paused
+	b.ensure(paused)
+	stopped := b.spec()
+	stopped.Power = guest.Stopped
+	b.ensure(stopped)
+	if err := b.d.Close(); err != nil {
+		b.t.Fatal(err)
+	}
+	b.d = b.s.Open(b.t, b.site)
+	all, err := b.d.List(b.t.Context())
+	if err != nil || len(all) != 3 {
+		b.t.Fatalf("found %+v, error %v", all, err)
+	}
+	b.power(b.inspect(paused.ID), guest.Paused)
+	b.power(b.inspect(stopped.ID), guest.Stopped)
+	if after := b.ensure(spec); after.PID != before.PID || !after.StartedAt.Equal(before.StartedAt) || !attached(after, "root") {
+		b.t.Errorf("before %+v, after %+v", before, after)
+	}
+	b.booted(spec.ID, 1)
+	if n := b.site.Opened(b.image); n != 1 {
+		b.t.Errorf("the image was fetched %d times", n)
+	}
+	screen(b, spec.ID)
+}
+
+// goesOff: what goes off by itself is told, and stays off until it is started.
+func goesOff(b *bench) {
+	spec := b.spec()
+	b.ensure(spec)
+	b.booted(spec.ID, 1)
+	b.s.SwitchOff(b.t, b.d, spec.ID)
+	b.told(spec.ID)
+	off := b.inspect(spec.ID)
+	b.power(off, guest.Stopped)
+	if off.Exit == nil || off.Exit.Reason != guest.ExitByGuest {
+		b.t.Errorf("exit %+v", off.Exit)
+	}
+	b.power(b.ensure(spec), guest.Stopped)
+	spec.PowerSerial++
+	b.power(b.ensure(spec), guest.Running)
+	b.booted(spec.ID, 2)
+	if b.s.Kill == nil {
+		return
+	}
+	b.s.Kill(b.t, b.inspect(spec.ID))
+	b.told(spec.ID)
+	b.power(b.inspect(spec.ID), guest.Crashed)
+	b.power(b.ensure(spec), guest.Crashed)
+	// It dies again, and nobody is there to see it.
+	spec.PowerSerial++
+	running := b.ensure(spec)
+	if err := b.d.Close(); err != nil {
+		b.t.Fatal(err)
+	}
+	b.s.Kill(b.t, running)
+	b.d = b.s.Open(b.t, b.site)
+	b.eventually("the dead process is noticed", func() bool { return b.inspect(spec.ID).Power == guest.Crashed })
+	b.power(b.ensure(spec), guest.Crashed)
+}
+
+// told waits for Next to name a guest.
+func (b *bench) told(guestID string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.t.Context(), b.s.Patience)
+	defer cancel()
+	if got, err := b.d.Next(ctx); err != nil || got != guestID {
+		b.t.Fatalf("told of %q, error %v", got, err)
+	}
+}
+
+// refusals: what cannot be is said, in words fit for users, and changes nothing.
+func refusals(b *bench) {
+	ctx, nobody := b.t.Context(), id.New()
+	_, err := b.d.Inspect(ctx, nobody)
+	b.refuses("inspect nobody", err, fault.NotFound)
+	b.refuses("reboot nobody", b.d.Reboot(ctx, nobody, guest.RebootHard), fault.NotFound)
+	_, err = b.d.ConsoleLog(ctx, nobody, 1)
+	b.refuses("console log of nobody", err, fault.NotFound)
+	_, err = b.d.Snapshot(ctx, nobody, "root", "x")
+	b.refuses("snapshot of nobody", err, fault.NotFound)
+
+	for name, broken := range map[string]func(*guest.Spec){
+		"no CPUs":       func(s *guest.Spec) { s.CPUs = 0 },
+		"odd name":      func(s *guest.Spec) { s.Name = "a,readonly=on" },
+		"disk path":     func(s *guest.Spec) { s.Disks[0].ID = "../root" },
+		"guessed image": func(s *guest.Spec) { s.Disks[0].ImageFormat = "" },
+		"odd MAC":       func(s *guest.Spec) { s.NICs = []guest.NIC{{PortID: id.New(), MAC: "x"}} },
+	} {
+		spec := b.spec()
+		broken(&spec)
+		_, err := b.d.Ensure(ctx, spec)
+		b.refuses(name, err, fault.Invalid)
+	}
+	spec := b.spec()
+	spec.Disks[0].ImageID = id.New()
+	_, err = b.d.Ensure(ctx, spec)
+	b.refuses("an image that is not there", err, fault.NotFound)
+	spec.Power = guest.Suspended
+	_, err = b.d.Ensure(ctx, spec)
+	b.refuses("suspend what does not run", err, fault.Conflict)
+	if f := b.inspect(spec.ID); f.Power != guest.Stopped {
+		b.t.Errorf("facts %+v", f)
+	}
+	stopped := b.spec()
+	stopped.Power = guest.Stopped
+	b.ensure(stopped)
+	_, err = b.d.Serial(ctx, stopped.ID)
+	b.refuses("serial console of a stopped guest", err, fault.Conflict)
+	small := b.spec()
+	small.Disks[0].SizeBytes = 1 << 20
+	_, err = b.d.Ensure(ctx, small)
+	b.refuses("a disk smaller than its image", err, fault.Invalid)
+}
+
+// rebuild makes the disks anew, of another image too.
+func rebuild(b *bench) {
+	spec := b.spec()
+	first := b.ensure(spec)
+	spec.BuildSerial++
+	spec.PowerSerial++
+	spec.Disks[0].ImageID = b.site.AddImage(b.s.Image, b.s.Format)
+	second := b.ensure(spec)
+	b.power(second, guest.Running)
+	if second.StartedAt.Equal(first.StartedAt) && second.PID == first.PID {
+		b.t.Error("a rebuild did not restart the guest")
+	}
+	if n := b.site.Opened(spec.Disks[0].ImageID); n != 1 {
+		b.t.Errorf("the new image was fetched %d times", n)
+	}
+}
+
+// interrupted: whenever an Ensure is cut off, the next one gets there, and
+// Destroy wins over one that is under way.
+func interrupted(b *bench) {
+	spec := b.spec()
+	for delay := time.Millisecond; delay < 200*time.Millisecond; delay *= 3 {
+		ctx, cancel := context.WithTimeout(b.t.Context(), delay)
+		_, _ = b.d.Ensure(ctx, spec) // however it ended
+		cancel()
+	}
+	b.power(b.ensure(spec), guest.Running)
+	spec.Power, spec.StopSeconds = guest.Stopped, 600 // it still boots and does not see the power button
+	done := make(chan error, 1)
+	b.t.Run("stop", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(b.t.Context(), 100*time.Millisecond)
+		defer cancel()
+		_, err := b.d.Ensure(ctx, spec)
+		done <- err
+	})
+	<-done // stopped in time or not
+	b.gone(spec.ID)
+}

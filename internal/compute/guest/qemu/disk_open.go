@@ -1,0 +1,192 @@
+package qemu
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/mekcloud/mek/internal/compute/guest"
+	"github.com/mekcloud/mek/internal/compute/guest/configdrive"
+	"github.com/mekcloud/mek/internal/fault"
+)
+
+// openDisk opens all files of a disk, making those of the guest's own that are
+// missing. The caller closes it.
+func (m *machine) openDisk(ctx context.Context, want guest.Disk, slot string) (d disk, err error) {
+	d = disk{Disk: want, slot: slot}
+	defer func() {
+		if err != nil {
+			d.close()
+		}
+	}()
+	switch want.Kind {
+	case guest.DiskImage:
+		return d, m.openOverlay(ctx, &d)
+	case guest.DiskCD:
+		base, err := m.d.images.open(ctx, want.ImageID, want.ImageFormat)
+		if err != nil {
+			return d, err
+		}
+		d.layers = []layer{{file: base, format: want.ImageFormat, readOnly: true}}
+	case guest.DiskBlank:
+		f, err := m.openBlank(want)
+		if err != nil {
+			return d, err
+		}
+		d.layers = []layer{{file: f, format: "raw"}}
+	case kindConfig:
+		f, err := m.openDrive()
+		if err != nil {
+			return d, err
+		}
+		d.layers = []layer{{file: f, format: "raw", readOnly: true}}
+	default:
+		d.layers, err = m.openVolume(ctx, want)
+	}
+	return d, err
+}
+
+func (m *machine) diskPath(diskID string) string { return filepath.Join(m.dir, disksDir, diskID) }
+
+// openOverlay opens a disk that is copied on write over an image.
+func (m *machine) openOverlay(ctx context.Context, d *disk) error {
+	base, err := m.d.images.open(ctx, d.ImageID, d.ImageFormat)
+	if err != nil {
+		return err
+	}
+	d.layers = []layer{{file: base, format: d.ImageFormat, readOnly: true}}
+	path := m.diskPath(d.ID)
+	top, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		top, err = m.makeOverlay(path, base, d.Disk)
+	}
+	if err != nil {
+		return fmt.Errorf("open disk %s: %w", d.ID, err)
+	}
+	d.layers = []layer{{file: top, format: "qcow2"}, d.layers[0]}
+	return nil
+}
+
+func (m *machine) makeOverlay(path string, base *os.File, d guest.Disk) (*os.File, error) {
+	least, err := imageSize(base, d.ImageFormat)
+	if err != nil {
+		return nil, err
+	}
+	size := d.SizeBytes
+	if size == 0 {
+		size = least
+	}
+	if size < least {
+		return nil, fault.Invalidf("the image needs a disk of %d bytes, and the server's has %d", least, size)
+	}
+	over := backing{filepath.Join("../../../images", imageFile(d.ImageID, d.ImageFormat)), d.ImageFormat}
+	return m.makeFile(path, func(f *os.File) error { return emptyQcow(f, size, over) })
+}
+
+// openBlank opens an empty disk: a sparse file, so that space is taken as the
+// guest writes and given back as it discards.
+func (m *machine) openBlank(d guest.Disk) (*os.File, error) {
+	path := m.diskPath(d.ID)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		f, err = m.makeFile(path, func(f *os.File) error {
+			if err := f.Truncate(d.SizeBytes); err != nil || d.Fill != "swap" {
+				return err
+			}
+			_, err := f.WriteAt(swapHeader(d.SizeBytes), 0)
+			return err
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open disk %s: %w", d.ID, err)
+	}
+	return f, nil
+}
+
+// makeFile makes a file of a guest under its final name, which it gets once it
+// is whole. It is flushed while the guest starts: see flush.
+func (m *machine) makeFile(path string, fill func(*os.File) error) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path+".part", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err = fill(f); err == nil {
+		err = os.Rename(path+".part", path)
+	}
+	if err != nil {
+		_, _ = f.Close(), os.Remove(path+".part") // the first error says what happened
+		return nil, err
+	}
+	m.unflushed = append(m.unflushed, path)
+	return f, nil
+}
+
+// swapHeader is what mkswap writes: version 1, the last page, and a signature
+// at the end of the first page.
+func swapHeader(size int64) []byte {
+	const page = 4096
+	b := make([]byte, page)
+	binary.LittleEndian.PutUint32(b[1024:], 1)
+	binary.LittleEndian.PutUint32(b[1028:], uint32(size/page-1))
+	copy(b[page-10:], "SWAPSPACE2")
+	return b
+}
+
+// openDrive writes the config drive anew: metadata may have changed since.
+func (m *machine) openDrive() (*os.File, error) {
+	path := filepath.Join(m.dir, driveFile)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("replace the config drive: %w", err)
+	}
+	if err := configdrive.Write(path, configdrive.Tree(m.rec.Spec.Metadata)); err != nil {
+		return nil, err
+	}
+	return os.Open(path)
+}
+
+// openVolume opens what block storage put on this host.
+func (m *machine) openVolume(ctx context.Context, d guest.Disk) ([]layer, error) {
+	at, err := m.d.cfg.Volumes.Volume(ctx, d.VolumeID)
+	if err != nil {
+		return nil, fmt.Errorf("find volume %s: %w", d.VolumeID, err)
+	}
+	var layers []layer
+	for part := &at; part != nil; part = part.Base {
+		l, err := openLayer(*part, len(layers) > 0 || d.ReadOnly || at.ReadOnly)
+		if err != nil {
+			for _, l := range layers {
+				_ = l.file.Close() // nothing was done with it
+			}
+			return nil, fault.Unavailablef("volume %s is not on the host", d.VolumeID).Because(err)
+		}
+		layers = append(layers, l)
+	}
+	return layers, nil
+}
+
+func openLayer(at guest.VolumeFile, readOnly bool) (layer, error) {
+	if at.Format != "raw" && at.Format != "qcow2" {
+		return layer{}, fmt.Errorf("unknown format %q", at.Format)
+	}
+	flag := os.O_RDWR
+	if readOnly {
+		flag = os.O_RDONLY
+	}
+	f, err := os.OpenFile(at.Path, flag, 0)
+	if err != nil {
+		return layer{}, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		_ = f.Close() // nothing was done with it
+		return layer{}, err
+	}
+	return layer{file: f, format: at.Format, readOnly: readOnly, device: info.Mode()&fs.ModeDevice != 0}, nil
+}

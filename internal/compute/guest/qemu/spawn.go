@@ -1,0 +1,89 @@
+package qemu
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// launch is what is needed to start a process of a guest.
+type launch struct {
+	binary string
+	args   []string   // without the program's name
+	files  []*os.File // descriptors 3 and up of the child
+	log    *os.File   // its standard output and error
+	group  string     // cgroup it is born in, which exists
+	uid    int        // user and group id
+	groups []int      // further group ids
+}
+
+// spawn starts a process: own session, own cgroup, own user, no environment.
+func (g *groups) spawn(l launch) (*process, error) {
+	type outcome struct {
+		child *os.Process
+		err   error
+	}
+	done := make(chan outcome)
+	go func() {
+		runtime.LockOSThread()
+		child, healthy, err := g.forkHere(l)
+		if healthy {
+			runtime.UnlockOSThread()
+		} // else the thread, stuck in the guest's cgroup, ends with this goroutine
+		done <- outcome{child, err}
+	}()
+	o := <-done
+	if o.err != nil {
+		return nil, o.err
+	}
+	confine(o.child.Pid)
+	p, err := openProcess(o.child.Pid, 0, o.child)
+	if err != nil {
+		_ = o.child.Kill() // it is of no use to anybody
+		_, _ = o.child.Wait()
+		return nil, err
+	}
+	return p, nil
+}
+
+// forkHere forks from the calling thread, out of the guest's cgroups. The
+// thread is healthy when it is back where it was.
+func (g *groups) forkHere(l launch) (child *os.Process, healthy bool, err error) {
+	var groups []uint32
+	for _, id := range l.groups {
+		groups = append(groups, uint32(id))
+	}
+	attr := &syscall.SysProcAttr{Setsid: true, Credential: &syscall.Credential{Uid: uint32(l.uid), Gid: uint32(l.uid), Groups: groups}}
+	release, err := g.fork(l.group, attr)
+	if err != nil {
+		return nil, true, err
+	}
+	defer release()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, true, fmt.Errorf("open the null device: %w", err)
+	}
+	defer null.Close() // only read
+	back, err := g.enter(l.group)
+	if err != nil {
+		return nil, false, err
+	}
+	child, err = os.StartProcess(l.binary, append([]string{l.binary}, l.args...), &os.ProcAttr{
+		Dir: "/", Env: []string{"LC_ALL=C"}, Files: append([]*os.File{null, l.log, l.log}, l.files...), Sys: attr,
+	})
+	if err != nil {
+		err = fmt.Errorf("start the guest's process: %w", err)
+	}
+	return child, back() == nil, err
+}
+
+// confine sets what a fork does not carry over. None of it is worth failing
+// for: without it the process is merely a little less well-behaved.
+func confine(pid int) {
+	_ = unix.Prlimit(pid, unix.RLIMIT_CORE, &unix.Rlimit{}, nil)                    // no guest memory in core dumps
+	_ = os.WriteFile("/proc/"+strconv.Itoa(pid)+"/oom_score_adj", []byte("300"), 0) // guests die before the agent
+}

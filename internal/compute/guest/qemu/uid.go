@@ -1,0 +1,115 @@
+package qemu
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/mekcloud/mek/internal/fault"
+)
+
+// ids hands out user ids (and equal group ids) for processes of this machine.
+// Several clouds may share the machine, so what is taken stands as files in a
+// folder that all of them use, under a lock. The folder is emptied by a restart
+// of the machine, as is the need for it.
+type ids struct {
+	dir   string
+	first int
+	count int
+}
+
+// take reserves an id for owner, which is unique among the machine's guests.
+// An owner that has one already gets the same again.
+func (a *ids) take(owner string) (int, error) {
+	unlock, err := a.lock()
+	if err != nil {
+		return 0, err
+	}
+	defer unlock()
+	taken, err := a.taken()
+	if err != nil {
+		return 0, err
+	}
+	for n, by := range taken {
+		if by == owner {
+			return n, nil
+		}
+	}
+	for n := a.first; n < a.first+a.count; n++ {
+		if _, ok := taken[n]; ok {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(a.dir, strconv.Itoa(n)), []byte(owner), 0o600); err != nil {
+			return 0, fmt.Errorf("reserve a user id: %w", err)
+		}
+		return n, nil
+	}
+	return 0, fault.Unavailablef("the host has no user id left for another guest")
+}
+
+// release gives back what owner has. Nothing to give back is fine.
+func (a *ids) release(owner string) error {
+	return a.releaseIf(func(by string) bool { return by == owner })
+}
+
+// releaseIf gives back every id whose owner is one of these.
+func (a *ids) releaseIf(owned func(owner string) bool) error {
+	unlock, err := a.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	taken, err := a.taken()
+	if err != nil {
+		return err
+	}
+	for n, by := range taken {
+		if !owned(by) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(a.dir, strconv.Itoa(n))); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("give a user id back: %w", err)
+		}
+	}
+	return nil
+}
+
+func (a *ids) taken() (map[int]string, error) {
+	entries, err := os.ReadDir(a.dir)
+	if err != nil {
+		return nil, fmt.Errorf("list the user ids taken: %w", err)
+	}
+	taken := map[int]string{}
+	for _, e := range entries {
+		n, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue // the lock
+		}
+		by, err := os.ReadFile(filepath.Join(a.dir, e.Name()))
+		if err != nil {
+			return nil, fmt.Errorf("see who has user id %d: %w", n, err)
+		}
+		taken[n] = strings.TrimSpace(string(by))
+	}
+	return taken, nil
+}
+
+func (a *ids) lock() (unlock func(), err error) {
+	if err := os.MkdirAll(a.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of user ids: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(a.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the user ids: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		_ = f.Close() // never locked
+		return nil, fmt.Errorf("lock the user ids: %w", err)
+	}
+	return func() { _ = f.Close() }, nil // closing unlocks, and nothing was written
+}
