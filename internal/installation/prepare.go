@@ -114,7 +114,7 @@ func makeShared(led *ledger.Ledger, dir string) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
-	if err := led.Record(ledger.Change{Kind: ledger.Dir, Name: dir, Detail: map[string]string{"keep": "others"}}); err != nil {
+	if err := led.Record(ledger.Change{Kind: ledger.Dir, Name: dir, Detail: map[string]string{"keep": "others", "shared": "machine"}}); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -154,6 +154,15 @@ func (i *Installation) makeFolders(led *ledger.Ledger) error {
 	run := i.cfg.RunDir()
 	if _, err := os.Stat(run); err != nil {
 		if err := led.Record(ledger.Change{Kind: ledger.Dir, Name: run}); err != nil {
+			return err
+		}
+	}
+	if !i.cfg.Simulated() {
+		ids := filepath.Join(config.RunRoot(), "ids") // user ids of guests, shared by all clouds of the machine
+		if err := led.Record(ledger.Change{Kind: ledger.Dir, Name: ids, Detail: map[string]string{"shared": "machine"}}); err != nil {
+			return err
+		}
+		if err := i.recordCgroups(led); err != nil {
 			return err
 		}
 	}

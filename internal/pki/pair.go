@@ -74,3 +74,12 @@ func Pool(file string) (*x509.CertPool, error) {
 	}
 	return pool, nil
 }
+
+// Expires is when the first certificate of a file ends.
+func Expires(file string) (time.Time, error) {
+	cert, err := readCert(file)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return cert.NotAfter, nil
+}

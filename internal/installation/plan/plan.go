@@ -152,7 +152,7 @@ func ownProcesses(c config.Config, exe string, uid, gid int) ([]engine.Process, 
 	}
 	agent := engine.Process{
 		Name: AgentName, Path: exe, Args: []string{"agent", "--data-dir", c.DataDir}, Log: c.Path("log", "agent.log"), Version: version,
-		Ready: agentReady(c), ReadyTimeout: time.Minute, Alone: true, Env: []string{"HOME=/root"},
+		Ready: AgentReady(c), ReadyTimeout: time.Minute, Alone: true, Env: []string{"HOME=/root"},
 	}
 	return []engine.Process{server, agent}, nil
 }
@@ -246,9 +246,9 @@ func Healthy(ctx context.Context, c config.Config) error {
 	return nil
 }
 
-// agentReady looks for the file that the agent writes when the server knows
+// AgentReady looks for the file that the agent writes when the server knows
 // it; a file of the agent's predecessor does not count.
-func agentReady(c config.Config) func(context.Context) error {
+func AgentReady(c config.Config) func(context.Context) error {
 	a, records := c.Agent(), filepath.Join(c.RunDir(), "engines", AgentName+".json")
 	return func(context.Context) error {
 		ready, err := os.Stat(a.ReadyFile)

@@ -228,7 +228,7 @@ func removeDir(c ledger.Change) error {
 		return os.RemoveAll(c.Name)
 	}
 	err := os.Remove(c.Name)
-	if errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST) {
+	if errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST) || errors.Is(err, syscall.EBUSY) { // EBUSY: a control group with others in it
 		return nil
 	}
 	return absent(err)
