@@ -61,13 +61,19 @@ func ParseRequest(q url.Values, v microversion.Version) (r placement.Request, er
 func knownInRequest(q url.Values, v microversion.Version) error {
 	since := map[string]microversion.Version{"resources": Candidates, "limit": CandidatesLimit, "required": CandidatesRequired,
 		"member_of": CandidatesMemberOf, "group_policy": Granular, "root_required": RootRequired, "same_subtree": SameSubtree}
-	if err := Known(q, func(name string) bool {
+	known := func(name string) bool {
 		if first, ok := since[name]; ok {
 			return v >= first
 		}
 		_, _, ok := splitKey(name, v)
 		return ok && v >= Granular
-	}); err != nil {
+	}
+	for name := range q {
+		if v >= Granular && !known(name) {
+			return badQuery("'%s' does not match any of the regexes", name)
+		}
+	}
+	if err := Known(q, known); err != nil {
 		return err
 	}
 	if v < Granular && !q.Has("resources") {

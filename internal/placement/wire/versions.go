@@ -1,6 +1,12 @@
 package wire
 
-import "github.com/mekcloud/mek/internal/microversion"
+import (
+	"net/http"
+	"strings"
+
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/microversion"
+)
 
 // The versions at which the API changes.
 const (
@@ -46,3 +52,26 @@ const (
 	AnyTraits          microversion.Version = 1039
 	Max                                     = AnyTraits
 )
+
+// Asked is the version that a request asks for, in the original's words when
+// there is no such.
+func Asked(h http.Header) (microversion.Version, error) {
+	for part := range strings.SplitSeq(strings.Join(h.Values("OpenStack-API-Version"), ","), ",") {
+		words := strings.Fields(part)
+		if len(words) != 2 || !strings.EqualFold(words[0], "placement") {
+			continue
+		}
+		if strings.EqualFold(words[1], "latest") {
+			return Max, nil
+		}
+		v, err := microversion.Parse(words[1])
+		switch {
+		case err != nil:
+			return 0, fault.Invalidf("invalid version string: %s", words[1])
+		case v < Min || v > Max:
+			return 0, fault.New(fault.NotAcceptable, "Unacceptable version header: %s", words[1])
+		}
+		return v, nil
+	}
+	return Min, nil
+}
