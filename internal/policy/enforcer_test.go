@@ -224,7 +224,9 @@ func TestWatch(t *testing.T) {
 	var failures []string
 	var done sync.WaitGroup
 	done.Go(func() {
-		e.Watch(ctx, file, func(err error) { mu.Lock(); failures = append(failures, err.Error()); mu.Unlock() })
+		if err := e.Watch(ctx, file, func(err error) { mu.Lock(); failures = append(failures, err.Error()); mu.Unlock() }); err != nil {
+			t.Errorf("Watch ended with %v", err)
+		}
 	})
 	defer done.Wait()
 	defer cancel()

@@ -44,9 +44,9 @@ func (e *Enforcer) override(overrides map[string]check) error {
 }
 
 // Watch loads the file and loads it again whenever it changes, looking once a
-// second, until ctx ends; it blocks. A file that is not there means the
-// defaults. What cannot be loaded goes to onError, once per change.
-func (e *Enforcer) Watch(ctx context.Context, file string, onError func(error)) {
+// second, until ctx ends; it blocks, and then returns nil. A file that is not
+// there means the defaults. What cannot be loaded goes to onError, once per change.
+func (e *Enforcer) Watch(ctx context.Context, file string, onError func(error)) error {
 	var seen stamp
 	for first := true; ; first = false {
 		now, err := stampOf(file)
@@ -67,7 +67,7 @@ func (e *Enforcer) Watch(ctx context.Context, file string, onError func(error)) 
 		seen = now
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case <-e.opts.Clock.After(time.Second):
 		}
 	}

@@ -19,6 +19,10 @@ type Credentials struct {
 	TokenKey                                                   string // digest for caches, never the token
 	Methods, AuditIDs                                          []string
 	Issued, Expires                                            time.Time
+	// Permits narrows the token to some requests (access rules of application
+	// credentials): a catalog type, a method and a path below the service's
+	// address. Nil permits all. Package rest asks it before any rule.
+	Permits func(service, method, path string) bool
 	// Extra holds further attributes, nested maps allowed; checks reach them by dotted names.
 	Extra map[string]any
 }
