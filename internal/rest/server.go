@@ -221,6 +221,9 @@ func (s *Server) authenticate(c *Call, e *endpoint) error {
 		}
 		return err
 	}
+	if path := strings.TrimPrefix(c.URL.Path, c.service.Prefix); auth.Permits != nil && !auth.Permits(c.service.Type, c.Method, path) {
+		return fault.Forbiddenf("The access rules of the application credential do not allow this request.")
+	}
 	c.Auth = auth
 	if service := c.Header.Get("X-Service-Token"); service != "" {
 		if other, err := s.auth.Authenticate(c.Context(), service); err == nil { // a bad service token adds nothing

@@ -51,6 +51,8 @@ func New(s *Service, catalog Catalog, reach Reach) *API { return &API{s, catalog
 const (
 	subjectHeader = "X-Subject-Token"
 	maxLogin      = 16 << 10
+	// rulesHeader says that who validates a token enforces access rules.
+	rulesHeader = "OpenStack-Identity-Access-Rules"
 	// grace is how long after its end services may still look a token up, for
 	// work that outlives it (upstream's allow_expired_window).
 	grace = 48 * time.Hour
@@ -122,6 +124,10 @@ func (a *API) validate(c *rest.Call) (rest.Reply, error) {
 	t, x, err := a.subject(c, window)
 	if err != nil {
 		return rest.Reply{}, err
+	}
+	if ac := x.AppCredential; ac != nil && len(ac.Rules) > 0 && c.Header.Get(rulesHeader) == "" {
+		// Who asks cannot enforce the rules, so the token is worth nothing to it.
+		return rest.Reply{}, fault.NotFoundf("Failed to validate token")
 	}
 	return a.answer(c, http.StatusOK, c.Header.Get(subjectHeader), t, x)
 }

@@ -80,7 +80,9 @@ func Credentials(t identity.Token, a *identity.Access) *policy.Credentials {
 	if a.AppCredential != nil {
 		c.Extra[ExtraAppCredential] = a.AppCredential.ID
 		c.Extra[ExtraUnrestricted] = a.AppCredential.Unrestricted
-		c.Extra["access_rules"] = a.AppCredential.Rules
+		if rules := a.AppCredential.Rules; len(rules) > 0 {
+			c.Permits = func(service, method, path string) bool { return identity.Permits(rules, service, method, path) }
+		}
 	}
 	return c
 }

@@ -66,7 +66,7 @@ func (s *Service) List(ctx context.Context, q listing.Query) ([]*identity.User, 
 
 // InGroup loads the users of a group.
 func (s *Service) InGroup(ctx context.Context, group string, q listing.Query) ([]*identity.User, error) {
-	return s.store.list(ctx, s.DB, q, db.Cond{SQL: "id IN (SELECT user_id FROM identity_group_users WHERE group_id = ?)", Args: []any{group}})
+	return s.store.list(ctx, s.DB, q, inGroup(group))
 }
 
 // Create adds a user; password may be nil. NotFound: the domain. Invalid: a

@@ -100,6 +100,10 @@ func (s store) list(ctx context.Context, q db.Querier, query listing.Query, extr
 	return out, nil
 }
 
+func inGroup(group string) db.Cond {
+	return db.Cond{SQL: "id IN (SELECT user_id FROM identity_group_users WHERE group_id = ?)", Args: []any{group}}
+}
+
 // remember keeps a hash that is being replaced, and forgets all but the newest keep.
 func (s store) remember(ctx context.Context, tx *db.Tx, user, hash string, at time.Time, keep int) error {
 	if hash != "" {
