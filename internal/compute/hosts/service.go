@@ -8,8 +8,6 @@ import (
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/event"
 	"github.com/mekcloud/mek/internal/fault"
-	"github.com/mekcloud/mek/internal/hostlink"
-	"github.com/mekcloud/mek/internal/id"
 	"github.com/mekcloud/mek/internal/listing"
 	"github.com/mekcloud/mek/internal/outbox"
 )
@@ -65,11 +63,24 @@ func New(d *db.DB, c clock.Clock, p Placement, a Alive, s Servers) *Hosts {
 	return &Hosts{db: d, clock: c, placement: p, alive: a, servers: s}
 }
 
+// Facts is what a host's agent says of it.
+type Facts struct {
+	Arch      string            `json:"arch"`
+	CPUs      int               `json:"cpus"`
+	MemoryMiB int               `json:"memory_mib"`
+	DiskGiB   int               `json:"disk_gib"`
+	Address   string            `json:"address"`
+	Driver    string            `json:"driver"`
+	DriverVer int               `json:"driver_version"`
+	Traits    []string          `json:"traits"`
+	More      map[string]string `json:"more"`
+}
+
 // Host is one machine as other features see it.
 type Host struct {
 	ID, ServiceID, Name, Zone string
 	Serial                    int64
-	Facts                     hostlink.Facts
+	Facts                     Facts
 	Disabled                  bool
 	DisabledReason            string
 	ForcedDown                bool
@@ -102,36 +113,6 @@ func (s *Hosts) Get(ctx context.Context, name string) (*Host, error) {
 		return nil, err
 	}
 	return s.host(r), nil
-}
-
-// Seen takes over what an agent says of its host: the host appears with its
-// first facts. It is a hub's observer of facts and may see the same twice.
-func (s *Hosts) Seen(ctx context.Context, f hostlink.Facts) error {
-	hostID, serviceID, now := f.ID, id.New(), clock.Micros(s.clock.Now())
-	var known *row
-	err := s.db.Write(ctx, func(tx *db.Tx) error {
-		r, err := byName(ctx, tx, f.Host)
-		if fault.Is(err, fault.NotFound) {
-			r = &row{ID: hostID, ServiceID: serviceID, Name: f.Host, Zone: DefaultZone, CreatedAt: now}
-			if r.Serial, err = nextSerial(ctx, tx); err != nil {
-				return err
-			}
-			r.Facts, r.SeenAt, known = db.J(f), now, r
-			if err := rows.Insert(ctx, tx, r); err != nil {
-				return err
-			}
-			return outbox.Write(ctx, tx, event.Record{Service: "compute", Action: "create", Kind: "host", Object: r.ID})
-		}
-		if err != nil {
-			return err
-		}
-		r.Facts, r.SeenAt, known = db.J(f), now, r
-		return rows.Update(ctx, tx, r)
-	})
-	if err != nil {
-		return err
-	}
-	return s.placement.EnsureHost(ctx, s.provider(known))
 }
 
 func (s *Hosts) provider(r *row) Provider {
@@ -186,7 +167,7 @@ func wireTime(us int64) string {
 }
 
 // uptime is how long a host's kernel runs, in the words of uptime(1).
-func uptime(now time.Time, f hostlink.Facts) any {
+func uptime(now time.Time, f Facts) any {
 	boot, err := time.Parse(time.RFC3339, f.More["boot_time"])
 	if err != nil {
 		return nil // the agent does not know

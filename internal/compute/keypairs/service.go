@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/md5" //nolint:gosec // the fingerprint's format is MD5, not its security
-	"crypto/rand"
 	"crypto/sha1" //nolint:gosec // the fingerprint of certificates is SHA-1
 	"crypto/x509"
 	"encoding/hex"
@@ -101,11 +100,8 @@ func (s *KeyPairs) Generate(ctx context.Context, p *compute.KeyPair, project str
 	if p.Type != compute.SSHKey {
 		return "", fault.Invalidf("Only ssh key pairs can be generated; import a certificate instead.")
 	}
-	public, secret, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return "", fault.Internalf("generate a key: %w", err)
-	}
-	line, err := ssh.NewPublicKey(public)
+	secret := ed25519.NewKeyFromSeed(id.Bytes(ed25519.SeedSize))
+	line, err := ssh.NewPublicKey(secret.Public())
 	if err != nil {
 		return "", fault.Internalf("encode a key: %w", err)
 	}
