@@ -16,7 +16,7 @@ func (s *Service) discovery() []rest.Route {
 	return []rest.Route{
 		{Method: "GET", Path: "/", Open: true, Handle: func(c *rest.Call) (rest.Reply, error) { return rest.Answer(http.StatusMultipleChoices, versions(c)) }},
 		{Method: "GET", Path: "/versions", Open: true, Handle: func(c *rest.Call) (rest.Reply, error) { return rest.OK(versions(c)) }},
-		{Method: "GET", Path: "/v2", Open: true, Handle: func(c *rest.Call) (rest.Reply, error) { return rest.Answer(http.StatusMultipleChoices, versions(c)) }},
+		{Method: "GET", Path: "/v2", Open: true, Handle: func(c *rest.Call) (rest.Reply, error) { return rest.OK(versions(c)) }},
 		{Method: "GET", Path: "/v2/info/import", Rule: "default", Handle: importInfo},
 		{Method: "GET", Path: "/v2/info/stores", Rule: "default", Handle: storesInfo},
 		{Method: "GET", Path: "/v2/info/usage", Rule: "default", Handle: s.usage},
