@@ -1,0 +1,129 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/config"
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/hostlink/hub"
+	"github.com/mekcloud/mek/internal/policy"
+	"github.com/mekcloud/mek/internal/rest"
+	"github.com/mekcloud/mek/internal/task"
+)
+
+// Parts are what a control plane is built on. A process opens them itself;
+// a test cloud brings its own.
+type Parts struct {
+	Config    config.Server
+	DB        *db.DB
+	Clock     clock.Clock
+	Log       *slog.Logger
+	Hub       *hub.Hub
+	Master    []byte           // key that seals secrets in the database
+	Bootstrap config.Bootstrap // first passwords
+	Faults    *task.Faults     // nil outside tests
+	Metrics   *prometheus.Registry
+}
+
+// Cloud is a built control plane.
+type Cloud struct {
+	Handler http.Handler // the front door
+	REST    *rest.Server // for classic ports and route lists
+	Tasks   *task.Engine
+	run     []runner
+}
+
+// runner is background work with an owner: it ends when ctx does.
+type runner struct {
+	name string
+	run  func(ctx context.Context) error
+}
+
+// builder collects what services offer and need, in the order of dependency.
+type builder struct {
+	Parts
+	tasks    *task.Engine
+	services []*rest.Service
+	runners  []runner
+	routes   http.ServeMux // what is not an OpenStack API: health, metrics, consoles
+	shared   contracts
+}
+
+// Build puts a control plane together and prepares its first data. Nothing runs yet.
+func Build(ctx context.Context, p Parts) (*Cloud, error) {
+	b := &builder{Parts: p}
+	b.tasks = task.New(task.Options{DB: p.DB, Clock: p.Clock, Log: p.Log, Owner: p.Config.HostName, Faults: p.Faults})
+	b.background("tasks", b.tasks.Run)
+	b.background("hosts", p.Hub.Run)
+	for _, s := range serviceSteps {
+		if err := s.build(b, ctx); err != nil {
+			return nil, fmt.Errorf("build %s: %w", s.name, err)
+		}
+	}
+	if err := b.policies(ctx); err != nil {
+		return nil, err
+	}
+	b.front()
+	server := rest.New(rest.Config{Auth: b.shared.auth, Clock: p.Clock, Log: p.Log, Observe: b.measure()}, &b.routes, b.services...)
+	return &Cloud{Handler: server, REST: server, Tasks: b.tasks, run: b.runners}, nil
+}
+
+// serve adds a service to the front door, with the rest of its published
+// operations answering 501.
+func (b *builder) serve(s *rest.Service) {
+	s.Planned = planned(s)
+	b.services = append(b.services, s)
+}
+
+func (b *builder) background(name string, run func(ctx context.Context) error) {
+	b.runners = append(b.runners, runner{name, run})
+}
+
+// policies gives each service an enforcer of its own rules, under the
+// operator's policy file.
+func (b *builder) policies(ctx context.Context) error {
+	for _, s := range b.services {
+		enforcer, err := policy.New(policy.Base(), s.Rules)
+		if err != nil {
+			return fmt.Errorf("rules of %s: %w", s.Name, err)
+		}
+		s.Policy = enforcer
+		if file := b.Config.PolicyFile; file != "" {
+			log := b.Log.With("service", s.Name, "file", file)
+			b.background("policy of "+s.Name, func(ctx context.Context) error {
+				return enforcer.Watch(ctx, file, func(err error) { log.Error("the policy file was not taken over", "error", err) })
+			})
+		}
+	}
+	return nil
+}
+
+// Run does the background work until ctx ends; the first failure ends all.
+func (c *Cloud) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	done := make(chan error, len(c.run))
+	for _, r := range c.run {
+		go func() {
+			err := r.run(ctx)
+			if err != nil && ctx.Err() == nil {
+				err = fmt.Errorf("%s: %w", r.name, err)
+				cancel(err)
+			}
+			done <- err
+		}()
+	}
+	for range c.run {
+		<-done
+	}
+	if err := context.Cause(ctx); err != nil && err != context.Canceled {
+		return err
+	}
+	return nil
+}

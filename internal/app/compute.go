@@ -1,0 +1,60 @@
+//go:build later
+
+package app
+
+import (
+	"context"
+
+	computeapi "github.com/mekcloud/mek/internal/compute/api"
+	"github.com/mekcloud/mek/internal/compute/hosts"
+	"github.com/mekcloud/mek/internal/config"
+	"github.com/mekcloud/mek/internal/hostlink"
+	"github.com/mekcloud/mek/internal/placement"
+	"github.com/mekcloud/mek/internal/reconcile"
+)
+
+// compute builds Nova on everything before it.
+func (b *builder) compute(context.Context) error {
+	s := computeapi.New(computeapi.Deps{
+		DB: b.DB, Clock: b.Clock, Log: b.Log, Tasks: b.tasks, Agents: b.Hub, Quotas: b.Config.Quotas,
+		Placement: hostInventory{b.shared.placement, b.Config.Compute}, Allocator: b.shared.placement, Projects: b.shared.identity,
+		Images: b.shared.images, Networks: b.shared.networks, Volumes: b.shared.volumes,
+	})
+	b.shared.servers = s.Servers
+	b.Hub.OnFacts(s.Hosts.Seen)
+	b.Hub.Register(hostlink.Guests, s.Servers.Render, s.Servers.Observe)
+	loop := reconcile.New(b.Clock, b.Log, s.Servers.Reconcilers()...)
+	b.background("compute", func(ctx context.Context) error { loop.Run(ctx); return nil })
+	page, err := s.Consoles.Handler()
+	if err != nil {
+		return err
+	}
+	b.routes.Handle("/console/", page)
+	b.serve(s.REST())
+	return nil
+}
+
+// hostInventory tells Placement what a compute host has.
+type hostInventory struct {
+	placement placement.Allocator
+	ratios    config.Compute
+}
+
+// EnsureHost writes a host's inventory: processors, memory and disk with the
+// operator's allocation ratios.
+func (p hostInventory) EnsureHost(ctx context.Context, h hosts.Provider) error {
+	units := func(total, reserved int, ratio float64) placement.Inventory {
+		i := placement.Units(int64(max(total, 1)))
+		i.Reserved, i.AllocationRatio, i.MaxUnit = int64(min(reserved, total)), ratio, int64(max(total, 1))
+		return i
+	}
+	traits := append([]string(nil), h.Traits...)
+	if h.Disabled {
+		traits = append(traits, "COMPUTE_STATUS_DISABLED")
+	}
+	return p.placement.EnsureProvider(ctx, placement.Host{UUID: h.ID, Name: h.Name, Traits: traits, Inventories: map[string]placement.Inventory{
+		placement.VCPU:     units(h.CPUs, 0, p.ratios.CPURatio),
+		placement.MemoryMB: units(h.MemoryMiB, p.ratios.ReservedMiB, p.ratios.MemoryRatio),
+		placement.DiskGB:   units(h.DiskGiB, p.ratios.ReservedDisk/1024, p.ratios.DiskRatio),
+	}})
+}

@@ -1,0 +1,58 @@
+package app
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/mekcloud/mek/internal/rest"
+)
+
+// front adds what the front door answers besides the services.
+func (b *builder) front() {
+	b.routes.HandleFunc("GET /healthz", b.health)
+	b.routes.Handle("GET /metrics", onlyLoopback(promhttp.HandlerFor(b.Metrics, promhttp.HandlerOpts{})))
+	b.routes.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = w.Write([]byte(`{"error":{"code":404,"message":"The resource could not be found.","title":"Not Found"}}`)) // a client that left needs no answer
+	})
+}
+
+// health answers 200 when the database answers a query.
+func (b *builder) health(w http.ResponseWriter, r *http.Request) {
+	state, code := "ok", http.StatusOK
+	var one int
+	if err := b.DB.QueryRowContext(r.Context(), "SELECT 1").Scan(&one); err != nil {
+		b.Log.Error("health: the database does not answer", "error", err)
+		state, code = "the database does not answer", http.StatusServiceUnavailable
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(map[string]string{"status": state}) // a client that left needs no answer
+}
+
+// onlyLoopback hides a page from other machines.
+func onlyLoopback(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !isLoopback(r.RemoteAddr) {
+			http.NotFound(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// measure counts and times requests by route, not by address.
+func (b *builder) measure() rest.Observer {
+	took := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "mek_request_seconds", Help: "Time to answer a request, by route and status.",
+		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5, 30}}, []string{"service", "method", "route", "status"})
+	b.Metrics.MustRegister(took)
+	return func(service, method, path string, status int, d time.Duration) {
+		took.WithLabelValues(service, method, path, strconv.Itoa(status)).Observe(d.Seconds())
+	}
+}

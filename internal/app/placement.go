@@ -1,0 +1,15 @@
+package app
+
+import (
+	"context"
+
+	placementapi "github.com/mekcloud/mek/internal/placement/api"
+)
+
+// placement builds Placement.
+func (b *builder) placement(context.Context) error {
+	s := placementapi.New(b.DB, b.Clock)
+	b.shared.placement = s.Allocator()
+	b.serve(s.REST())
+	return nil
+}

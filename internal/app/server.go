@@ -1,0 +1,155 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/config"
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/hostlink/hub"
+	"github.com/mekcloud/mek/internal/hostlink/remote"
+	"github.com/mekcloud/mek/internal/pki"
+)
+
+// RunServer is the process "mek server": it opens the database, builds the
+// control plane and serves until ctx ends.
+func RunServer(ctx context.Context, cfg config.Server, log *slog.Logger) error {
+	parts, err := open(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer parts.DB.Close()
+	defer parts.Hub.Close()
+	cloud, err := Build(ctx, parts)
+	if err != nil {
+		return err
+	}
+	bus, leave, err := hosts(ctx, parts)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if bus != nil {
+		defer bus.Close()
+	}
+	listener, err := listen(cfg)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return cloud.Run(ctx) })
+	group.Go(func() error { return serveHTTP(ctx, listener, cloud.Handler, log) })
+	if err := announce(cfg.ReadyFile, listener.Addr().String()); err != nil {
+		return err
+	}
+	defer os.Remove(cfg.ReadyFile) //nolint:errcheck // a stale file is removed at the next start
+	log.Info("ready", "address", listener.Addr().String())
+	return group.Wait()
+}
+
+func open(ctx context.Context, cfg config.Server, log *slog.Logger) (Parts, error) {
+	if err := os.Remove(cfg.ReadyFile); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return Parts{}, fmt.Errorf("remove stale ready file: %w", err)
+	}
+	p := Parts{Config: cfg, Clock: clock.Real{}, Log: log, Metrics: prometheus.NewRegistry()}
+	p.Metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	var err error
+	if p.Master, err = pki.MasterKey(cfg.MasterKeyFile); err != nil {
+		return p, err
+	}
+	content, err := os.ReadFile(cfg.BootstrapFile)
+	if err != nil {
+		return p, fmt.Errorf("first passwords: %w", err)
+	}
+	if err := json.Unmarshal(content, &p.Bootstrap); err != nil {
+		return p, fmt.Errorf("first passwords: %w", err)
+	}
+	p.Hub = hub.New(hub.Config{Clock: p.Clock, Log: log})
+	p.DB, err = db.Open(ctx, cfg.Database)
+	return p, err
+}
+
+// hosts connects the control plane with its hosts: simulated ones in this
+// process, or agents over the bus.
+func hosts(ctx context.Context, p Parts) (*remote.Server, func(), error) {
+	if p.Config.Simulated() {
+		leave, err := Simulate(ctx, p.Hub, p.Config.Simulate, p.Log)
+		return nil, leave, err
+	}
+	conf, err := busServer(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	bus, err := remote.Serve(conf)
+	return bus, func() {}, err
+}
+
+func listen(cfg config.Server) (net.Listener, error) {
+	var l net.Listener
+	var err error
+	if cfg.ListenFD > 0 {
+		l, err = net.FileListener(os.NewFile(uintptr(cfg.ListenFD), "listener"))
+	} else {
+		l, err = net.Listen("tcp", cfg.Listen)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", cfg.Listen, err)
+	}
+	if cfg.CertFile == "" {
+		return l, nil
+	}
+	pair, err := pki.LoadPair(cfg.CertFile, cfg.KeyFile, clock.Real{})
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.ServerCertificate, NextProtos: []string{"h2", "http/1.1"}}), nil
+}
+
+// serveHTTP answers until ctx ends, then lets running requests finish.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 20 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if err := s.Shutdown(grace); err != nil {
+			s.Close()
+		}
+	})
+	defer stop()
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("front door: %w", err)
+	}
+	<-stopped
+	return nil
+}
+
+// announce writes the address to the ready file, whole or not at all.
+func announce(file, address string) error {
+	temporary := file + ".new"
+	if err := os.WriteFile(temporary, []byte(address+"\n"), 0o644); err != nil {
+		return fmt.Errorf("ready file: %w", err)
+	}
+	return os.Rename(temporary, file)
+}
+
+func isLoopback(remote string) bool {
+	host, _, err := net.SplitHostPort(remote)
+	return err == nil && net.ParseIP(host).IsLoopback()
+}

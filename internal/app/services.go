@@ -1,0 +1,31 @@
+package app
+
+import (
+	"context"
+
+	"github.com/mekcloud/mek/internal/blockstorage"
+	identityapi "github.com/mekcloud/mek/internal/identity/api"
+	"github.com/mekcloud/mek/internal/image"
+	"github.com/mekcloud/mek/internal/network"
+	"github.com/mekcloud/mek/internal/placement"
+	"github.com/mekcloud/mek/internal/rest"
+)
+
+// contracts are what services offer each other, filled in the order of serviceSteps.
+type contracts struct {
+	auth      rest.Authenticator
+	identity  *identityapi.Service
+	placement placement.Allocator
+	images    image.Service
+	volumes   blockstorage.Service
+	networks  network.ForCompute
+}
+
+// serviceSteps builds the services in the order of dependency.
+var serviceSteps = []struct {
+	name  string
+	build func(*builder, context.Context) error
+}{
+	{"identity", (*builder).identity},
+	{"catalog", (*builder).catalog}, // last: it offers what was built
+}

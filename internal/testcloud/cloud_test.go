@@ -1,0 +1,26 @@
+package testcloud_test
+
+import (
+	"testing"
+
+	"github.com/mekcloud/mek/internal/testcloud"
+)
+
+func TestCloudAnswers(t *testing.T) {
+	c := testcloud.New(t)
+	c.Anonymous().Get("/healthz").Expect(200)
+	c.Anonymous().Get("/identity").Expect(300)
+	c.Anonymous().Get("/nowhere").Expect(404)
+	c.Anonymous().Get("/identity/v3/users").Expect(401)
+	if n := len(c.Admin.Get("/identity/v3/users").Expect(200).List("users")); n < 2 {
+		t.Errorf("%d users", n)
+	}
+	c.Demo.Get("/identity/v3/users").Expect(403)
+	types := map[string]bool{}
+	for _, e := range c.Demo.Get("/identity/v3/auth/catalog").Expect(200).List("catalog") {
+		types[e.(map[string]any)["type"].(string)] = true
+	}
+	if !types["identity"] {
+		t.Errorf("catalog: %v", types)
+	}
+}
