@@ -169,33 +169,15 @@ func macOf(key string) string {
 	return fmt.Sprintf("fa:16:3e:%02x:%02x:%02x", h[0], h[1], h[2])
 }
 
-// dhcpNames maps option names as users write them to OVN's. What is not here
-// is refused by the API, never dropped.
-var dhcpNames = map[int]map[string]string{
-	4: {"router": "router", "netmask": "netmask", "dns-server": "dns_server", "domain-name": "domain_name", "mtu": "mtu", "ntp-server": "ntp_server",
-		"tftp-server": "tftp_server", "66": "tftp_server", "bootfile-name": "bootfile_name", "67": "bootfile_name", "server-ip-address": "tftp_server_address",
-		"tftp-server-address": "tftp_server_address", "150": "tftp_server_address", "wpad": "wpad", "lease-time": "lease_time", "T1": "T1", "T2": "T2",
-		"default-ttl": "default_ttl", "ip-forward-enable": "ip_forward_enable", "router-discovery": "router_discovery",
-		"log-server": "log_server", "lpr-server": "lpr_server", "swap-server": "swap_server", "policy-filter": "policy_filter", "nis-server": "nis_server",
-		"path-prefix": "path_prefix", "210": "path_prefix", "domain-search": "domain_search_list"},
-	6: {"dns-server": "dns_server", "domain-search": "domain_search", "server-id": "server_id", "bootfile-name": "bootfile_name"},
-}
-
-// DHCPOptionKnown tells whether a port may carry this extra option.
-func DHCPOptionKnown(name string, version int) bool {
-	_, ok := dhcpNames[version][name]
-	return ok
-}
-
 var textOptions = []string{"domain_name", "domain_search_list", "domain_search", "bootfile_name", "tftp_server", "wpad", "path_prefix"}
 
 // portDHCPRow renders the answer to a port that has extra options.
 func portDHCPRow(v NetworkView, s network.Subnet, p network.Port) (Row, bool) {
 	extra := Map{}
 	for _, o := range p.DHCPOptions {
-		name, known := dhcpNames[s.IPVersion][o.Name]
-		if !known || o.Version != s.IPVersion {
-			continue // refused by the API; of the other version otherwise
+		name := network.DHCPNames[s.IPVersion][o.Name]
+		if name == "" || o.Version != s.IPVersion {
+			continue // of the other version, or one that is not sent
 		}
 		extra[name] = o.Value
 		if slices.Contains(textOptions, name) {

@@ -1,0 +1,40 @@
+package floatingips
+
+import (
+	"github.com/mekcloud/mek/internal/network"
+	"github.com/mekcloud/mek/internal/network/records"
+	"github.com/mekcloud/mek/internal/network/wire"
+	"github.com/mekcloud/mek/internal/policy"
+	"github.com/mekcloud/mek/internal/rest"
+)
+
+// Rules are the policy rules of floating IPs.
+func Rules() []policy.Rule {
+	out := wire.Rules(wire.Member, "create_floatingip", "update_floatingip", "delete_floatingip")
+	out = append(out, wire.Rules(wire.Reader, "get_floatingip")...)
+	return append(out, wire.Rules(wire.Admin, "create_floatingip:floating_ip_address", "get_floatingips:all")...)
+}
+
+func resource(r *records.Records) *rest.Resource[network.FloatingIP] {
+	fields := append(wire.Standard(func(f *network.FloatingIP) *network.Standard { return &f.Standard }), []rest.Field[network.FloatingIP]{
+		{Name: "tags", Get: func(f *network.FloatingIP) any { return wire.List(f.Tags) }},
+		{Name: "floating_network_id", Column: "network_id", Get: func(f *network.FloatingIP) any { return f.NetworkID }},
+		{Name: "floating_ip_address", Column: "address", Get: func(f *network.FloatingIP) any { return f.Address.String() }},
+		{Name: "port_id", Column: "port_id", Get: func(f *network.FloatingIP) any { return wire.Text(f.PortID) }},
+		{Name: "fixed_ip_address", Column: "fixed_address", Get: fixed},
+		{Name: "router_id", Column: "router_id", Get: func(f *network.FloatingIP) any { return wire.Text(f.RouterID) }},
+		{Name: "status", Column: "status", Get: func(f *network.FloatingIP) any { return f.Status }},
+	}...)
+	return &rest.Resource[network.FloatingIP]{
+		One: "floatingip", Many: "floatingips", Show: "get_floatingip", All: "get_floatingips:all", Visible: wire.VisibleTo(1),
+		ID: func(f *network.FloatingIP) string { return f.ID }, Target: func(f *network.FloatingIP) policy.Target { return wire.Target(f.ProjectID) },
+		Store: r.Floatings, NotFound: wire.Missing("FloatingIPNotFound", "Floating IP %s could not be found"), Filters: wire.TagFilters(), Fields: fields,
+	}
+}
+
+func fixed(f *network.FloatingIP) any {
+	if !f.Fixed.IsValid() {
+		return nil
+	}
+	return f.Fixed.String()
+}

@@ -1,0 +1,163 @@
+package ports
+
+import (
+	"context"
+	"slices"
+
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/event"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/network"
+	"github.com/mekcloud/mek/internal/network/records"
+	"github.com/mekcloud/mek/internal/network/wire"
+	"github.com/mekcloud/mek/internal/outbox"
+	"github.com/mekcloud/mek/internal/policy"
+	"github.com/mekcloud/mek/internal/quota"
+)
+
+// DefaultGroup stands for the project's own group in a new port's groups.
+const DefaultGroup = "@default"
+
+// Service is ports behind the API. Safe for concurrent use.
+type Service struct {
+	records *records.Records
+	quota   *quota.Quota
+}
+
+// New makes the service.
+func New(r *records.Records, q *quota.Quota) *Service { return &Service{r, q} }
+
+// target is what policy asks: whose port, and whose network.
+func (s *Service) target(p *network.Port) policy.Target {
+	t := wire.Target(p.ProjectID)
+	n, err := s.records.Networks.Get(context.Background(), p.NetworkID)
+	if err == nil { // otherwise it was just deleted: only the owner and administrators see the port
+		t["shared"], t["network:tenant_id"] = n.Shared, n.ProjectID
+	}
+	return t
+}
+
+// Create adds ports, all or none.
+func (s *Service) Create(ctx context.Context, items []*network.Port, wants [][]records.Want, record event.Record) error {
+	return s.records.DB.Write(ctx, func(tx *db.Tx) error {
+		for i, p := range items {
+			if err := s.quota.Check(ctx, tx, p.ProjectID, map[string]int64{"port": 1}); err != nil {
+				return err
+			}
+			if err := s.guard(ctx, tx, p); err != nil {
+				return err
+			}
+			if err := s.records.MakePort(ctx, tx, p, wants[i]); err != nil {
+				return err
+			}
+			record.Object, record.ProjectID = p.ID, p.ProjectID
+			if err := outbox.Write(ctx, tx, record); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// guard checks a port's groups, making the default one, against its port
+// security.
+func (s *Service) guard(ctx context.Context, tx *db.Tx, p *network.Port) error {
+	if slices.Equal(p.SecurityGroups, []string{DefaultGroup}) {
+		g, err := s.records.DefaultGroup(ctx, tx, p.ProjectID)
+		p.SecurityGroups = []string{g}
+		return err
+	}
+	for _, groupID := range p.SecurityGroups {
+		g, err := s.records.Groups.Find(ctx, tx, groupID)
+		if fault.Is(err, fault.NotFound) || err == nil && g.ProjectID != p.ProjectID {
+			return fault.NotFoundf("Security group %s does not exist", groupID).With("SecurityGroupNotFound")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if p.PortSecurity {
+		return nil
+	}
+	if len(p.SecurityGroups) > 0 {
+		return fault.Conflictf("Port Security must be enabled and port must have an IP address in order to use security groups.").With("PortSecurityAndIPRequiredForSecurityGroups")
+	}
+	if len(p.AddressPairs) > 0 {
+		return fault.Conflictf("Port Security must be enabled in order to have allowed address pairs on a port.").With("AddressPairAndPortSecurityRequired")
+	}
+	return nil
+}
+
+// Update changes a port. Nil wants leave its addresses.
+func (s *Service) Update(ctx context.Context, portID string, change func(*network.Port) error, wants []records.Want, record event.Record) (p *network.Port, err error) {
+	err = s.records.DB.Write(ctx, func(tx *db.Tx) error {
+		before, err := s.records.Ports.Lock(ctx, tx, portID)
+		if err != nil {
+			return err
+		}
+		after := *before
+		p = &after
+		if err := change(p); err != nil {
+			return err
+		}
+		if err := s.checkUpdate(ctx, tx, before, p); err != nil {
+			return err
+		}
+		if wants != nil {
+			if p.FixedIPs, err = s.records.Allocate(ctx, tx, p, wants, before.FixedIPs); err != nil {
+				return err
+			}
+			if err := s.records.Dissociate(ctx, tx, p.ID, p.FixedIPs); err != nil {
+				return err
+			}
+		}
+		if err := s.records.UpdatePort(ctx, tx, before, p); err != nil {
+			return err
+		}
+		s.changed(tx, p)
+		return outbox.Write(ctx, tx, record)
+	})
+	return p, err
+}
+
+func (s *Service) checkUpdate(ctx context.Context, tx *db.Tx, before, p *network.Port) error {
+	if before.MAC != p.MAC {
+		if before.Host != "" {
+			return fault.Conflictf("Unable to complete operation on port %s, port is already bound, port type: ovs, old_mac %s, new_mac %s.", p.ID, before.MAC, p.MAC).With("PortBound")
+		}
+		if err := s.records.MACFree(ctx, tx, p.NetworkID, p.MAC); err != nil {
+			return err
+		}
+	}
+	if before.Host != p.Host && p.Host == "" {
+		p.Status = network.PortDown
+	}
+	return s.guard(ctx, tx, p)
+}
+
+func (s *Service) changed(tx *db.Tx, p *network.Port) {
+	s.records.Changed(tx, network.PortScope(p.ID))
+	switch p.DeviceOwner {
+	case network.OwnerRouterInterface, network.OwnerRouterGateway:
+		s.records.Changed(tx, network.RouterScope(p.DeviceID))
+	case network.OwnerMetadata:
+		s.records.Changed(tx, network.NetworkScope(p.NetworkID))
+	}
+}
+
+// Delete removes a port; Conflict for those that this service made for others.
+func (s *Service) Delete(ctx context.Context, portID string, record event.Record) error {
+	return s.records.DB.Write(ctx, func(tx *db.Tx) error {
+		p, err := s.records.Ports.Lock(ctx, tx, portID)
+		if err != nil {
+			return err
+		}
+		if reserved(p.DeviceOwner) {
+			return fault.Conflictf("Port %s cannot be deleted directly via the port API: has device owner %s.", p.ID, p.DeviceOwner).With("ServicePortInUse")
+		}
+		if err := s.records.RemovePort(ctx, tx, p); err != nil {
+			return err
+		}
+		return outbox.Write(ctx, tx, record)
+	})
+}

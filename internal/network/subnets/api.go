@@ -1,0 +1,103 @@
+package subnets
+
+import (
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/id"
+	"github.com/mekcloud/mek/internal/network"
+	"github.com/mekcloud/mek/internal/network/wire"
+	"github.com/mekcloud/mek/internal/policy"
+	"github.com/mekcloud/mek/internal/rest"
+)
+
+type api struct {
+	*Service
+	resource *rest.Resource[network.Subnet]
+}
+
+// Routes are the operations of subnets.
+func (s *Service) Routes() []rest.Route {
+	a := &api{Service: s}
+	a.resource = resource(s.records, s.target)
+	return []rest.Route{
+		{Method: "GET", Path: "/v2.0/subnets", Rule: "get_subnet", Handle: a.resource.Index},
+		{Method: "POST", Path: "/v2.0/subnets", Rule: "create_subnet", Audit: "create", Handle: a.create},
+		{Method: "GET", Path: "/v2.0/subnets/{id}", Rule: "get_subnet", Object: true, Handle: a.resource.Read},
+		{Method: "PUT", Path: "/v2.0/subnets/{id}", Rule: "update_subnet", Object: true, Audit: "update", Handle: a.update},
+		{Method: "DELETE", Path: "/v2.0/subnets/{id}", Rule: "delete_subnet", Object: true, Audit: "delete", Handle: a.remove},
+	}
+}
+
+func (a *api) create(c *rest.Call) (rest.Reply, error) {
+	items, bulk, err := wire.Bulk[createBody](c, "subnet", "subnets")
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	made := make([]*network.Subnet, len(items))
+	for i, in := range items {
+		if made[i], err = in.subnet(); err != nil {
+			return rest.Reply{}, err
+		}
+		if made[i].ProjectID, err = wire.Owner(c, in.TenantID, in.ProjectID); err != nil {
+			return rest.Reply{}, err
+		}
+		made[i].ID = id.New()
+		if err := a.onNetwork(c, made[i]); err != nil {
+			return rest.Reply{}, err
+		}
+	}
+	if err := a.Create(c.Context(), made, c.Event("subnet", "", "")); err != nil {
+		return rest.Reply{}, err
+	}
+	return wire.Made(c, a.resource, made, bulk)
+}
+
+// onNetwork lets only who owns the network put a subnet on it. A network that
+// the caller may not see does not exist.
+func (a *api) onNetwork(c *rest.Call, s *network.Subnet) error {
+	n, err := a.records.Networks.Get(c.Context(), s.NetworkID)
+	if fault.Is(err, fault.NotFound) || err == nil && !c.Allow("get_network", networkTarget(n)) {
+		return fault.NotFoundf("Network %s could not be found.", s.NetworkID).With("NetworkNotFound")
+	}
+	if err != nil {
+		return err
+	}
+	if !c.Allow("admin_or_network_owner", policy.Target{"network:tenant_id": n.ProjectID}) {
+		return fault.Forbiddenf("(rule:create_subnet) is disallowed by policy").With("PolicyNotAuthorized")
+	}
+	return nil
+}
+
+func networkTarget(n *network.Network) policy.Target {
+	t := wire.Target(n.ProjectID)
+	t["shared"], t["router:external"] = n.Shared, n.External
+	return t
+}
+
+func (a *api) update(c *rest.Call) (rest.Reply, error) {
+	s, err := a.resource.Find(c, c.Var("id"))
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	var in struct {
+		Subnet body `json:"subnet" v:"required"`
+	}
+	if err := c.Decode(&in); err != nil {
+		return rest.Reply{}, err
+	}
+	s, err = a.Update(c.Context(), s.ID, in.Subnet.apply, c.Event("subnet", s.ID, s.ProjectID))
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	return rest.OK(a.resource.Body(c, s))
+}
+
+func (a *api) remove(c *rest.Call) (rest.Reply, error) {
+	s, err := a.resource.Find(c, c.Var("id"))
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	if err := a.Delete(c.Context(), s.ID, c.Event("subnet", s.ID, s.ProjectID)); err != nil {
+		return rest.Reply{}, err
+	}
+	return rest.NoContent()
+}

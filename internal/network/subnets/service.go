@@ -1,0 +1,230 @@
+package subnets
+
+import (
+	"context"
+
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/event"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/id"
+	"github.com/mekcloud/mek/internal/network"
+	"github.com/mekcloud/mek/internal/network/records"
+	"github.com/mekcloud/mek/internal/network/wire"
+	"github.com/mekcloud/mek/internal/outbox"
+	"github.com/mekcloud/mek/internal/policy"
+	"github.com/mekcloud/mek/internal/quota"
+)
+
+// Service is subnets behind the API. Safe for concurrent use.
+type Service struct {
+	records *records.Records
+	quota   *quota.Quota
+}
+
+// New makes the service.
+func New(r *records.Records, q *quota.Quota) *Service { return &Service{r, q} }
+
+// target is what policy asks: whose subnet, and whose network.
+func (s *Service) target(sub *network.Subnet) policy.Target {
+	t := wire.Target(sub.ProjectID)
+	n, err := s.records.Networks.Get(context.Background(), sub.NetworkID)
+	if err == nil { // otherwise it was just deleted: only the owner and administrators see the subnet
+		t["shared"], t["network:tenant_id"] = n.Shared, n.ProjectID
+	}
+	return t
+}
+
+// Create adds subnets, all or none.
+func (s *Service) Create(ctx context.Context, items []*network.Subnet, record event.Record) error {
+	return s.records.DB.Write(ctx, func(tx *db.Tx) error {
+		for _, sub := range items {
+			if err := s.add(ctx, tx, sub); err != nil {
+				return err
+			}
+			record.Object, record.ProjectID = sub.ID, sub.ProjectID
+			if err := outbox.Write(ctx, tx, record); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (s *Service) add(ctx context.Context, tx *db.Tx, sub *network.Subnet) error {
+	n, err := s.records.Networks.Lock(ctx, tx, sub.NetworkID)
+	if err != nil {
+		return err
+	}
+	others, err := s.records.SubnetsOf(ctx, tx, n.ID)
+	if err != nil {
+		return err
+	}
+	if other, overlap := network.Overlaps(others, sub.CIDR); overlap {
+		return fault.Invalidf("Invalid input for operation: Requested subnet with cidr: %s for network: %s overlaps with another subnet (%s).", sub.CIDR, n.ID, other.CIDR).With("InvalidInput")
+	}
+	if err := s.quota.Check(ctx, tx, sub.ProjectID, map[string]int64{"subnet": 1}); err != nil {
+		return err
+	}
+	s.records.Begin(&sub.Standard)
+	if err := s.records.InsertSubnet(ctx, tx, sub); err != nil {
+		return err
+	}
+	s.records.Changed(tx, network.NetworkScope(n.ID))
+	return s.metadata(ctx, tx, n)
+}
+
+// metadata keeps the network's metadata port: one address on each IPv4 subnet
+// that DHCP serves; no such subnet, no port.
+func (s *Service) metadata(ctx context.Context, tx *db.Tx, n *network.Network) error {
+	subnets, err := s.records.SubnetsOf(ctx, tx, n.ID)
+	if err != nil {
+		return err
+	}
+	var wants []records.Want
+	for _, sub := range subnets {
+		if sub.IPVersion == 4 && sub.EnableDHCP && !n.External {
+			wants = append(wants, records.Want{SubnetID: sub.ID})
+		}
+	}
+	ports, err := s.records.Ports.Where(ctx, tx, records.Is("network_id", n.ID), records.Is("device_owner", network.OwnerMetadata))
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(ports) == 0 && len(wants) == 0:
+		return nil
+	case len(ports) == 0:
+		p := &network.Port{Standard: network.Standard{ID: id.New(), ProjectID: n.ProjectID}, NetworkID: n.ID, AdminStateUp: true,
+			DeviceID: "ovnmeta-" + n.ID, DeviceOwner: network.OwnerMetadata}
+		return s.ignoreFull(s.records.MakePort(ctx, tx, p, wants))
+	case len(wants) == 0:
+		return s.records.RemovePort(ctx, tx, ports[0])
+	}
+	p := *ports[0]
+	if p.FixedIPs, err = s.records.Allocate(ctx, tx, &p, wants, ports[0].FixedIPs); err != nil {
+		return s.ignoreFull(err)
+	}
+	s.records.Changed(tx, network.PortScope(p.ID))
+	return s.records.UpdatePort(ctx, tx, ports[0], &p)
+}
+
+// ignoreFull lets a subnet be that is too small for a metadata address: its
+// guests have a config drive.
+func (s *Service) ignoreFull(err error) error {
+	if fault.As(err).Code == "IpAddressGenerationFailure" {
+		return nil
+	}
+	return err
+}
+
+// Update changes a subnet.
+func (s *Service) Update(ctx context.Context, subnetID string, change func(*network.Subnet) error, record event.Record) (sub *network.Subnet, err error) {
+	err = s.records.DB.Write(ctx, func(tx *db.Tx) error {
+		if sub, err = s.records.Subnets.Lock(ctx, tx, subnetID); err != nil {
+			return err
+		}
+		before := *sub
+		if err := change(sub); err != nil {
+			return err
+		}
+		if err := check(sub); err != nil {
+			return err
+		}
+		if before.Gateway != sub.Gateway {
+			if err := s.gatewayUsed(ctx, tx, &before); err != nil {
+				return err
+			}
+		}
+		if err := s.records.UpdateSubnet(ctx, tx, sub); err != nil {
+			return err
+		}
+		n, err := s.records.Networks.Find(ctx, tx, sub.NetworkID)
+		if err != nil {
+			return err
+		}
+		if before.EnableDHCP != sub.EnableDHCP {
+			if err := s.metadata(ctx, tx, n); err != nil {
+				return err
+			}
+		}
+		return s.touched(ctx, tx, sub, record)
+	})
+	return sub, err
+}
+
+// touched has everything rendered again that shows a subnet's settings.
+func (s *Service) touched(ctx context.Context, tx *db.Tx, sub *network.Subnet, record event.Record) error {
+	s.records.Changed(tx, network.NetworkScope(sub.NetworkID))
+	ports, err := s.records.Ports.Where(ctx, tx, records.Is(records.OnSubnet, sub.ID))
+	if err != nil {
+		return err
+	}
+	for _, p := range ports {
+		s.records.Changed(tx, network.PortScope(p.ID))
+		if p.DeviceOwner == network.OwnerRouterInterface || p.DeviceOwner == network.OwnerRouterGateway {
+			s.records.Changed(tx, network.RouterScope(p.DeviceID))
+		}
+	}
+	return outbox.Write(ctx, tx, record)
+}
+
+// gatewayUsed refuses to move a gateway that a router has.
+func (s *Service) gatewayUsed(ctx context.Context, tx *db.Tx, sub *network.Subnet) error {
+	if !sub.Gateway.IsValid() {
+		return nil
+	}
+	p, err := s.records.Holder(ctx, tx, sub.ID, sub.Gateway)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err == nil && p.DeviceOwner == network.OwnerRouterInterface {
+		err = fault.Conflictf("Current gateway ip %s already in use by port %s. Unable to update.", sub.Gateway, p.ID).With("GatewayIpInUse")
+	}
+	return err
+}
+
+// Delete removes a subnet; Conflict while ports have addresses of it, but for
+// those that addressed themselves and the metadata port.
+func (s *Service) Delete(ctx context.Context, subnetID string, record event.Record) error {
+	return s.records.DB.Write(ctx, func(tx *db.Tx) error {
+		sub, err := s.records.Subnets.Lock(ctx, tx, subnetID)
+		if err != nil {
+			return err
+		}
+		ports, err := s.records.Ports.Where(ctx, tx, records.Is(records.OnSubnet, subnetID))
+		if err != nil {
+			return err
+		}
+		for _, p := range ports {
+			own := sub.AutoAddressed() && p.DeviceOwner != network.OwnerRouterInterface
+			if p.DeviceOwner != network.OwnerMetadata && !own {
+				return fault.Conflictf("Unable to complete operation on subnet %s: One or more ports have an IP allocation from this subnet.", subnetID).With("SubnetInUse")
+			}
+		}
+		for _, p := range ports {
+			if err := s.takeOff(ctx, tx, p, subnetID); err != nil {
+				return err
+			}
+		}
+		if err := s.records.DeleteSubnet(ctx, tx, subnetID); err != nil {
+			return err
+		}
+		s.records.Changed(tx, network.NetworkScope(sub.NetworkID))
+		return outbox.Write(ctx, tx, record)
+	})
+}
+
+func (s *Service) takeOff(ctx context.Context, tx *db.Tx, before *network.Port, subnetID string) error {
+	p := *before
+	p.FixedIPs = nil
+	for _, ip := range before.FixedIPs {
+		if ip.SubnetID != subnetID {
+			p.FixedIPs = append(p.FixedIPs, ip)
+		}
+	}
+	if p.DeviceOwner == network.OwnerMetadata && len(p.FixedIPs) == 0 {
+		return s.records.RemovePort(ctx, tx, before)
+	}
+	s.records.Changed(tx, network.PortScope(p.ID))
+	return s.records.UpdatePort(ctx, tx, before, &p)
+}
