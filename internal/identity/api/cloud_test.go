@@ -15,9 +15,7 @@ import (
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/db/dbtest"
-	"github.com/mekcloud/mek/internal/id"
 	"github.com/mekcloud/mek/internal/identity"
-	"github.com/mekcloud/mek/internal/pki"
 	"github.com/mekcloud/mek/internal/policy"
 	"github.com/mekcloud/mek/internal/rest"
 )
@@ -42,9 +40,8 @@ var testSeeds = Seeds{AdminPassword: "admin-pw", DemoPassword: "demo-pw", Servic
 func serve(t *testing.T, d *db.DB, rules identity.Compliance) *keystone {
 	t.Helper()
 	k := &keystone{T: t, clock: clock.NewFake(time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)), db: d}
-	sealer, err := pki.NewSealer(id.Bytes(32), "identity")
-	k.must(err)
-	k.service, err = New(context.Background(), Deps{DB: d, Clock: k.clock, Sealer: sealer, Compliance: rules})
+	var err error
+	k.service, err = New(context.Background(), Deps{DB: d, Clock: k.clock, Sealer: sealer(t), Compliance: rules})
 	k.must(err)
 	k.must(k.service.Bootstrap(context.Background(), testSeeds))
 	k.server = front(t, k.service, k.clock)
