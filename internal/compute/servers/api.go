@@ -1,0 +1,234 @@
+package servers
+
+import (
+	"maps"
+	"net/http"
+
+	"github.com/mekcloud/mek/internal/compute"
+	"github.com/mekcloud/mek/internal/policy"
+	"github.com/mekcloud/mek/internal/rest"
+)
+
+// Names of rules, as upstream has them.
+const (
+	prefix         = "os_compute_api:"
+	ruleIndex      = prefix + "servers:index"
+	ruleIndexAll   = prefix + "servers:index:get_all_tenants"
+	ruleDetail     = prefix + "servers:detail"
+	ruleDetailAll  = prefix + "servers:detail:get_all_tenants"
+	ruleAllFilters = prefix + "servers:allow_all_filters"
+	ruleShow       = prefix + "servers:show"
+	ruleHostStatus = prefix + "servers:show:host_status"
+	ruleCreate     = prefix + "servers:create"
+	ruleForceHost  = prefix + "servers:create:forced_host"
+	ruleZeroDisk   = prefix + "servers:create:zero_disk_flavor"
+	ruleDelete     = prefix + "servers:delete"
+	ruleUpdate     = prefix + "servers:update"
+	ruleStart      = prefix + "servers:start"
+	ruleStop       = prefix + "servers:stop"
+	ruleReboot     = prefix + "servers:reboot"
+	rulePause      = prefix + "os-pause-server:pause"
+	ruleUnpause    = prefix + "os-pause-server:unpause"
+	ruleSuspend    = prefix + "os-suspend-server:suspend"
+	ruleResume     = prefix + "os-suspend-server:resume"
+	ruleLock       = prefix + "os-lock-server:lock"
+	ruleUnlock     = prefix + "os-lock-server:unlock"
+	ruleOverride   = prefix + "os-lock-server:unlock:unlock_override"
+	ruleReset      = prefix + "os-admin-actions:reset_state"
+	ruleForceDel   = prefix + "os-deferred-delete:force"
+	ruleConsole    = prefix + "os-console-output"
+	ruleExtended   = prefix + "os-extended-server-attributes"
+	ruleSpecs      = prefix + "os-flavor-extra-specs:index"
+	ruleIPs        = prefix + "ips:index"
+	ruleIP         = prefix + "ips:show"
+	ruleMeta       = prefix + "server-metadata:"
+	ruleTags       = prefix + "os-server-tags:"
+	ruleVolumes    = prefix + "os-volumes-attachments:"
+	ruleCards      = prefix + "os-attach-interfaces:"
+	ruleActions    = prefix + "os-instance-actions:"
+	ruleGroups     = prefix + "os-security-groups:list"
+)
+
+// Rules are the policy rules of servers, with upstream's names and defaults.
+func Rules() []policy.Rule {
+	var out []policy.Rule
+	add := func(check string, names ...string) {
+		for _, n := range names {
+			out = append(out, policy.Rule{Name: n, Check: check, Scopes: []string{"project"}, Description: n})
+		}
+	}
+	add(policy.ProjectReaderOrAdmin, ruleIndex, ruleDetail, ruleShow, ruleIPs, ruleIP, ruleMeta+"index", ruleMeta+"show", ruleTags+"index", ruleTags+"show",
+		ruleVolumes+"index", ruleVolumes+"show", ruleCards+"list", ruleCards+"show", ruleActions+"list", ruleActions+"show", ruleGroups)
+	add(policy.ProjectMemberOrAdmin, ruleCreate, ruleDelete, ruleUpdate, ruleStart, ruleStop, ruleReboot, rulePause, ruleUnpause, ruleSuspend, ruleResume,
+		ruleLock, ruleUnlock, ruleConsole, ruleForceDel, ruleMeta+"create", ruleMeta+"update", ruleMeta+"update_all", ruleMeta+"delete",
+		ruleTags+"update", ruleTags+"update_all", ruleTags+"delete", ruleTags+"delete_all", ruleVolumes+"create", ruleVolumes+"update",
+		ruleVolumes+"delete", ruleCards+"create", ruleCards+"delete")
+	add(policy.Admin, ruleIndexAll, ruleDetailAll, ruleAllFilters, ruleHostStatus, ruleForceHost, ruleZeroDisk, ruleOverride, ruleReset, ruleExtended,
+		ruleActions+"events", ruleActions+"events:details")
+	return out
+}
+
+type api struct {
+	s             *Servers
+	brief, detail *rest.Resource[view]
+}
+
+// Routes are the operations of servers. more are actions of other features
+// that share the servers' action route (consoles).
+func (s *Servers) Routes(more map[string]rest.Action) []rest.Route {
+	a := &api{s: s, brief: s.resource(false), detail: s.resource(true)}
+	actions := a.actions()
+	maps.Copy(actions, more)
+	out := []rest.Route{
+		{Method: "GET", Path: "/v2.1/servers", Rule: ruleIndex, Handle: a.brief.Index},
+		{Method: "GET", Path: "/v2.1/servers/detail", Rule: ruleDetail, Handle: a.detail.Index},
+		{Method: "POST", Path: "/v2.1/servers", Rule: ruleCreate, Audit: "create", Handle: a.create, MaxBody: 4 << 20},
+		{Method: "GET", Path: "/v2.1/servers/{id}", Rule: ruleShow, Object: true, Handle: a.show},
+		{Method: "PUT", Path: "/v2.1/servers/{id}", Rule: ruleUpdate, Object: true, Audit: "update", Handle: a.update},
+		{Method: "DELETE", Path: "/v2.1/servers/{id}", Rule: ruleDelete, Object: true, Audit: "delete", Handle: a.remove},
+		{Method: "POST", Path: "/v2.1/servers/{id}/action", Actions: actions},
+		{Method: "GET", Path: "/v2.1/servers/{id}/ips", Rule: ruleIPs, Object: true, Handle: a.ips},
+		{Method: "GET", Path: "/v2.1/servers/{id}/ips/{label}", Rule: ruleIP, Object: true, Handle: a.ip},
+		{Method: "GET", Path: "/v2.1/servers/{id}/os-security-groups", Rule: ruleGroups, Object: true, Handle: a.groups},
+	}
+	out = append(out, a.metadataRoutes()...)
+	out = append(out, a.tagRoutes()...)
+	out = append(out, a.volumeRoutes()...)
+	out = append(out, a.interfaceRoutes()...)
+	return append(out, a.logRoutes()...)
+}
+
+// Find loads a server for a request and authorises the request's rule on it:
+// what other features of compute do with a server begins here.
+func (s *Servers) Find(c *rest.Call, id string) (*compute.Server, error) {
+	one, err := s.resource(false).Find(c, id)
+	if err != nil {
+		return nil, err
+	}
+	return &one.Server.Server, nil
+}
+
+// find loads the server of the path with its row only.
+func (a *api) find(c *rest.Call) (*Server, error) {
+	v, err := a.brief.Find(c, c.Var("id"))
+	if err != nil {
+		return nil, err
+	}
+	return v.Server, nil
+}
+
+// override tells whether the caller may change locked servers.
+func override(c *rest.Call, one *Server) bool { return c.Allow(ruleOverride, target(&one.Server)) }
+
+func (a *api) show(c *rest.Call) (rest.Reply, error) {
+	v, err := a.detail.Find(c, c.Var("id"))
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	return rest.OK(a.whole(c, v))
+}
+
+// whole is the answer about one server; it has what lists lack.
+func (a *api) whole(c *rest.Call, v *view) map[string]any {
+	body := a.detail.View(c, v)
+	if c.At(compute.ServerGroupOfServer) {
+		groups := []string{}
+		if v.GroupID != "" {
+			groups = append(groups, v.GroupID)
+		}
+		body["server_groups"] = groups
+	}
+	return map[string]any{"server": body}
+}
+
+func (a *api) remove(c *rest.Call) (rest.Reply, error) {
+	one, err := a.find(c)
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	if err := a.s.Delete(c.Context(), one.ID, override(c, one), c.Event("server", one.ID, one.ProjectID)); err != nil {
+		return rest.Reply{}, err
+	}
+	return rest.NoContent()
+}
+
+type updateBody struct {
+	Server struct {
+		Name        *string          `json:"name" v:"name,min=1,max=255"`
+		AccessIPv4  rest.Opt[string] `json:"accessIPv4"`
+		AccessIPv6  rest.Opt[string] `json:"accessIPv6"`
+		DiskConfig  *string          `json:"OS-DCF:diskConfig" v:"enum=AUTO|MANUAL"`
+		Description rest.Opt[string] `json:"description" since:"2.19" v:"max=255"`
+		Hostname    *string          `json:"hostname" since:"2.90" v:"min=2,max=63,match=^[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+$"`
+	} `json:"server" v:"required"`
+}
+
+func (a *api) update(c *rest.Call) (rest.Reply, error) {
+	one, err := a.find(c)
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	var in updateBody
+	if err := c.Decode(&in); err != nil {
+		return rest.Reply{}, err
+	}
+	u := Update{Name: in.Server.Name, DiskConfig: in.Server.DiskConfig, Hostname: in.Server.Hostname, Describe: in.Server.Description.Set}
+	if u.AccessIPv4, err = accessAddress(in.Server.AccessIPv4, 4); err != nil {
+		return rest.Reply{}, err
+	}
+	if u.AccessIPv6, err = accessAddress(in.Server.AccessIPv6, 6); err != nil {
+		return rest.Reply{}, err
+	}
+	if u.Describe && !in.Server.Description.Null {
+		u.Description = &in.Server.Description.V
+	}
+	if _, err := a.s.Update(c.Context(), one.ID, u, override(c, one), c.Event("server", one.ID, one.ProjectID)); err != nil {
+		return rest.Reply{}, err
+	}
+	v, err := views{a.s, true}.Get(c.Context(), one.ID)
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	body := a.whole(c, v)
+	if !c.At(compute.StrictEverywhere) {
+		server := body["server"].(map[string]any)
+		for _, f := range extendedFields() {
+			delete(server, f.Name)
+		}
+		delete(server, "host_status")
+	}
+	return rest.OK(body)
+}
+
+func (a *api) ips(c *rest.Call) (rest.Reply, error) {
+	v, err := a.detail.Find(c, c.Var("id"))
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	return rest.OK(map[string]any{"addresses": addresses(v.cards, false)})
+}
+
+func (a *api) ip(c *rest.Call) (rest.Reply, error) {
+	v, err := a.detail.Find(c, c.Var("id"))
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	label := c.Var("label")
+	list, ok := addresses(v.cards, false)[label]
+	if !ok {
+		return rest.Reply{}, noNetwork(v.ID)
+	}
+	return rest.OK(map[string]any{label: list})
+}
+
+func (a *api) groups(c *rest.Call) (rest.Reply, error) {
+	v, err := a.detail.Find(c, c.Var("id"))
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	out := []map[string]any{}
+	for _, g := range groupNames(v.cards) {
+		out = append(out, map[string]any{"id": g["name"], "name": g["name"], "description": "", "tenant_id": v.ProjectID, "rules": []any{}})
+	}
+	return rest.Answer(http.StatusOK, map[string]any{"security_groups": out})
+}
