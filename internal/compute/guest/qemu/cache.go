@@ -16,6 +16,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/compute/guest"
+	"github.com/mekcloud/mek/internal/compute/guest/qcow2"
 	"github.com/mekcloud/mek/internal/fault"
 )
 
@@ -100,7 +101,7 @@ func (c *cache) fetch(ctx context.Context, imageID, format, path string) (err er
 	if err := receive(out, in, info); err != nil {
 		return fmt.Errorf("fetch image %s: %w", imageID, errors.Join(err, context.Cause(ctx)))
 	}
-	if _, err := imageSize(out, format); err != nil {
+	if _, err := qcow2.Size(out, format); err != nil {
 		return err
 	}
 	return out.Sync()

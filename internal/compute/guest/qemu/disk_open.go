@@ -11,6 +11,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/compute/guest"
 	"github.com/mekcloud/mek/internal/compute/guest/configdrive"
+	"github.com/mekcloud/mek/internal/compute/guest/qcow2"
 	"github.com/mekcloud/mek/internal/fault"
 )
 
@@ -72,7 +73,7 @@ func (m *machine) openOverlay(ctx context.Context, d *disk) error {
 }
 
 func (m *machine) makeOverlay(path string, base *os.File, d guest.Disk) (*os.File, error) {
-	least, err := imageSize(base, d.ImageFormat)
+	least, err := qcow2.Size(base, d.ImageFormat)
 	if err != nil {
 		return nil, err
 	}
@@ -83,8 +84,8 @@ func (m *machine) makeOverlay(path string, base *os.File, d guest.Disk) (*os.Fil
 	if size < least {
 		return nil, fault.Invalidf("the image needs a disk of %d bytes, and the server's has %d", least, size)
 	}
-	over := backing{filepath.Join("../../../images", imageFile(d.ImageID, d.ImageFormat)), d.ImageFormat}
-	return m.makeFile(path, func(f *os.File) error { return emptyQcow(f, size, over) })
+	over := qcow2.Backing{Name: filepath.Join("../../../images", imageFile(d.ImageID, d.ImageFormat)), Format: d.ImageFormat}
+	return m.makeFile(path, func(f *os.File) error { return qcow2.Empty(f, size, over) })
 }
 
 // openBlank opens an empty disk: a sparse file, so that space is taken as the

@@ -13,7 +13,7 @@
 //   - QEMU is told to pause when its guest switches off, never to exit: a
 //     process that is gone has crashed, even if nobody watched.
 //   - Formats are explicit, a base is opened with "backing": null, no image
-//     header is believed but for the two fields that overlay.go names.
+//     header is believed but for the two fields that package qcow2 reads.
 //   - Each disk and each card has a slot (a pcie-root-port) from its first
 //     start on, so that plugging hot and starting cold make the same machine,
 //     and saved memory fits the machine that is built for it again.

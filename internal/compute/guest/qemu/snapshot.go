@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/mekcloud/mek/internal/compute/guest"
+	"github.com/mekcloud/mek/internal/compute/guest/qcow2"
 	"github.com/mekcloud/mek/internal/compute/guest/qmp"
 	"github.com/mekcloud/mek/internal/fault"
 )
@@ -54,7 +55,7 @@ func (m *machine) snapshotInfo(name string) (guest.SnapshotInfo, error) {
 	if err != nil {
 		return guest.SnapshotInfo{}, err
 	}
-	size, err := imageSize(f, "qcow2")
+	size, err := qcow2.Size(f, "qcow2")
 	return guest.SnapshotInfo{Name: name, Format: "qcow2", SizeBytes: info.Size(), VirtualBytes: size}, err
 }
 
@@ -109,7 +110,7 @@ func (m *machine) copyDisk(ctx context.Context, client *qmp.Client, slot, name s
 			_ = os.Remove(path + ".part") // of no use; the next attempt would overwrite it
 		}
 	}()
-	if err := emptyQcow(f, size, backing{}); err != nil {
+	if err := qcow2.Empty(f, size, qcow2.Backing{}); err != nil {
 		return err
 	}
 	to := disk{slot: "x", layers: []layer{{file: f, format: "qcow2"}}}

@@ -1,4 +1,4 @@
-package qemu
+package qcow2
 
 import (
 	"encoding/json"
@@ -10,8 +10,8 @@ import (
 	"github.com/mekcloud/mek/internal/fault"
 )
 
-// TestEmptyQcowAgainstQemuImg lets the format's own tool judge what we write.
-func TestEmptyQcowAgainstQemuImg(t *testing.T) {
+// TestEmptyAgainstQemuImg lets the format's own tool judge what we write.
+func TestEmptyAgainstQemuImg(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	base := filepath.Join(dir, "base.raw")
@@ -19,13 +19,13 @@ func TestEmptyQcowAgainstQemuImg(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, size := range []int64{1 << 20, 1<<30 + 1, 5 << 40} {
-		for _, over := range []backing{{}, {base, "raw"}} {
+		for _, over := range []Backing{{}, {base, "raw"}} {
 			path := filepath.Join(dir, "disk.qcow2")
 			f, err := os.Create(path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := emptyQcow(f, size, over); err != nil {
+			if err := Empty(f, size, over); err != nil {
 				t.Fatal(err)
 			}
 			var info struct {
@@ -38,18 +38,18 @@ func TestEmptyQcowAgainstQemuImg(t *testing.T) {
 			if err := json.Unmarshal(out, &info); err != nil {
 				t.Fatal(err)
 			}
-			if want := (size + 511) &^ 511; info.VirtualSize != want || info.Backing != over.name || info.Format != over.format {
-				t.Errorf("size %d over %q: %s", size, over.name, out)
+			if want := (size + 511) &^ 511; info.VirtualSize != want || info.Backing != over.Name || info.Format != over.Format {
+				t.Errorf("size %d over %q: %s", size, over.Name, out)
 			}
 			if info.ActualSize > 300<<10 {
 				t.Errorf("an empty disk of %d bytes takes %d", size, info.ActualSize)
 			}
 			tool(t, "qemu-img", "check", "-f", "qcow2", path)
-			if over.name == "" {
-				if got, err := imageSize(f, "qcow2"); err != nil || got != info.VirtualSize {
+			if over.Name == "" {
+				if got, err := Size(f, "qcow2"); err != nil || got != info.VirtualSize {
 					t.Errorf("size read back %d, error %v", got, err)
 				}
-			} else if _, err := imageSize(f, "qcow2"); !fault.Is(err, fault.Invalid) {
+			} else if _, err := Size(f, "qcow2"); !fault.Is(err, fault.Invalid) {
 				t.Errorf("a base with a base of its own was accepted: %v", err)
 			}
 			if err := f.Close(); err != nil {
@@ -69,7 +69,7 @@ func TestImagesThatReferElsewhereAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if _, err := imageSize(f, "qcow2"); !fault.Is(err, fault.Invalid) {
+	if _, err := Size(f, "qcow2"); !fault.Is(err, fault.Invalid) {
 		t.Errorf("an external data file was accepted: %v", err)
 	}
 }
@@ -83,31 +83,16 @@ func tool(t *testing.T, name string, args ...string) []byte {
 	return out
 }
 
-func FuzzQcowSize(f *testing.F) {
+func FuzzHeaderSize(f *testing.F) {
 	head := &bytesAt{}
-	if err := emptyQcow(head, 1<<30, backing{}); err != nil {
+	if err := Empty(head, 1<<30, Backing{}); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(head.b[:qcowHeaderBytes])
 	f.Add([]byte("QFI\xfb\x00\x00\x00\x02"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if size, err := qcowSize(data); err == nil && (size < 0 || size > maxDisk) {
+		if size, err := headerSize(data); err == nil && (size < 0 || size > MaxBytes) {
 			t.Errorf("size %d", size)
-		}
-	})
-}
-
-func FuzzParseStat(f *testing.F) {
-	own, err := os.ReadFile("/proc/self/stat")
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(own)
-	f.Add([]byte("1 (a) b) R 1 2 3"))
-	f.Add([]byte("x"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		if _, state, err := parseStat(data); err == nil && state == 0 {
-			t.Error("no state and no error")
 		}
 	})
 }

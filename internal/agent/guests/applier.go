@@ -1,0 +1,199 @@
+package guests
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/compute/guest"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/hostlink"
+)
+
+// How many guests are worked on at a time.
+const (
+	ensureAtOnce  = 16
+	destroyAtOnce = 16
+)
+
+// Applier makes guests. Make it with New; safe for concurrent use.
+type Applier struct {
+	driver guest.Driver
+	clock  clock.Clock
+	log    *slog.Logger
+
+	ctx      context.Context // ends with Close
+	cancel   context.CancelFunc
+	work     sync.WaitGroup
+	ensures  chan struct{} // holds a token per running Ensure
+	destroys chan struct{} // holds a token per running Destroy
+
+	mu     sync.Mutex
+	specs  map[string]guest.Spec // of the document that was applied last
+	jobs   map[string]*job       // the newest per guest
+	report func(...hostlink.ObjectReport)
+}
+
+var _ hostlink.Applier = (*Applier)(nil)
+
+// New makes the applier of a host and begins to watch its guests.
+func New(driver guest.Driver, c clock.Clock, log *slog.Logger) *Applier {
+	a := &Applier{driver: driver, clock: c, log: log, specs: map[string]guest.Spec{}, jobs: map[string]*job{},
+		ensures: make(chan struct{}, ensureAtOnce), destroys: make(chan struct{}, destroyAtOnce)}
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	a.work.Go(a.watch)
+	return a
+}
+
+// Close ends all jobs, leaving guests as they are, and waits for them. The
+// driver is closed after it, by whoever made it.
+func (a *Applier) Close() {
+	a.cancel()
+	a.work.Wait()
+}
+
+// Metadata are the documents of a guest that the server assigned to this host.
+func (a *Applier) Metadata(serverID string) (guest.Metadata, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s, ok := a.specs[serverID]
+	return s.Metadata, ok
+}
+
+// Apply makes the host's guests those of the document.
+func (a *Applier) Apply(ctx context.Context, doc hostlink.Document, report func(...hostlink.ObjectReport)) error {
+	var want guest.Document
+	if err := json.Unmarshal(doc.Body, &want); err != nil {
+		return fault.Invalidf("the document of guests cannot be read").Because(err)
+	}
+	here, err := a.driver.List(ctx)
+	if err != nil {
+		return err
+	}
+	jobs, err := a.begin(want, here, report)
+	if err != nil {
+		return err
+	}
+	var all error
+	for _, j := range jobs {
+		select {
+		case <-j.done:
+			all = errors.Join(all, j.retry)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return all
+}
+
+// begin starts a job for each guest that differs from what was last done to it,
+// reports what is known already, and answers the jobs to wait for.
+func (a *Applier) begin(want guest.Document, here []guest.Facts, report func(...hostlink.ObjectReport)) (jobs []*job, err error) {
+	a.mu.Lock() // until the end: no job reports before it was reported to be pending
+	defer a.mu.Unlock()
+	a.report = report
+	var news []hostlink.ObjectReport
+	a.specs = make(map[string]guest.Spec, len(want.Guests))
+	for _, spec := range want.Guests {
+		text, err := hostlink.Canonical(spec)
+		if err != nil {
+			return nil, err
+		}
+		a.specs[spec.ID] = spec
+		j := a.jobs[spec.ID]
+		switch {
+		case j == nil || j.text != string(text) || j.ended() && j.retry != nil:
+			j = a.start(spec.ID, string(text), func(ctx context.Context) hostlink.ObjectReport { return a.ensure(ctx, spec) })
+			news = append(news, hostlink.ObjectReport{ID: spec.ID, Phase: hostlink.Pending, Facts: factsOf(spec.ID, here)})
+		case j.ended():
+			news = append(news, a.fresh(j))
+		}
+		jobs = append(jobs, j)
+	}
+	for _, f := range here {
+		if _, wanted := a.specs[f.ID]; wanted {
+			continue
+		}
+		j := a.jobs[f.ID]
+		if j == nil || j.text != removal || j.ended() {
+			j = a.start(f.ID, removal, func(ctx context.Context) hostlink.ObjectReport { return a.destroy(ctx, f.ID) })
+		}
+		jobs = append(jobs, j)
+	}
+	report(news...)
+	return jobs, nil
+}
+
+func factsOf(id string, here []guest.Facts) json.RawMessage {
+	for _, f := range here {
+		if f.ID == id {
+			return encode(f)
+		}
+	}
+	return nil
+}
+
+// encode is facts as they travel.
+func encode(f guest.Facts) json.RawMessage {
+	if f.ID == "" {
+		return nil // nothing is known
+	}
+	raw, err := json.Marshal(f)
+	if err != nil {
+		return nil // cannot happen: words, numbers and times
+	}
+	return raw
+}
+
+// Inventory lists the guests that are on the host.
+func (a *Applier) Inventory(ctx context.Context) ([]hostlink.ObjectReport, error) {
+	here, err := a.driver.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	list := make([]hostlink.ObjectReport, 0, len(here))
+	for _, f := range here {
+		o := hostlink.ObjectReport{ID: f.ID, Phase: hostlink.Pending}
+		if j := a.jobs[f.ID]; j != nil && j.ended() {
+			o = j.result
+		}
+		o.Facts = encode(f)
+		list = append(list, o)
+	}
+	return list, nil
+}
+
+// watch reports guests that changed by themselves.
+func (a *Applier) watch() {
+	for {
+		id, err := a.driver.Next(a.ctx)
+		if err != nil {
+			return // closed
+		}
+		a.retell(id)
+	}
+}
+
+// retell reports a guest again, in the phase it has, with its facts of now. One
+// that is being worked on is reported when that is done.
+func (a *Applier) retell(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if j := a.jobs[id]; j != nil && j.ended() && a.report != nil {
+		a.report(a.fresh(j))
+	}
+}
+
+// fresh is the result of a job that has ended, with facts of now. Under mu.
+func (a *Applier) fresh(j *job) hostlink.ObjectReport {
+	o := j.result
+	if f, err := a.driver.Inspect(a.ctx, o.ID); err == nil { // else what was known stands
+		o.Facts = encode(f)
+	}
+	return o
+}
