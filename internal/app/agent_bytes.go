@@ -19,9 +19,6 @@ import (
 	"github.com/mekcloud/mek/internal/image/worker"
 )
 
-// imageWorker is the hidden subcommand that parses images in the sandbox.
-const imageWorker = "image-worker"
-
 // imageSource reads images from the server for guests.
 type imageSource struct{ relay *hostlink.Relay }
 

@@ -29,6 +29,9 @@ type Parts struct {
 	Bootstrap config.Bootstrap // first passwords
 	Faults    *task.Faults     // nil outside tests
 	Metrics   *prometheus.Registry
+	// ImageProgram gives the program whose subcommand reads images in the
+	// sandbox; nil: this one. Tests bring theirs.
+	ImageProgram func() (string, error)
 }
 
 // Cloud is a built control plane.

@@ -17,8 +17,10 @@ type contracts struct {
 	identity  *identityapi.Service
 	placement placement.Allocator
 	images    image.Service
-	volumes   blockstorage.Service
-	networks  network.ForCompute
+	// imageClaims tells Glance which hosts may read which images; services that make disks of images add themselves
+	imageClaims *imageClaims
+	volumes     blockstorage.Service
+	networks    network.ForCompute
 }
 
 // serviceSteps builds the services in the order of dependency.
@@ -27,5 +29,6 @@ var serviceSteps = []struct {
 	build func(*builder, context.Context) error
 }{
 	{"identity", (*builder).identity},
+	{"image", (*builder).image},
 	{"catalog", (*builder).catalog}, // last: it offers what was built
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/mekcloud/mek/internal/db"
-	"github.com/mekcloud/mek/internal/event"
 )
 
 // Viewer is on whose behalf another service asks.
@@ -88,6 +87,8 @@ type Volumes interface {
 	Change(ctx context.Context, tx *db.Tx, id string, f func(v *Volume) error) (*Volume, error)
 	// CheckQuota refuses with OverQuota when the project may not have so much more.
 	CheckQuota(ctx context.Context, tx *db.Tx, project string, deltas map[string]int64) error
+	// Detached removes an attachment and gives the volume the status that is left.
+	Detached(ctx context.Context, tx *db.Tx, volume, attachment string) error
 	// RaiseHost tells that what a host shall keep has changed, and returns the revision to wait for.
 	RaiseHost(ctx context.Context, tx *db.Tx, host string) (int64, error)
 }
@@ -107,12 +108,16 @@ type Snapshots interface {
 	Get(ctx context.Context, id string) (*Snapshot, error)
 	// CountOf tells how many snapshots a volume has.
 	CountOf(ctx context.Context, tx *db.Tx, volume string) (int64, error)
-	// DropAll begins to delete all snapshots of a volume.
-	DropAll(ctx context.Context, tx *db.Tx, volume string, record event.Record) error
+	// DropAll marks all snapshots of a volume as being deleted: hosts no longer keep them.
+	DropAll(ctx context.Context, tx *db.Tx, volume string) error
+	// EraseAll removes the rows of all snapshots of a volume.
+	EraseAll(ctx context.Context, tx *db.Tx, volume string) error
 }
 
 // Attachments is what volumes see of attachments.
 type Attachments interface {
+	// Get loads one; NotFound when there is none.
+	Get(ctx context.Context, id string) (*Attachment, error)
 	// Of lists the attachments of volumes, by volume.
 	Of(ctx context.Context, volumes ...string) (map[string][]Attachment, error)
 	// InTx lists the attachments of one volume as a transaction sees them.

@@ -144,6 +144,11 @@ func (q *Quota) Own(ctx context.Context, r db.Querier, project string) (map[stri
 	return limitsOf(ctx, r, q.service, project)
 }
 
+// Owners lists the projects that have limits of their own.
+func (q *Quota) Owners(ctx context.Context, r db.Querier) ([]string, error) {
+	return ownersOf(ctx, r, q.service)
+}
+
 // Usage is what a project has of every resource.
 func (q *Quota) Usage(ctx context.Context, r db.Querier, project string) (map[string]int64, error) {
 	out := make(map[string]int64, len(q.resources))

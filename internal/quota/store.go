@@ -44,3 +44,21 @@ func deleteLimits(ctx context.Context, tx *db.Tx, service, owner string) error {
 	_, err := tx.ExecContext(ctx, "DELETE FROM quota_limits WHERE service = $1 AND project_id = $2", service, owner)
 	return db.Translate(err, "delete limits")
 }
+
+// ownersOf lists the projects that have limits of their own, in order.
+func ownersOf(ctx context.Context, q db.Querier, service string) ([]string, error) {
+	rows, err := q.QueryContext(ctx, "SELECT DISTINCT project_id FROM quota_limits WHERE service = $1 AND project_id <> $2 ORDER BY project_id", service, defaultClass)
+	if err != nil {
+		return nil, db.Translate(err, "list owners of limits")
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var owner string
+		if err := rows.Scan(&owner); err != nil {
+			return nil, db.Translate(err, "list owners of limits")
+		}
+		out = append(out, owner)
+	}
+	return out, db.Translate(rows.Err(), "list owners of limits")
+}

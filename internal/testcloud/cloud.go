@@ -18,6 +18,7 @@ import (
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/hostlink/hub"
 	"github.com/mekcloud/mek/internal/id"
+	"github.com/mekcloud/mek/internal/image/worker/workertest"
 )
 
 // Cloud is a running cloud. It ends with its test.
@@ -61,7 +62,7 @@ func New(t testing.TB, options ...Option) *Cloud {
 	h := hub.New(hub.Config{Log: log})
 	built, err := app.Build(ctx, app.Parts{Config: server, DB: database, Clock: clock.Real{}, Log: log, Hub: h, Master: id.Bytes(32),
 		Bootstrap: config.Bootstrap{AdminPassword: AdminPassword, DemoPassword: DemoPassword, ServicePassword: ServicePassword},
-		Metrics:   prometheus.NewRegistry()})
+		Metrics:   prometheus.NewRegistry(), ImageProgram: workertest.Program})
 	must(t, err)
 	leave, err := app.Simulate(ctx, h, cfg.Simulate, log)
 	must(t, err)

@@ -23,14 +23,6 @@ const (
 	lastPause  = time.Minute
 )
 
-// StreamRead is the kind of stream that reads a volume's bytes, with ReadParams.
-const StreamRead = "volume"
-
-// ReadParams name a volume or snapshot to read.
-type ReadParams struct {
-	ID string `json:"id"`
-}
-
 // Applier keeps the volumes of one host. Close ends its work.
 type Applier struct {
 	driver disk.Driver
@@ -267,10 +259,10 @@ func (a *Applier) Command(_ context.Context, cmd hostlink.Command) (json.RawMess
 
 // Stream reads a volume's bytes.
 func (a *Applier) Stream(ctx context.Context, kind string, params json.RawMessage) (io.ReadWriteCloser, error) {
-	if kind != StreamRead {
+	if kind != disk.StreamRead {
 		return nil, fault.New(fault.NotImplemented, "volumes have no streams of kind %q", kind)
 	}
-	var p ReadParams
+	var p disk.ReadParams
 	if err := json.Unmarshal(params, &p); err != nil {
 		return nil, fault.Invalidf("parameters of the stream cannot be read").Because(err)
 	}

@@ -67,6 +67,43 @@ func receive(out *os.File, in io.Reader, head image.StreamHead) error {
 	return nil
 }
 
+// Peers takes volumes over from other hosts, by way of the server.
+type Peers struct{ Upstream hostlink.Upstream }
+
+var _ files.Peers = Peers{}
+
+// Fetch writes all bytes of a volume to out; blocks of zeros become holes.
+func (p Peers) Fetch(ctx context.Context, id string, out *os.File) error {
+	stream, err := p.Upstream.Open(ctx, disk.StreamRead, disk.ReadParams{ID: id})
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, func() { _ = stream.Close() })() // ends a read that waits
+	if err := errors.Join(sparse(out, stream), stream.Close()); err != nil {
+		return fault.Unavailablef("the volume could not be taken over").Because(err)
+	}
+	return nil
+}
+
+func sparse(out *os.File, in io.Reader) error {
+	buf := make([]byte, 256<<10)
+	for at := int64(0); ; {
+		n, err := io.ReadFull(in, buf)
+		if n > 0 && !zero(buf[:n]) {
+			if _, err := out.WriteAt(buf[:n], at); err != nil {
+				return fmt.Errorf("write volume: %w", err)
+			}
+		}
+		at += int64(n)
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) { // the stream's own end is whole: see hostlink.StreamHandler
+			return out.Truncate(at)
+		}
+		if err != nil {
+			return fmt.Errorf("read volume at %d: %w", at, err)
+		}
+	}
+}
+
 func zero(b []byte) bool {
 	for _, c := range b {
 		if c != 0 {

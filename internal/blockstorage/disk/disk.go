@@ -34,7 +34,17 @@ const (
 	FromImage    SourceKind = "image"
 	FromSnapshot SourceKind = "snapshot" // on the same host
 	FromVolume   SourceKind = "volume"   // on the same host
+	FromHost     SourceKind = "host"     // the volume itself, which another host keeps until now
 )
+
+// StreamRead is the kind of stream that reads a volume's bytes, with
+// ReadParams: of hosts, and of the server for hosts that take a volume over.
+const StreamRead = "volume"
+
+// ReadParams name a volume or snapshot to read.
+type ReadParams struct {
+	ID string `json:"id"`
+}
 
 // Source is where the first content comes from.
 type Source struct {
@@ -53,7 +63,13 @@ type Spec struct {
 	SizeBytes int64  `json:"size_bytes"` // raising it grows the volume, lowering it does nothing
 	Format    string `json:"format"`     // Raw
 	Source    Source `json:"source"`
+	// Made says that it was there before: a host that does not have it has
+	// lost it, and must say so instead of making an empty one.
+	Made bool `json:"made,omitempty"`
 }
+
+// Lost is what a driver answers when a volume that was made is gone.
+func Lost(id string) error { return fault.NotFoundf("the data of volume %s is not on its host", id) }
 
 // Check refuses a spec that can never be met.
 func (s Spec) Check() error {
@@ -70,7 +86,7 @@ func (s Spec) Check() error {
 		return fault.Invalidf("volume %s has a source without an id", s.ID)
 	}
 	switch s.Source.Kind {
-	case None, FromImage, FromSnapshot, FromVolume:
+	case None, FromImage, FromSnapshot, FromVolume, FromHost:
 		return nil
 	}
 	return fault.Invalidf("volume %s has an unknown source", s.ID)

@@ -1,7 +1,6 @@
 package servers
 
 import (
-	"maps"
 	"net/http"
 
 	"github.com/mekcloud/mek/internal/compute"
@@ -73,12 +72,15 @@ type api struct {
 	brief, detail *rest.Resource[view]
 }
 
-// Routes are the operations of servers. more are actions of other features
-// that share the servers' action route (consoles).
-func (s *Servers) Routes(more map[string]rest.Action) []rest.Route {
-	a := &api{s: s, brief: s.resource(false), detail: s.resource(true)}
-	actions := a.actions()
-	maps.Copy(actions, more)
+func (s *Servers) api() *api { return &api{s: s, brief: s.resource(false), detail: s.resource(true)} }
+
+// Actions are what POST /v2.1/servers/{id}/action knows of this feature; the
+// assembly adds those of others.
+func (s *Servers) Actions() map[string]rest.Action { return s.api().actions() }
+
+// Routes are the operations of servers, but for their action route.
+func (s *Servers) Routes() []rest.Route {
+	a := s.api()
 	out := []rest.Route{
 		{Method: "GET", Path: "/v2.1/servers", Rule: ruleIndex, Handle: a.brief.Index},
 		{Method: "GET", Path: "/v2.1/servers/detail", Rule: ruleDetail, Handle: a.detail.Index},
@@ -86,7 +88,6 @@ func (s *Servers) Routes(more map[string]rest.Action) []rest.Route {
 		{Method: "GET", Path: "/v2.1/servers/{id}", Rule: ruleShow, Object: true, Handle: a.show},
 		{Method: "PUT", Path: "/v2.1/servers/{id}", Rule: ruleUpdate, Object: true, Audit: "update", Handle: a.update},
 		{Method: "DELETE", Path: "/v2.1/servers/{id}", Rule: ruleDelete, Object: true, Audit: "delete", Handle: a.remove},
-		{Method: "POST", Path: "/v2.1/servers/{id}/action", Actions: actions},
 		{Method: "GET", Path: "/v2.1/servers/{id}/ips", Rule: ruleIPs, Object: true, Handle: a.ips},
 		{Method: "GET", Path: "/v2.1/servers/{id}/ips/{label}", Rule: ruleIP, Object: true, Handle: a.ip},
 		{Method: "GET", Path: "/v2.1/servers/{id}/os-security-groups", Rule: ruleGroups, Object: true, Handle: a.groups},
@@ -101,7 +102,7 @@ func (s *Servers) Routes(more map[string]rest.Action) []rest.Route {
 // Find loads a server for a request and authorises the request's rule on it:
 // what other features of compute do with a server begins here.
 func (s *Servers) Find(c *rest.Call, id string) (*compute.Server, error) {
-	one, err := s.resource(false).Find(c, id)
+	one, err := s.api().brief.Find(c, id)
 	if err != nil {
 		return nil, err
 	}

@@ -6,12 +6,15 @@ import (
 	"errors"
 	"time"
 
+	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/compute"
 	"github.com/mekcloud/mek/internal/compute/guest"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/hostlink"
 	"github.com/mekcloud/mek/internal/hoststate"
+	"github.com/mekcloud/mek/internal/listing"
+	"github.com/mekcloud/mek/internal/reconcile"
 )
 
 // Render is the hostlink.Renderer of section guests. The revision is read
@@ -110,6 +113,61 @@ func observed(one *Server, host string, f guest.Facts) (compute.VMState, compute
 		vm, power = compute.VMSuspended, compute.PowerShutdown
 	}
 	return vm, power, vm != one.VM || power != one.Power
+}
+
+// Reconcilers keep servers true to their hosts and to their sagas.
+func (s *Servers) Reconcilers() []reconcile.Reconciler {
+	return []reconcile.Reconciler{
+		{Name: "compute.power", Every: time.Minute, Run: s.syncPower},
+		{Name: "compute.lost-tasks", Every: time.Minute, Run: s.endLostTasks},
+	}
+}
+
+// syncPower looks at the last report about each server that has no task: one
+// that came while a saga was at work was not taken over.
+func (s *Servers) syncPower(ctx context.Context) error {
+	all, err := s.store.List(ctx, listing.Query{}.And("task_state", listing.Eq, "").And("defined", listing.Eq, true))
+	for _, one := range all {
+		if !s.Agents.Alive(one.Host) {
+			continue
+		}
+		soon, cancel := context.WithTimeout(ctx, time.Second)
+		report, e := s.Agents.Await(soon, one.Host, hostlink.Guests, 0, one.ID)
+		cancel()
+		if e != nil || len(report.Facts) == 0 {
+			continue // it has not reported yet; the next run looks again
+		}
+		err = errors.Join(err, s.Observe(ctx, hostlink.Report{Host: one.Host, Section: hostlink.Guests, Objects: []hostlink.ObjectReport{report}}))
+	}
+	return err
+}
+
+// lostAfter is how old a task without a saga is before it is ended: the saga's
+// row and the task end in one transaction, so that none should ever be seen.
+const lostAfter = 30 * time.Second
+
+// endLostTasks ends tasks that no saga is at work on.
+func (s *Servers) endLostTasks(ctx context.Context) error {
+	old := clock.Micros(s.Clock.Now().Add(-lostAfter))
+	all, err := s.store.List(ctx, listing.Query{}.And("task_state", listing.NotEq, "").And("updated_at", listing.Less, old))
+	for _, one := range all {
+		err = errors.Join(err, s.DB.Write(ctx, func(tx *db.Tx) error {
+			live, err := s.Tasks.Live(ctx, tx, one.ID)
+			if err != nil || len(live) > 0 {
+				return err
+			}
+			s.Log.Error("a server had a task without a saga", "server", one.ID, "task", one.Task)
+			return s.touch(ctx, tx, one.ID, func(one *Server) error {
+				if one.VM == compute.Building || one.Task == compute.Deleting {
+					one.VM = compute.VMError
+					s.failed(one, fault.Unavailablef("The operation was lost; it can be tried again."), "")
+				}
+				one.Task = compute.NoTask
+				return nil
+			})
+		}))
+	}
+	return err
 }
 
 // Extended tells a server's host that a volume has grown (blockstorage.Servers).

@@ -2,6 +2,7 @@ package servers
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/mekcloud/mek/internal/compute"
@@ -112,29 +113,30 @@ func (s store) List(ctx context.Context, q listing.Query) ([]*Server, error) {
 
 // tagCondition reads a term on tags: all of them, any, not all, not any.
 func tagCondition(t listing.Term) ([]db.Cond, bool) {
-	each := func(text string) []db.Cond {
-		var out []db.Cond
-		for _, v := range t.Values {
-			out = append(out, db.Cond{SQL: text, Args: []any{v}})
-		}
-		return out
-	}
-	marks := strings.TrimSuffix(strings.Repeat("?, ", len(t.Values)), ", ")
+	const has, lacks = "id IN (SELECT server FROM compute_server_tags WHERE tag = ?)", "id NOT IN (SELECT server FROM compute_server_tags WHERE tag = ?)"
 	switch t.Column {
 	case colTagsAll:
-		return each("id IN (SELECT server FROM compute_server_tags WHERE tag = ?)"), true
+		return each(has, t.Values), true
 	case colTagsAny:
-		return []db.Cond{{SQL: "id IN (SELECT server FROM compute_server_tags WHERE tag IN (" + marks + "))", Args: t.Values}}, true
+		return anyOf(has, t.Values), true
 	case colNotTagsAny:
-		return []db.Cond{{SQL: "id NOT IN (SELECT server FROM compute_server_tags WHERE tag IN (" + marks + "))", Args: t.Values}}, true
+		return each(lacks, t.Values), true
 	case colNotTagsAll:
-		var texts []string
-		for range t.Values {
-			texts = append(texts, "id NOT IN (SELECT server FROM compute_server_tags WHERE tag = ?)")
-		}
-		return []db.Cond{{SQL: strings.Join(texts, " OR "), Args: t.Values}}, true
+		return anyOf(lacks, t.Values), true
 	}
 	return nil, false
+}
+
+func each(text string, values []any) []db.Cond {
+	var out []db.Cond
+	for _, v := range values {
+		out = append(out, db.Cond{SQL: text, Args: []any{v}})
+	}
+	return out
+}
+
+func anyOf(text string, values []any) []db.Cond {
+	return []db.Cond{{SQL: strings.Join(slices.Repeat([]string{text}, len(values)), " OR "), Args: values}}
 }
 
 // Get loads one server by its id.
@@ -227,24 +229,14 @@ func inGroup(ctx context.Context, q db.Querier, group string) ([]string, error) 
 	return out, err
 }
 
-// CountInstances, CountCores and CountRAM are what quotas count.
-func CountInstances(ctx context.Context, q db.Querier, project string) (int64, error) {
-	return serverRows.Count(ctx, q, eq("project_id", project))
-}
+// ProjectUsage is what quotas count.
+type ProjectUsage struct{ Instances, Cores, MemoryMiB int64 }
 
-// CountCores adds up the processors of a project's servers.
-func CountCores(ctx context.Context, q db.Querier, project string) (int64, error) {
-	return sum(ctx, q, "SELECT COALESCE(SUM(vcpus), 0) FROM compute_servers WHERE project_id = $1", project)
-}
-
-// CountRAM adds up the memory of a project's servers, in MiB.
-func CountRAM(ctx context.Context, q db.Querier, project string) (int64, error) {
-	return sum(ctx, q, "SELECT COALESCE(SUM(memory_mib), 0) FROM compute_servers WHERE project_id = $1", project)
-}
-
-func sum(ctx context.Context, q db.Querier, query, project string) (n int64, err error) {
-	err = q.QueryRowContext(ctx, query, project).Scan(&n)
-	return n, db.Translate(err, "add up servers")
+// ProjectUse adds up the servers of a project, as a transaction sees them.
+func ProjectUse(ctx context.Context, q db.Querier, project string) (u ProjectUsage, err error) {
+	err = q.QueryRowContext(ctx, "SELECT COUNT(*), COALESCE(SUM(vcpus), 0), COALESCE(SUM(memory_mib), 0) FROM compute_servers WHERE project_id = $1",
+		project).Scan(&u.Instances, &u.Cores, &u.MemoryMiB)
+	return u, db.Translate(err, "add up a project's servers")
 }
 
 // hostUse adds up what the servers of each host take.

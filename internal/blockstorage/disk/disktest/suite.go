@@ -128,12 +128,14 @@ func refusals(t *testing.T, d disk.Driver) {
 	small.Source = disk.Source{Kind: disk.FromVolume, ID: "a"}
 	lost.Source = disk.Source{Kind: disk.FromSnapshot, ID: "nobody"}
 	odd.Source = disk.Source{Kind: "tape", ID: "a"}
+	made := spec("x", mib)
+	made.Made = true
 	for name, c := range map[string]struct {
 		spec disk.Spec
 		kind fault.Kind
 	}{
 		"smaller than its source": {small, fault.Invalid}, "source is not here": {lost, fault.NotFound},
-		"unknown source": {odd, fault.Invalid}, "no size": {spec("x", 0), fault.Invalid}, "no id": {spec("", mib), fault.Invalid},
+		"unknown source": {odd, fault.Invalid}, "lost": {made, fault.NotFound}, "no size": {spec("x", 0), fault.Invalid}, "no id": {spec("", mib), fault.Invalid},
 	} {
 		if _, err := d.Ensure(ctx, c.spec); !fault.Is(err, c.kind) {
 			t.Errorf("%s: %v, want %s", name, err, c.kind)

@@ -70,6 +70,11 @@ func (d *Driver) fill(ctx context.Context, spec disk.Spec, out *os.File) error {
 		return d.fromImage(ctx, spec, out)
 	case disk.FromSnapshot, disk.FromVolume:
 		return d.fromVolume(ctx, spec, out)
+	case disk.FromHost:
+		if d.cfg.Peers == nil {
+			return fault.Unavailablef("this host cannot take volumes over")
+		}
+		return d.cfg.Peers.Fetch(ctx, spec.Source.ID, out)
 	}
 	return nil
 }

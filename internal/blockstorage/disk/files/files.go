@@ -36,6 +36,12 @@ type Converter interface {
 	Convert(ctx context.Context, in *os.File, format string, out *os.File, limit int64) error
 }
 
+// Peers gives the bytes of a volume that another host keeps until now.
+type Peers interface {
+	// Fetch writes all bytes of the volume to out.
+	Fetch(ctx context.Context, id string, out *os.File) error
+}
+
 // Guests gives a consistent copy of a volume that a running guest writes to.
 type Guests interface {
 	// CopyOpen writes the present content of a guest's disk to out, as qcow2
@@ -46,13 +52,14 @@ type Guests interface {
 	CopyOpen(ctx context.Context, guest, volume, name string, out *os.File) error
 }
 
-// Config is what the driver works with. Images, Converter and Guests may be
+// Config is what the driver works with. All but Dir may be
 // nil; what needs them is then refused.
 type Config struct {
 	Dir       string // made when missing, 0700
 	Images    Images
 	Converter Converter
 	Guests    Guests
+	Peers     Peers
 }
 
 // Driver keeps volumes as files.
@@ -203,6 +210,8 @@ func (d *Driver) Ensure(ctx context.Context, spec disk.Spec) (disk.Facts, error)
 	defer d.take(spec.ID)()
 	path, size, _, err := d.find(spec.ID)
 	switch {
+	case fault.Is(err, fault.NotFound) && spec.Made:
+		return disk.Facts{}, disk.Lost(spec.ID)
 	case fault.Is(err, fault.NotFound):
 		if err := d.create(ctx, spec); err != nil {
 			return disk.Facts{}, clearly(err)

@@ -63,6 +63,9 @@ func (d *Driver) Ensure(ctx context.Context, spec disk.Spec) (disk.Facts, error)
 	d.mu.Lock()
 	k, ok := d.here[spec.ID]
 	d.mu.Unlock()
+	if !ok && spec.Made {
+		return disk.Facts{}, disk.Lost(spec.ID)
+	}
 	if !ok {
 		var err error
 		if k, err = d.create(ctx, spec); err != nil {
@@ -98,6 +101,8 @@ func (d *Driver) create(ctx context.Context, spec disk.Spec) (kept, error) {
 	switch spec.Source.Kind {
 	case disk.FromImage:
 		k.origin = "image " + spec.Source.ID
+	case disk.FromHost:
+		k.origin = "moved " + spec.Source.ID
 	case disk.FromSnapshot, disk.FromVolume:
 		d.mu.Lock()
 		source, ok := d.here[spec.Source.ID]
