@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -56,6 +57,7 @@ type builder struct {
 	runners  []runner
 	routes   http.ServeMux // what is not an OpenStack API: health, metrics, consoles
 	shared   contracts
+	door     atomic.Pointer[rest.Server] // set once the cloud is built
 }
 
 // Build puts a control plane together and prepares its first data. Nothing runs yet.
@@ -74,8 +76,13 @@ func Build(ctx context.Context, p Parts) (*Cloud, error) {
 	}
 	b.front()
 	server := rest.New(rest.Config{Auth: b.shared.auth, Clock: p.Clock, Log: p.Log, Observe: b.measure()}, &b.routes, b.services...)
+	b.door.Store(server)
 	return &Cloud{Handler: server, REST: server, Tasks: b.tasks, run: b.runners}, nil
 }
+
+// frontDoor is the whole cloud's handler, for features that are clients of the
+// public API; they ask for it when a request comes, never while building.
+func (b *builder) frontDoor() http.Handler { return b.door.Load() }
 
 // serve adds a service to the front door, with the rest of its published
 // operations answering 501.

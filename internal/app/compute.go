@@ -18,7 +18,7 @@ func (b *builder) compute(context.Context) error {
 	s := computeapi.New(computeapi.Deps{
 		DB: b.DB, Clock: b.Clock, Log: b.Log, Tasks: b.tasks, Agents: b.Hub, Quotas: b.Config.Quotas,
 		Placement: hostInventory{b.shared.placement, b.Config.Compute}, Allocator: b.shared.placement, Projects: b.shared.identity,
-		Images: b.shared.images, Networks: b.shared.networks, Volumes: b.shared.volumes,
+		Images: b.shared.images, Networks: b.shared.networks, Volumes: b.shared.volumes, Front: b.frontDoor,
 	})
 	b.shared.servers = s.Servers
 	b.Hub.OnFacts(s.Hosts.Seen)

@@ -27,6 +27,7 @@ type Route struct {
 	Raw          bool              // the handler reads the body itself (streams)
 	MaxBody      int64             // bytes; 0: 1 MiB
 	Extension    bool              // not in the published operation tables
+	Variants     []string          // body keys or query flags that the published tables list as operations of their own
 }
 
 // Action is one member of an action call, "POST …/action {"reboot": {…}}". Its
@@ -85,6 +86,9 @@ func (s *Service) List() []string {
 		line := s.Name + " " + r.Method + " " + r.Path
 		if r.Actions == nil {
 			out = append(out, line)
+			for _, v := range r.Variants {
+				out = append(out, line+" "+v)
+			}
 			continue
 		}
 		for _, name := range sortedKeys(r.Actions) {
