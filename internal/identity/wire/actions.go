@@ -18,7 +18,11 @@ func Dialect() rest.Dialect {
 				text = "You are not authorized to perform the requested action: " + c.Rule() + "."
 			}
 			body := map[string]any{"code": status, "message": text, "title": http.StatusText(status)}
-			return rest.Reply{Body: map[string]any{"error": body}}.With("Vary", "X-Auth-Token")
+			reply := rest.Reply{Body: map[string]any{"error": body}}.With("Vary", "X-Auth-Token")
+			if f.Kind == fault.RateLimited {
+				reply = reply.With("Retry-After", "1")
+			}
+			return reply
 		},
 		// A limit of a user's own (application credentials) is a plain 403.
 		Status: map[fault.Kind]int{fault.OverQuota: http.StatusForbidden},

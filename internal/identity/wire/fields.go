@@ -124,6 +124,7 @@ func With(view, extra map[string]any) map[string]any {
 }
 
 // Text declares the filter NAME and its operators: NAME__contains and so on.
+// All operators are without regard to case, as upstream's are on its usual database.
 func Text(name, column string) []rest.Filter {
 	one := func(suffix string, op listing.Op, value func(string) string) rest.Filter {
 		return rest.Filter{Name: name + suffix, Terms: func(_ *rest.Call, values []string) ([]listing.Term, error) {
@@ -131,17 +132,16 @@ func Text(name, column string) []rest.Filter {
 		}}
 	}
 	same := func(s string) string { return s }
-	ends := func(flags string) func(string) string {
-		return func(s string) string { return flags + quoteRegexp(s) + "$" }
-	}
+	begins := func(s string) string { return "^" + quoteRegexp(s) }
+	ends := func(s string) string { return quoteRegexp(s) + "$" }
 	return []rest.Filter{
 		one("", listing.Eq, same),
 		one("__contains", listing.Matches, quoteRegexp),
 		one("__icontains", listing.Contains, same),
-		one("__startswith", listing.Matches, func(s string) string { return "^" + quoteRegexp(s) }),
-		one("__istartswith", listing.Prefix, same),
-		one("__endswith", listing.Matches, ends("")),
-		one("__iendswith", listing.Matches, ends("(?i)")),
+		one("__startswith", listing.Matches, begins),
+		one("__istartswith", listing.Matches, begins),
+		one("__endswith", listing.Matches, ends),
+		one("__iendswith", listing.Matches, ends),
 	}
 }
 
