@@ -357,6 +357,7 @@ func TestDiscoveryAndErrors(t *testing.T) {
 	if g.do("", "GET", "/v2/images", nil).expect(http.StatusUnauthorized).json()["error"] == nil {
 		t.Fatal("the answer to no token is not Keystone's")
 	}
+	g.do("alice", "GET", "/v2/images/", nil).expect(http.StatusNotFound)
 	hostile := g.do("alice", "GET", "/v2/images/%3Cscript%3E", nil).expect(http.StatusNotFound)
 	if strings.Contains(string(hostile.body), "<script>") {
 		t.Fatalf("markup came back: %s", hostile.body)

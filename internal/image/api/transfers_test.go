@@ -73,6 +73,11 @@ func TestContentIsChecked(t *testing.T) {
 	if left := g.files(); len(left) != 4 {
 		t.Errorf("four images were accepted, but there are %v", left)
 	}
+	empty := g.image("alice", fields{"disk_format": "qcow2"})
+	g.do("alice", "PUT", "/v2/images/"+empty+"/file", []byte{}).expect(http.StatusNoContent)
+	if i, err := g.service.Images().Lookup(t.Context(), image.Viewer{Admin: true}, empty); err != nil || i.Usable() {
+		t.Errorf("an empty image can be used: %+v, %v", i, err)
+	}
 	undecided := g.do("alice", "POST", "/v2/images", fields{}).text("id")
 	g.do("alice", "PUT", "/v2/images/"+undecided+"/file", random).expect(http.StatusBadRequest)
 	id := g.image("alice", nil)

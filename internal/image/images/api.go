@@ -4,6 +4,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/id"
@@ -51,6 +52,9 @@ func (s *Images) Find(c *rest.Call) (*image.Image, string, error) {
 }
 
 func (a api) list(c *rest.Call) (rest.Reply, error) {
+	if strings.HasSuffix(c.URL.Path, "/images/") { // an image whose id is empty, not the list
+		return rest.Reply{}, fault.NotFoundf("The resource could not be found.")
+	}
 	s, err := parseQuery(c.Values())
 	if err != nil {
 		return rest.Reply{}, err
