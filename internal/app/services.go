@@ -29,6 +29,7 @@ var serviceSteps = []struct {
 	build func(*builder, context.Context) error
 }{
 	{"identity", (*builder).identity},
+	{"placement", (*builder).placement},
 	{"image", (*builder).image},
 	{"catalog", (*builder).catalog}, // last: it offers what was built
 }
