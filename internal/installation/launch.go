@@ -15,6 +15,7 @@ import (
 type LaunchOptions struct {
 	Name, Flavor, Image, Network, Key, Cloud string
 	Timeout                                  time.Duration
+	First                                    bool // only if none was ever made by Launch
 }
 
 func (o *LaunchOptions) fill() {
@@ -73,6 +74,14 @@ func named(ctx context.Context, svc *apiclient.Service, what, path, many, name s
 // Launch makes a server with a floating address and waits until ssh answers.
 func (i *Installation) Launch(ctx context.Context, o LaunchOptions) error {
 	o.fill()
+	state, err := i.loadSamples()
+	if err != nil {
+		return err
+	}
+	if made := state.Made["server first"]; o.First && made != "" {
+		i.Print.line("  The first server was made before: openstack --os-cloud %s server show %s", o.Cloud, made)
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
 	s, err := i.session(ctx, o.Cloud)
@@ -106,9 +115,11 @@ func (i *Installation) Launch(ctx context.Context, o LaunchOptions) error {
 		i.Print.step(markDone, "answering ssh", "%s", i.Clock.Now().Sub(begun).Round(100*time.Millisecond))
 	}
 	fixed := addressOf(server, "fixed")
-	state, err := i.loadSamples()
-	if err != nil {
-		return err
+	if state.Made["server first"] == "" {
+		state.Made["server first"] = server.Text("id")
+		if err := state.save(); err != nil {
+			return err
+		}
 	}
 	if i.Print.JSON {
 		return i.Print.object(map[string]any{"id": server.Text("id"), "name": o.Name, "fixed_address": fixed, "floating_address": address, "key": state.Key,

@@ -12,6 +12,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/mekcloud/mek/internal/config"
 	"github.com/mekcloud/mek/internal/id"
@@ -183,7 +184,7 @@ func (i *Installation) makeFolders(led *ledger.Ledger) error {
 		if err := os.MkdirAll(dir, mode); err != nil {
 			return fmt.Errorf("make folder: %w", err)
 		}
-		if err := own(dir, uid, gid); err != nil {
+		if err := ownAll(dir, uid, gid); err != nil {
 			return err
 		}
 	}
@@ -197,6 +198,55 @@ func own(path string, uid, gid int) error {
 	}
 	if err := os.Chown(path, uid, gid); err != nil {
 		return fmt.Errorf("owner of %s: %w", path, err)
+	}
+	return nil
+}
+
+// ownAll gives a folder to the service user; with everything in it if it was
+// another's, as after the user was removed and made again.
+func ownAll(dir string, uid, gid int) error {
+	if uid == 0 && gid == 0 {
+		return nil
+	}
+	fi, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("owner of %s: %w", dir, err)
+	}
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok && int(st.Uid) == uid && int(st.Gid) == gid {
+		return nil
+	}
+	return filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return fmt.Errorf("owner of %s: %w", path, err)
+		}
+		if err := os.Lchown(path, uid, gid); err != nil {
+			return fmt.Errorf("owner of %s: %w", path, err)
+		}
+		return nil
+	})
+}
+
+// installGuest copies the tiny guest's kernel from a source tree: the agent
+// boots it to see whether an accelerator works. Without it nothing is probed.
+func (i *Installation) installGuest() error {
+	if i.cfg.Simulated() {
+		return nil
+	}
+	for _, name := range []string{"vmlinuz", "initrd.img"} {
+		from, to := besideProgram(name), i.cfg.Path("guest", name)
+		fi, err := os.Stat(from)
+		if err != nil {
+			continue // not built in this tree, or a program that was copied elsewhere
+		}
+		if have, err := os.Stat(to); err == nil && have.Size() == fi.Size() && !have.ModTime().Before(fi.ModTime()) {
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return fmt.Errorf("kernel of the tiny guest: %w", err)
+		}
+		if err := copyFile(from, to, 0o644); err != nil {
+			return fmt.Errorf("kernel of the tiny guest: %w", err)
+		}
 	}
 	return nil
 }

@@ -183,6 +183,9 @@ func (i *Installation) prepare(ctx context.Context, led *ledger.Ledger, choices 
 	if _, err := i.ensureBootstrap(); err != nil {
 		return err
 	}
+	if err := i.installGuest(); err != nil {
+		return err
+	}
 	return i.installProgram()
 }
 

@@ -1,0 +1,18 @@
+//go:build later
+
+package main
+
+import (
+	"context"
+
+	"github.com/mekcloud/mek/internal/app"
+)
+
+// runAgent is the process on a host.
+func runAgent(ctx context.Context, g *global) error {
+	conf, log, err := g.load()
+	if err != nil {
+		return err
+	}
+	return app.RunAgent(ctx, conf.Agent(), log)
+}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/lmittmann/tint"
+)
+
+// logger writes to standard error: coloured for a terminal, JSON for a file.
+func logger(level string) *slog.Logger {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		l = slog.LevelInfo
+	}
+	if fi, err := os.Stderr.Stat(); err == nil && fi.Mode()&os.ModeCharDevice != 0 {
+		return slog.New(tint.NewHandler(os.Stderr, &tint.Options{Level: l, NoColor: os.Getenv("NO_COLOR") != ""}))
+	}
+	return slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: l}))
+}
+
+// version is what the build recorded.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return "0.1-" + s.Value[:12]
+		}
+	}
+	return "0.1" + strings.TrimPrefix(info.Main.Version, "(devel)")
+}

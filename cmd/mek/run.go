@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mekcloud/mek/internal/app"
+	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/config"
+	"github.com/mekcloud/mek/internal/installation"
+)
+
+// load reads the configuration of a long-running process.
+func (g *global) load() (config.Config, *slog.Logger, error) {
+	c, err := config.Load(g.dataDir, os.Environ(), nil)
+	if err != nil {
+		return c, nil, usageError{err}
+	}
+	return c, logger(c.LogLevel), nil
+}
+
+func serverCommand(g *global) *cobra.Command {
+	return &cobra.Command{Use: "server", Short: "The API and control plane (mek up starts it)", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			conf, log, err := g.load()
+			if err != nil {
+				return err
+			}
+			s := conf.Server()
+			if fd := os.Getenv("MEK_LISTEN_FD"); fd != "" {
+				if s.ListenFD, err = strconv.Atoi(fd); err != nil {
+					return usageError{fmt.Errorf("MEK_LISTEN_FD: %w", err)}
+				}
+			}
+			return app.RunServer(c.Context(), s, log)
+		}}
+}
+
+func agentCommand(g *global) *cobra.Command {
+	c := &cobra.Command{Use: "agent", Short: "What a host runs (mek up starts it)", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return runAgent(c.Context(), g)
+		}}
+	c.AddCommand(&cobra.Command{Use: "join TOKEN", Short: "Join this machine to a cloud as a further host", Args: usageArgs(cobra.ExactArgs(1)),
+		RunE: func(*cobra.Command, []string) error { return installation.NotBuilt("joining further hosts") }})
+	return c
+}
+
+func superviseCommand(g *global) *cobra.Command {
+	return &cobra.Command{Use: "supervise", Short: "Keep the cloud's processes running (mek up starts it)", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			conf, log, err := g.load()
+			if err != nil {
+				return err
+			}
+			i, err := installation.New(installation.Options{DataDir: conf.DataDir, Env: os.Environ(), Print: g.printer(), Clock: clock.Real{}, Log: log, Version: version()})
+			if err != nil {
+				return err
+			}
+			return i.Supervise(c.Context())
+		}}
+}
