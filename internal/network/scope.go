@@ -16,3 +16,6 @@ func RouterScope(routerID string) string { return "router/" + routerID }
 
 // FloatingScope names the scope of a floating address.
 func FloatingScope(floatingID string) string { return "floating/" + floatingID }
+
+// PortsSection is the section of hosts' desired state that lists ports.
+const PortsSection = "ports"

@@ -97,7 +97,7 @@ func (n *Northbound) Resync(ctx context.Context, scopes map[string][]Row) (repai
 	if err := n.removeStrays(ctx, strays); err != nil {
 		return 0, err
 	}
-	names := slices.SortedFunc(maps.Keys(scopes), compareScopes)
+	names := slices.SortedFunc(maps.Keys(scopes), CompareScopes)
 	for name := range n.mirror.scopes {
 		if _, ok := scopes[name]; !ok {
 			names = append(names, name)
@@ -165,9 +165,9 @@ func (n *Northbound) transact(ctx context.Context, ops []ovsdb.Operation) ([]ovs
 	return results, nil
 }
 
-// compareScopes puts parents before children: networks and groups, then
+// CompareScopes orders scopes for slices.SortFunc: it puts parents before children: networks and groups, then
 // routers, then the rest.
-func compareScopes(a, b string) int {
+func CompareScopes(a, b string) int {
 	if c := scopeRank(a) - scopeRank(b); c != 0 {
 		return c
 	}

@@ -6,7 +6,6 @@ import (
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/fault"
-	"github.com/mekcloud/mek/internal/hostlink"
 	"github.com/mekcloud/mek/internal/hoststate"
 	"github.com/mekcloud/mek/internal/listing"
 	"github.com/mekcloud/mek/internal/network"
@@ -16,7 +15,7 @@ import (
 // called for nothing and must not block.
 type Watchers struct {
 	Northbound func(scopes ...string)
-	Host       func(host string, section hostlink.Section)
+	Host       func(host string) // what it should have of ports
 }
 
 // Records is the rows of the service. Safe for concurrent use.
@@ -52,8 +51,8 @@ func (r *Records) Changed(tx *db.Tx, scopes ...string) {
 
 // raise makes a host's section Ports be rendered again, and answers its new revision.
 func (r *Records) raise(ctx context.Context, tx *db.Tx, host string) (int64, error) {
-	revision, err := hoststate.Raise(ctx, tx, host, string(hostlink.Ports))
-	tx.AfterCommit(func() { r.watch.Host(host, hostlink.Ports) })
+	revision, err := hoststate.Raise(ctx, tx, host, network.PortsSection)
+	tx.AfterCommit(func() { r.watch.Host(host) })
 	return revision, err
 }
 

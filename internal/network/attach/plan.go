@@ -1,0 +1,188 @@
+package attach
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/id"
+	"github.com/mekcloud/mek/internal/listing"
+	"github.com/mekcloud/mek/internal/network"
+	"github.com/mekcloud/mek/internal/network/records"
+	"github.com/mekcloud/mek/internal/quota"
+)
+
+// Service is network.ForCompute. Safe for concurrent use.
+type Service struct {
+	records *records.Records
+	quota   *quota.Quota
+}
+
+var _ network.ForCompute = (*Service)(nil)
+
+// New makes the service.
+func New(r *records.Records, q *quota.Quota) *Service { return &Service{r, q} }
+
+// Plan checks a server's request for networks and mints the ports' ids.
+func (s *Service) Plan(ctx context.Context, projectID string, requests []network.PortRequest, none bool, groups []string) ([]network.PlannedPort, error) {
+	if none {
+		return nil, nil
+	}
+	groupIDs, err := s.groups(ctx, projectID, groups)
+	if err != nil {
+		return nil, err
+	}
+	if len(requests) == 0 {
+		if requests, err = s.only(ctx, projectID); err != nil {
+			return nil, err
+		}
+	}
+	var out []network.PlannedPort
+	fresh := int64(0)
+	for _, q := range requests {
+		p, err := s.planOne(ctx, projectID, q)
+		if err != nil {
+			return nil, err
+		}
+		if !p.Existing {
+			p.SecurityGroups = groupIDs
+			fresh++
+		}
+		out = append(out, p)
+	}
+	return out, s.room(ctx, projectID, fresh)
+}
+
+// room refuses early what the quota will not allow; Ensure checks for good.
+func (s *Service) room(ctx context.Context, projectID string, more int64) error {
+	limits, err := s.quota.Limits(ctx, s.records.DB, projectID)
+	if err != nil || more == 0 || limits["port"] == quota.Unlimited {
+		return err
+	}
+	used, err := s.records.Ports.Count(ctx, s.records.DB, records.Is("project_id", projectID))
+	if err == nil && used+more > limits["port"] {
+		err = fault.OverQuotaf("Maximum number of ports exceeded")
+	}
+	return err
+}
+
+// only is the network that a server gets when nothing was said.
+func (s *Service) only(ctx context.Context, projectID string) ([]network.PortRequest, error) {
+	own, err := s.records.Networks.Where(ctx, s.records.DB, records.Is("project_id", projectID), records.Is("external", false))
+	if err != nil {
+		return nil, err
+	}
+	shared, err := s.records.Networks.Where(ctx, s.records.DB, records.Is("shared", true), listing.Term{Column: "project_id", Op: listing.NotEq, Values: []any{projectID}})
+	if err != nil {
+		return nil, err
+	}
+	switch all := append(own, shared...); len(all) {
+	case 0:
+		return nil, nil
+	case 1:
+		return []network.PortRequest{{NetworkID: all[0].ID}}, nil
+	}
+	return nil, fault.Conflictf("Multiple possible networks found, use a Network ID to be more specific.").With("NetworkAmbiguous")
+}
+
+func (s *Service) planOne(ctx context.Context, projectID string, q network.PortRequest) (network.PlannedPort, error) {
+	if q.PortID != "" {
+		return s.planPort(ctx, projectID, q)
+	}
+	n, err := s.records.Networks.Get(ctx, q.NetworkID)
+	if fault.Is(err, fault.NotFound) || err == nil && n.ProjectID != projectID && !n.Shared && !n.External {
+		return network.PlannedPort{}, fault.Invalidf("Network %s could not be found.", q.NetworkID).With("NetworkNotFound")
+	}
+	if err != nil {
+		return network.PlannedPort{}, err
+	}
+	if n.External && !n.Shared && n.ProjectID != projectID {
+		return network.PlannedPort{}, fault.Forbiddenf("It is not allowed to create an interface on external network %s", n.ID).With("ExternalNetworkAttachForbidden")
+	}
+	if len(n.SubnetIDs) == 0 {
+		return network.PlannedPort{}, fault.Invalidf("Network %s requires a subnet in order to boot instances on.", n.ID).With("NetworkRequiresSubnet")
+	}
+	p := network.PlannedPort{PortID: id.New(), NetworkID: n.ID, FixedIP: q.FixedIP, Tag: q.Tag}
+	return p, s.checkFixed(ctx, n, q.FixedIP)
+}
+
+func (s *Service) checkFixed(ctx context.Context, n *network.Network, text string) error {
+	if text == "" {
+		return nil
+	}
+	a, err := netip.ParseAddr(text)
+	if err != nil {
+		return fault.Invalidf("Fixed IP %s is not a valid ip address for network %s.", text, n.ID)
+	}
+	subnets, err := s.records.SubnetsOf(ctx, s.records.DB, n.ID)
+	if err != nil {
+		return err
+	}
+	for _, sub := range subnets {
+		if !sub.CIDR.Contains(a) {
+			continue
+		}
+		taken, err := s.records.Taken(ctx, s.records.DB, sub.ID, a)
+		if err == nil && taken {
+			err = fault.Invalidf("Fixed IP address %s is already in use on instance.", text).With("FixedIpAlreadyInUse")
+		}
+		return err
+	}
+	return fault.Invalidf("Fixed IP %s is not a valid ip address for network %s.", text, n.ID)
+}
+
+func (s *Service) planPort(ctx context.Context, projectID string, q network.PortRequest) (network.PlannedPort, error) {
+	p, err := s.records.Ports.Get(ctx, q.PortID)
+	if fault.Is(err, fault.NotFound) || err == nil && p.ProjectID != projectID {
+		return network.PlannedPort{}, fault.Invalidf("Port id %s could not be found.", q.PortID).With("PortNotFound")
+	}
+	if err != nil {
+		return network.PlannedPort{}, err
+	}
+	if p.DeviceID != "" {
+		return network.PlannedPort{}, fault.Conflictf("Port %s is still in use.", p.ID).With("PortInUse")
+	}
+	return network.PlannedPort{PortID: p.ID, NetworkID: p.NetworkID, Existing: true, Tag: q.Tag}, nil
+}
+
+// groups resolves names or ids of a project's groups; none means the default.
+func (s *Service) groups(ctx context.Context, projectID string, words []string) ([]string, error) {
+	var out []string
+	for _, word := range words {
+		if word == "default" {
+			groupID, err := s.defaultGroup(ctx, projectID)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, groupID)
+			continue
+		}
+		byID, err := s.records.Groups.Where(ctx, s.records.DB, records.Is("project_id", projectID), records.Is("id", word))
+		if err != nil {
+			return nil, err
+		}
+		if len(byID) == 0 {
+			if byID, err = s.records.Groups.Where(ctx, s.records.DB, records.Is("project_id", projectID), records.Is("name", word)); err != nil {
+				return nil, err
+			}
+		}
+		switch len(byID) {
+		case 0:
+			return nil, fault.Invalidf("Security group %s not found.", word).With("SecurityGroupNotFound")
+		case 1:
+			out = append(out, byID[0].ID)
+		default:
+			return nil, fault.Conflictf("Multiple security groups found matching '%s'. Use an ID to be more specific.", word).With("NoUniqueMatch")
+		}
+	}
+	return out, nil
+}
+
+func (s *Service) defaultGroup(ctx context.Context, projectID string) (groupID string, err error) {
+	err = s.records.DB.Write(ctx, func(tx *db.Tx) error {
+		groupID, err = s.records.DefaultGroup(ctx, tx, projectID)
+		return err
+	})
+	return groupID, err
+}

@@ -1,0 +1,131 @@
+package catalog
+
+import (
+	"time"
+
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/network/records"
+	"github.com/mekcloud/mek/internal/network/wire"
+	"github.com/mekcloud/mek/internal/policy"
+	"github.com/mekcloud/mek/internal/rest"
+)
+
+// Host is a host that carries networks.
+type Host struct {
+	ID, Name, Zone string
+	Alive          bool
+	Joined, Seen   time.Time
+}
+
+// Service is the catalog behind the API.
+type Service struct {
+	records *records.Records
+	hosts   func() []Host
+}
+
+// New makes the service; hosts lists those of the cloud.
+func New(r *records.Records, hosts func() []Host) *Service { return &Service{r, hosts} }
+
+// Rules are the policy rules of the catalog.
+func Rules() []policy.Rule {
+	out := wire.Rules(policy.Any, "get_extension", "get_availability_zone", "get_service_provider")
+	return append(out, wire.Rules(wire.Admin, "get_agent", "get_network_ip_availability")...)
+}
+
+// Routes are the operations of the catalog.
+func (s *Service) Routes() []rest.Route {
+	return []rest.Route{
+		{Method: "GET", Path: "/", Open: true, Handle: versions},
+		{Method: "GET", Path: "/v2.0", Open: true, Handle: resources},
+		{Method: "GET", Path: "/v2.0/extensions", Rule: "get_extension", Handle: listExtensions},
+		{Method: "GET", Path: "/v2.0/extensions/{alias}", Rule: "get_extension", Handle: showExtension},
+		{Method: "GET", Path: "/v2.0/agents", Rule: "get_agent", Handle: s.agents},
+		{Method: "GET", Path: "/v2.0/agents/{id}", Rule: "get_agent", Handle: s.agent},
+		{Method: "GET", Path: "/v2.0/availability_zones", Rule: "get_availability_zone", Handle: s.zones},
+		{Method: "GET", Path: "/v2.0/service-providers", Rule: "get_service_provider", Handle: providers},
+		{Method: "GET", Path: "/v2.0/network-ip-availabilities", Rule: "get_network_ip_availability", Handle: s.usages},
+		{Method: "GET", Path: "/v2.0/network-ip-availabilities/{id}", Rule: "get_network_ip_availability", Handle: s.usage},
+	}
+}
+
+func versions(c *rest.Call) (rest.Reply, error) {
+	return rest.OK(map[string]any{"versions": []any{map[string]any{"id": "v2.0", "status": "CURRENT",
+		"links": []any{map[string]string{"rel": "self", "href": c.Link("/v2.0/")}}}}})
+}
+
+func resources(c *rest.Call) (rest.Reply, error) {
+	out := []any{}
+	for _, r := range [][2]string{{"network", "networks"}, {"subnet", "subnets"}, {"port", "ports"}, {"router", "routers"}, {"floatingip", "floatingips"}} {
+		out = append(out, map[string]any{"name": r[0], "collection": r[1], "links": []any{map[string]string{"rel": "self", "href": c.Link("/v2.0/" + r[1])}}})
+	}
+	return rest.OK(map[string]any{"resources": out})
+}
+
+func extensionView(e extension) map[string]any {
+	return map[string]any{"alias": e.alias, "name": e.name, "description": e.name + ".", "updated": "2012-01-01T10:00:00-00:00", "links": []any{}}
+}
+
+func listExtensions(*rest.Call) (rest.Reply, error) {
+	out := []any{}
+	for _, e := range extensions {
+		out = append(out, extensionView(e))
+	}
+	return rest.OK(map[string]any{"extensions": out})
+}
+
+func showExtension(c *rest.Call) (rest.Reply, error) {
+	for _, e := range extensions {
+		if e.alias == c.Var("alias") {
+			return rest.OK(map[string]any{"extension": extensionView(e)})
+		}
+	}
+	return rest.Reply{}, fault.NotFoundf("Extension with alias %s does not exist", c.Var("alias")).With("ExtensionNotFound")
+}
+
+func agentView(h Host) map[string]any {
+	blank := func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
+	return map[string]any{"id": h.ID, "agent_type": "OVN Controller agent", "binary": "ovn-controller", "host": h.Name, "topic": "n/a", "alive": h.Alive,
+		"admin_state_up": true, "availability_zone": h.Zone, "description": "", "configurations": map[string]any{}, "resources_synced": nil,
+		"created_at": blank(h.Joined), "started_at": blank(h.Joined), "heartbeat_timestamp": blank(h.Seen)}
+}
+
+func (s *Service) agents(c *rest.Call) (rest.Reply, error) {
+	out := []any{}
+	for _, h := range s.hosts() {
+		if host := c.Values().Get("host"); host != "" && host != h.Name {
+			continue
+		}
+		if kind := c.Values().Get("agent_type"); kind != "" && kind != "OVN Controller agent" {
+			continue
+		}
+		out = append(out, agentView(h))
+	}
+	return rest.OK(map[string]any{"agents": out})
+}
+
+func (s *Service) agent(c *rest.Call) (rest.Reply, error) {
+	for _, h := range s.hosts() {
+		if h.ID == c.Var("id") {
+			return rest.OK(map[string]any{"agent": agentView(h)})
+		}
+	}
+	return rest.Reply{}, fault.NotFoundf("Agent %s could not be found.", c.Var("id")).With("AgentNotFound")
+}
+
+func (s *Service) zones(*rest.Call) (rest.Reply, error) {
+	out, seen := []any{}, map[string]bool{}
+	for _, h := range s.hosts() {
+		if h.Zone == "" || seen[h.Zone] {
+			continue
+		}
+		seen[h.Zone] = true
+		for _, kind := range []string{"network", "router"} {
+			out = append(out, map[string]string{"name": h.Zone, "resource": kind, "state": "available"})
+		}
+	}
+	return rest.OK(map[string]any{"availability_zones": out})
+}
+
+func providers(*rest.Call) (rest.Reply, error) {
+	return rest.OK(map[string]any{"service_providers": []any{}})
+}

@@ -1,0 +1,30 @@
+package quotas
+
+import (
+	"context"
+
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/network/records"
+	"github.com/mekcloud/mek/internal/quota"
+)
+
+// Declare says what the networking service limits, with upstream's defaults.
+func Declare(r *records.Records) *quota.Quota {
+	return quota.New("network",
+		quota.Resource{Name: "network", Default: 100, Count: count(r.Networks)},
+		quota.Resource{Name: "subnet", Default: 100, Count: count(r.Subnets)},
+		quota.Resource{Name: "subnetpool", Default: quota.Unlimited},
+		quota.Resource{Name: "port", Default: 500, Count: count(r.Ports)},
+		quota.Resource{Name: "router", Default: 10, Count: count(r.Routers)},
+		quota.Resource{Name: "floatingip", Default: 50, Count: count(r.Floatings)},
+		quota.Resource{Name: "rbac_policy", Default: 10},
+		quota.Resource{Name: "security_group", Default: 10, Count: count(r.Groups)},
+		quota.Resource{Name: "security_group_rule", Default: 100, Count: count(r.Rules)},
+	)
+}
+
+func count[R, T any](s *records.Store[R, T]) func(context.Context, db.Querier, string) (int64, error) {
+	return func(ctx context.Context, q db.Querier, project string) (int64, error) {
+		return s.Count(ctx, q, records.Is("project_id", project))
+	}
+}
