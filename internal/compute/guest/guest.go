@@ -80,10 +80,11 @@ const (
 	DiskCD     DiskKind = "cdrom"  // ImageID, read only
 )
 
-// Bus is how a disk is attached. CDs are on Bus IDE whatever they say.
+// Bus is how a disk is attached.
 type Bus string
 
-// The buses; the zero value is virtio.
+// The buses; the zero value is virtio for disks and scsi for CDs (kernels made
+// for clouds have no SATA driver, and a virtio disk would take a letter).
 const (
 	BusVirtio Bus = "virtio"
 	BusSCSI   Bus = "scsi" // behind one virtio-scsi controller

@@ -75,6 +75,11 @@ func (d *Driver) prepare() (err error) {
 			return fmt.Errorf("make the folders of guests: %w", err)
 		}
 	}
+	// No memory of guests in core dumps. What is started inherits this, and to
+	// set it for others would need a capability; this process has secrets too.
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return fmt.Errorf("forbid core dumps: %w", err)
+	}
 	if d.boot, err = bootID(); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package qemu
 import (
 	"context"
 	"encoding/base64"
+	"os/exec"
 	"testing"
 	"time"
 )
@@ -49,4 +50,13 @@ func inside(t *testing.T, d *Driver, guestID, command string) string {
 		return string(out)
 	}
 	return ""
+}
+
+func run(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+	}
+	return string(out)
 }

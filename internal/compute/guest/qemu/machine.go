@@ -150,9 +150,18 @@ func (m *machine) command(ctx context.Context, name string, args, result any) er
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, commandLimit)
+	limited, cancel := context.WithTimeout(ctx, commandLimit)
 	defer cancel()
-	return client.Execute(ctx, name, args, result)
+	return unanswered(ctx, client.Execute(limited, name, args, result))
+}
+
+// unanswered makes what is neither QEMU's no nor the caller's own haste into
+// something to be tried again.
+func unanswered(ctx context.Context, err error) error {
+	if err == nil || isRefusal(err) || ctx.Err() != nil {
+		return err
+	}
+	return fault.Unavailablef("the hypervisor does not answer").Because(err)
 }
 
 // commandLimit is how long the monitor may take for an ordinary command; it

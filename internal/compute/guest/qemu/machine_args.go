@@ -109,7 +109,7 @@ func (p plan) fixtures() []map[string]any {
 		map[string]any{"driver": "virtio-serial-pci", "id": "channel0", "bus": "pcie.0", "addr": "0x4"},
 		map[string]any{"driver": "virtserialport", "id": "agent", "bus": "channel0.0", "nr": 1, "chardev": "agent0", "name": "org.qemu.guest_agent.0"},
 		map[string]any{"driver": "vmcoreinfo"})
-	for _, d := range s.Disks {
+	for _, d := range disksOf(s) {
 		if busOf(d) == guest.BusSCSI {
 			out = append(out, map[string]any{"driver": "virtio-scsi-pci", "id": "scsi", "bus": "pcie.0", "addr": "0x5"})
 			break

@@ -93,16 +93,17 @@ func (m *machine) setPlugged(device string, is bool) {
 // adjust sets the limits of the cgroup when the Spec has others than the
 // process was started with.
 func (m *machine) adjust(spec guest.Spec) error {
-	if m.rec.Process.Spec.Limits == spec.Limits {
+	build := *m.rec.Process
+	// Caps of disks stay as they were at the start: they need other nodes.
+	l := &build.Spec.Limits
+	l.CPUShares, l.CPUQuotaUS, l.CPUPeriodUS = spec.Limits.CPUShares, spec.Limits.CPUQuotaUS, spec.Limits.CPUPeriodUS
+	if m.rec.Process.Spec.Limits == *l {
 		return nil
 	}
-	build := *m.rec.Process
-	build.Spec.Limits = spec.Limits
 	if err := m.d.groups.limit(m.id, m.limits(build)); err != nil {
 		return err
 	}
-	// Caps of disks stay as they were started: throttled needs other nodes.
-	return m.note(false, func(r *record) { r.Process.Spec.Limits = spec.Limits })
+	return m.note(false, func(r *record) { r.Process = &build })
 }
 
 // plugDisk adds a disk to the running guest.

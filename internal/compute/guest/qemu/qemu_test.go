@@ -12,7 +12,6 @@ import (
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/compute/guest"
 	"github.com/mekcloud/mek/internal/compute/guest/guesttest"
-	"github.com/mekcloud/mek/internal/id"
 )
 
 // patience is generous: the machine that tests run on emulates several guests at once.
@@ -82,5 +81,3 @@ func TestConformance(t *testing.T) {
 		},
 	})
 }
-
-var _ = id.New

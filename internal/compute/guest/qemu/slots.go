@@ -31,7 +31,7 @@ const kindConfig guest.DiskKind = "config"
 func disksOf(s guest.Spec) []guest.Disk {
 	disks := s.Disks
 	if s.ConfigDrive {
-		disks = append(disks[:len(disks):len(disks)], guest.Disk{ID: configDriveID, Kind: kindConfig, Bus: guest.BusIDE, ReadOnly: true})
+		disks = append(disks[:len(disks):len(disks)], guest.Disk{ID: configDriveID, Kind: kindConfig, ReadOnly: true})
 	}
 	return disks
 }
@@ -42,13 +42,15 @@ func nicKey(n guest.NIC) string   { return "nic/" + n.PortID }
 // busOf is where a disk really goes.
 func busOf(d guest.Disk) guest.Bus {
 	switch {
-	case d.Kind == guest.DiskCD || d.Kind == kindConfig:
-		return guest.BusIDE
-	case d.Bus == "":
-		return guest.BusVirtio
+	case d.Bus != "":
+		return d.Bus
+	case isCD(d):
+		return guest.BusSCSI
 	}
-	return d.Bus
+	return guest.BusVirtio
 }
+
+func isCD(d guest.Disk) bool { return d.Kind == guest.DiskCD || d.Kind == kindConfig }
 
 // hotPluggable tells whether a slot's device can come and go while the guest runs.
 func hotPluggable(slot string) bool { return !strings.HasPrefix(slot, "i") }

@@ -6,8 +6,6 @@ import (
 	"runtime"
 	"strconv"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // launch is what is needed to start a process of a guest.
@@ -81,9 +79,8 @@ func (g *groups) forkHere(l launch) (child *os.Process, healthy bool, err error)
 	return child, back() == nil, err
 }
 
-// confine sets what a fork does not carry over. None of it is worth failing
-// for: without it the process is merely a little less well-behaved.
+// confine sets what a fork does not carry over. It is not worth failing for:
+// without it the process is merely a little less well-behaved.
 func confine(pid int) {
-	_ = unix.Prlimit(pid, unix.RLIMIT_CORE, &unix.Rlimit{}, nil)                    // no guest memory in core dumps
 	_ = os.WriteFile("/proc/"+strconv.Itoa(pid)+"/oom_score_adj", []byte("300"), 0) // guests die before the agent
 }

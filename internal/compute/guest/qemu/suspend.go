@@ -21,6 +21,9 @@ func (m *machine) reachSuspended(ctx context.Context) error {
 		}
 		return fault.Conflictf("the server is not running, so there is no memory to keep")
 	}
+	if err := m.look(ctx); err != nil {
+		return err
+	}
 	wasHalted := m.halted
 	if err := m.writeMemory(ctx); err != nil {
 		if !wasHalted {
@@ -28,10 +31,38 @@ func (m *machine) reachSuspended(ctx context.Context) error {
 		}
 		return err
 	}
-	if err := m.note(true, func(r *record) { r.Saved = r.Process }); err != nil {
+	build := *m.rec.Process
+	build.Spec = m.present()
+	if err := m.note(true, func(r *record) { r.Saved = &build }); err != nil {
 		return err
 	}
 	return m.end(ctx, guest.ExitRequested)
+}
+
+// present is what the process was started from, with the devices that it has
+// now: the machine that its memory will fit.
+func (m *machine) present() guest.Spec {
+	spec := m.rec.Process.Spec
+	there := func(key string) bool { return m.plugged["d"+m.rec.Slots[key]] }
+	seen := map[string]bool{}
+	var disks []guest.Disk
+	var nics []guest.NIC
+	for _, from := range []guest.Spec{*m.rec.Spec, spec} { // the newer first: sizes
+		for _, d := range from.Disks {
+			if key := diskKey(d); there(key) && !seen[key] {
+				seen[key] = true
+				disks = append(disks, d)
+			}
+		}
+		for _, n := range from.NICs {
+			if key := nicKey(n); there(key) && !seen[key] {
+				seen[key] = true
+				nics = append(nics, n)
+			}
+		}
+	}
+	spec.Disks, spec.NICs = disks, nics
+	return spec
 }
 
 // writeMemory saves the memory of the halted guest, durably.
