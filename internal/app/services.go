@@ -31,5 +31,7 @@ var serviceSteps = []struct {
 	{"identity", (*builder).identity},
 	{"placement", (*builder).placement},
 	{"image", (*builder).image},
+	{"network", (*builder).network},
+	{"block storage", (*builder).blockstorage},
 	{"catalog", (*builder).catalog}, // last: it offers what was built
 }

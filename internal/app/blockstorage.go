@@ -1,0 +1,25 @@
+package app
+
+import (
+	"context"
+
+	volumeapi "github.com/mekcloud/mek/internal/blockstorage/api"
+	"github.com/mekcloud/mek/internal/blockstorage/disk"
+	"github.com/mekcloud/mek/internal/hostlink"
+)
+
+// blockstorage builds Cinder. Compute is built on it, so it learns of compute
+// only when both are there.
+func (b *builder) blockstorage(ctx context.Context) error {
+	s := volumeapi.New(volumeapi.Deps{DB: b.DB, Clock: b.Clock, Tasks: b.tasks, Hosts: b.Hub, Images: b.shared.images,
+		Quotas: b.Config.Quotas, Server: b.Config.HostName})
+	if err := s.Prepare(ctx); err != nil {
+		return err
+	}
+	b.shared.volumes = s.Volumes
+	b.shared.imageClaims.add(s.Volumes)
+	b.Hub.Register(hostlink.Volumes, s.Render, nil)
+	b.Hub.HandleStream(disk.StreamRead, s.Volumes.Stream)
+	b.serve(s.REST())
+	return nil
+}

@@ -1,0 +1,207 @@
+package pools
+
+import (
+	"context"
+	"strings"
+
+	"github.com/mekcloud/mek/internal/blockstorage"
+	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/policy"
+	"github.com/mekcloud/mek/internal/rest"
+)
+
+const (
+	ruleServices     = "volume_extension:services:index"
+	rulePools        = "scheduler_extension:scheduler_stats:get_pools"
+	ruleHosts        = "volume_extension:hosts"
+	ruleCapabilities = "volume_extension:capabilities"
+	ruleZones        = "volume:availability_zone_list"
+	ruleExtensions   = "volume:extensions"
+	ruleFilters      = "volume:resource_filters"
+)
+
+// Rules are the policy rules of this package; the last three have no name upstream.
+func Rules() []policy.Rule {
+	scopes := []string{"project"}
+	return []policy.Rule{
+		{Name: ruleServices, Check: policy.Admin, Scopes: scopes, Description: "List services."},
+		{Name: rulePools, Check: policy.Admin, Scopes: scopes, Description: "List back-end pools."},
+		{Name: ruleHosts, Check: policy.Admin, Scopes: scopes, Description: "List hosts."},
+		{Name: ruleCapabilities, Check: policy.Admin, Scopes: scopes, Description: "Show what a back end can do."},
+		{Name: ruleZones, Check: policy.Any, Scopes: scopes, Description: "List availability zones."},
+		{Name: ruleExtensions, Check: policy.Any, Scopes: scopes, Description: "List extensions."},
+		{Name: ruleFilters, Check: policy.Any, Scopes: scopes, Description: "List filters."},
+	}
+}
+
+// Pool is a host that keeps volumes.
+type Pool struct {
+	Host        string
+	Alive       bool
+	TotalGiB    int64
+	PromisedGiB int64
+	Overcommit  int64
+}
+
+// Lister lists pools.
+type Lister interface {
+	Pools(ctx context.Context) ([]Pool, error)
+}
+
+// API serves what is known of hosts.
+type API struct {
+	pools  Lister
+	clock  clock.Clock
+	server string // name of the host that runs the server
+}
+
+// New makes the API.
+func New(l Lister, c clock.Clock, server string) *API { return &API{l, c, server} }
+
+// Routes are the operations of this package.
+func (a *API) Routes() []rest.Route {
+	return []rest.Route{
+		{Method: "GET", Path: "/v3/os-services", Rule: ruleServices, Handle: a.services},
+		{Method: "GET", Path: "/v3/scheduler-stats/get_pools", Rule: rulePools, Handle: a.list},
+		{Method: "GET", Path: "/v3/os-hosts", Rule: ruleHosts, Handle: a.hosts},
+		{Method: "GET", Path: "/v3/capabilities/{host}", Rule: ruleCapabilities, Handle: a.capabilities},
+		{Method: "GET", Path: "/v3/os-availability-zone", Rule: ruleZones, Handle: a.zones},
+		{Method: "GET", Path: "/v3/extensions", Rule: ruleExtensions, Handle: a.extensions},
+		{Method: "GET", Path: "/v3/resource_filters", Rule: ruleFilters, Since: blockstorage.ResourceFilters, Handle: a.filters},
+	}
+}
+
+func word(up bool, yes, no string) string {
+	if up {
+		return yes
+	}
+	return no
+}
+
+func (a *API) services(c *rest.Call) (rest.Reply, error) {
+	list, err := a.pools.Pools(c.Context())
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	now := blockstorage.TimeSeconds(a.clock.Now())
+	service := func(binary, host string, up bool) map[string]any {
+		out := map[string]any{"binary": binary, "host": host, "zone": blockstorage.Zone, "status": "enabled", "state": word(up, "up", "down"),
+			"updated_at": now, "disabled_reason": nil}
+		if c.At(3007) {
+			out["cluster"] = nil
+		}
+		if binary == "cinder-volume" {
+			out["frozen"], out["replication_status"], out["active_backend_id"] = false, "disabled", nil
+			if c.At(blockstorage.BackendState) {
+				out["backend_state"] = word(up, "up", "down")
+			}
+		}
+		return out
+	}
+	all := []map[string]any{service("cinder-scheduler", a.server, true)}
+	for _, p := range list {
+		all = append(all, service("cinder-volume", p.Host+"@mek", p.Alive))
+	}
+	out := []map[string]any{}
+	for _, s := range all {
+		binary, host := c.Values().Get("binary"), c.Values().Get("host")
+		if (binary == "" || s["binary"] == binary) && (host == "" || s["host"] == host || strings.HasPrefix(s["host"].(string), host+"@")) {
+			out = append(out, s)
+		}
+	}
+	return rest.OK(map[string]any{"services": out})
+}
+
+func name(p Pool) string { return p.Host + "@mek#mek" }
+
+func (a *API) list(c *rest.Call) (rest.Reply, error) {
+	pools, err := a.pools.Pools(c.Context())
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	detail, _ := rest.ParseBool(c.Values().Get("detail"))
+	out := []map[string]any{}
+	for _, p := range pools {
+		if want := c.Values().Get("name"); want != "" && c.At(blockstorage.PoolFilters) && want != name(p) {
+			continue
+		}
+		view := map[string]any{"name": name(p)}
+		if detail {
+			view["capabilities"] = a.facts(p)
+		}
+		out = append(out, view)
+	}
+	return rest.OK(map[string]any{"pools": out})
+}
+
+func (a *API) facts(p Pool) map[string]any {
+	return map[string]any{"pool_name": "mek", "volume_backend_name": "mek", "vendor_name": "Mek", "driver_version": "1.0", "storage_protocol": "file",
+		"total_capacity_gb": p.TotalGiB, "free_capacity_gb": max(0, p.TotalGiB-p.PromisedGiB), "allocated_capacity_gb": p.PromisedGiB,
+		"provisioned_capacity_gb": p.PromisedGiB, "max_over_subscription_ratio": p.Overcommit, "reserved_percentage": 0, "thin_provisioning_support": true,
+		"thick_provisioning_support": false, "multiattach": false, "QoS_support": false, "location_info": "", "timestamp": blockstorage.TimeSeconds(a.clock.Now()),
+		"backend_state": word(p.Alive, "up", "down")}
+}
+
+func (a *API) hosts(c *rest.Call) (rest.Reply, error) {
+	pools, err := a.pools.Pools(c.Context())
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	out := []map[string]any{}
+	for _, p := range pools {
+		out = append(out, map[string]any{"host_name": p.Host + "@mek", "service": "cinder-volume", "zone": blockstorage.Zone, "service-status": word(p.Alive, "available", "unavailable"),
+			"service-state": "enabled", "last-update": blockstorage.TimeSeconds(a.clock.Now())})
+	}
+	return rest.OK(map[string]any{"hosts": out})
+}
+
+func (a *API) capabilities(c *rest.Call) (rest.Reply, error) {
+	pools, err := a.pools.Pools(c.Context())
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	for _, p := range pools {
+		if host, _, _ := strings.Cut(c.Var("host"), "#"); host == p.Host+"@mek" || host == p.Host {
+			return rest.OK(map[string]any{"namespace": "OS::Storage::Capabilities::" + p.Host + "@mek", "vendor_name": "Mek", "volume_backend_name": "mek",
+				"pool_name": nil, "driver_version": "1.0", "storage_protocol": "file", "display_name": nil, "description": nil, "visibility": nil,
+				"replication_targets": []any{}, "properties": map[string]any{}})
+		}
+	}
+	return rest.Reply{}, fault.NotFoundf("Service could not be found on host %s.", c.Var("host"))
+}
+
+func (a *API) zones(*rest.Call) (rest.Reply, error) {
+	return rest.OK(map[string]any{"availabilityZoneInfo": []any{map[string]any{"zoneName": blockstorage.Zone, "zoneState": map[string]bool{"available": true}}}})
+}
+
+// aliases are the extensions of which something is built.
+var aliases = []string{"OS-SCH-HNT", "os-admin-actions", "os-availability-zone", "os-extended-services", "os-extended-snapshot-attributes", "os-hosts",
+	"os-quota-class-sets", "os-quota-sets", "os-services", "os-snapshot-actions", "os-types-extra-specs", "os-types-manage", "os-used-limits",
+	"os-vol-host-attr", "os-vol-image-meta", "os-vol-mig-status-attr", "os-vol-tenant-attr", "os-volume-actions", "os-volume-transfer",
+	"os-volume-type-access", "qos-specs", "scheduler-stats", "capabilities"}
+
+func (a *API) extensions(*rest.Call) (rest.Reply, error) {
+	out := make([]any, 0, len(aliases))
+	for _, alias := range aliases {
+		out = append(out, map[string]any{"name": alias, "alias": alias, "description": "", "links": []any{}, "updated": "2014-12-03T00:00:00+00:00"})
+	}
+	return rest.OK(map[string]any{"extensions": out})
+}
+
+var filterWords = map[string][]string{
+	"volume":   {"name", "status", "metadata", "bootable", "availability_zone", "created_at", "updated_at", "size", "group_id", "glance_metadata"},
+	"snapshot": {"name", "status", "volume_id", "metadata"}, "attachment": {"volume_id", "status", "instance_id", "attach_status"},
+	"pool": {"name"}, "volume_type": {"is_public"},
+}
+
+func (a *API) filters(c *rest.Call) (rest.Reply, error) {
+	want := c.Values().Get("resource")
+	out := []any{}
+	for _, resource := range []string{"volume", "snapshot", "attachment", "pool", "volume_type"} {
+		if want == "" || want == resource {
+			out = append(out, map[string]any{"resource": resource, "filters": filterWords[resource]})
+		}
+	}
+	return rest.OK(map[string]any{"resource_filters": out})
+}

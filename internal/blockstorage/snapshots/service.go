@@ -1,0 +1,111 @@
+package snapshots
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/mekcloud/mek/internal/blockstorage"
+	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/event"
+	"github.com/mekcloud/mek/internal/outbox"
+	"github.com/mekcloud/mek/internal/task"
+)
+
+// Snapshots is the service behind the API. Safe for concurrent use.
+type Snapshots struct {
+	store   *Store
+	clock   clock.Clock
+	volumes blockstorage.Volumes
+	hosts   Hosts
+	make    *task.Handle[params]
+	remove  *task.Handle[params]
+}
+
+// New makes the service and registers its sagas.
+func New(s *Store, c clock.Clock, tasks *task.Engine, volumes blockstorage.Volumes, hosts Hosts) *Snapshots {
+	out := &Snapshots{store: s, clock: c, volumes: volumes, hosts: hosts}
+	out.make = task.Register(tasks, out.makeSaga())
+	out.remove = task.Register(tasks, out.removeSaga())
+	return out
+}
+
+func (s *Snapshots) now() int64 { return clock.Micros(s.clock.Now()) }
+
+func work(sn *blockstorage.Snapshot, record event.Record) task.Work {
+	return task.Work{Object: sn.ID, ProjectID: sn.ProjectID, UserID: record.UserID, RequestID: record.RequestID}
+}
+
+// create records a snapshot and begins to take it.
+func (s *Snapshots) create(ctx context.Context, sn *blockstorage.Snapshot, force bool, record event.Record) error {
+	sn.Status, sn.Progress, sn.CreatedAt = blockstorage.SnapshotCreating, "0%", s.now()
+	return s.store.db.Write(ctx, func(tx *db.Tx) error {
+		_, err := s.volumes.Change(ctx, tx, sn.VolumeID, func(v *blockstorage.Volume) error {
+			if err := snapshotable(v, force); err != nil {
+				return err
+			}
+			sn.SizeGiB, sn.TypeID, sn.Host, sn.Guest = v.SizeGiB, v.TypeID, v.Host, v.Guest()
+			sn.Bootable, sn.ImageMeta = v.Bootable, maps.Clone(v.ImageMeta)
+			return s.volumes.CheckQuota(ctx, tx, sn.ProjectID, map[string]int64{"snapshots": 1, "gigabytes": v.SizeGiB})
+		})
+		if err != nil {
+			return err
+		}
+		if err := s.store.insert(ctx, tx, sn); err != nil {
+			return err
+		}
+		if _, err := s.make.Enqueue(ctx, tx, work(sn, record), params{Snapshot: sn.ID}); err != nil {
+			return err
+		}
+		return outbox.Write(ctx, tx, record)
+	})
+}
+
+func snapshotable(v *blockstorage.Volume, force bool) error {
+	if v.Status == blockstorage.InUse && !force {
+		return blockstorage.InvalidVolume("Volume %s status must be available, but current status is: %s.", v.ID, v.Status)
+	}
+	if !v.May(blockstorage.ActSnapshot) {
+		return blockstorage.InvalidVolume("Volume %s status must be available or in-use, but current status is: %s.", v.ID, v.Status)
+	}
+	return nil
+}
+
+// change lets f change a snapshot, with an audit record.
+func (s *Snapshots) change(ctx context.Context, id string, record event.Record, f func(*blockstorage.Snapshot) error) (sn *blockstorage.Snapshot, err error) {
+	err = s.store.db.Write(ctx, func(tx *db.Tx) error {
+		if sn, err = s.store.change(ctx, tx, id, s.now(), f); err != nil {
+			return err
+		}
+		return outbox.Write(ctx, tx, record)
+	})
+	return sn, err
+}
+
+// deletable are the statuses from which a snapshot is deleted. Our own
+// transitional ones do not hinder it.
+var deletable = []blockstorage.SnapshotStatus{blockstorage.SnapshotAvailable, blockstorage.SnapshotError, blockstorage.SnapshotCreating,
+	blockstorage.SnapshotDeleting, blockstorage.SnapshotErrorDeleting}
+
+// drop begins to delete a snapshot.
+func (s *Snapshots) drop(ctx context.Context, id string, force bool, record event.Record) error {
+	return s.store.db.Write(ctx, func(tx *db.Tx) error {
+		sn, err := s.store.change(ctx, tx, id, s.now(), func(sn *blockstorage.Snapshot) error {
+			if !force && !slices.Contains(deletable, sn.Status) {
+				return blockstorage.InvalidSnapshot("Snapshot %s status must be available or error, but current status is: %s.", id, sn.Status)
+			}
+			sn.Status = blockstorage.SnapshotDeleting
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		w := work(sn, record)
+		w.Preempt = true
+		if _, err := s.remove.Enqueue(ctx, tx, w, params{Snapshot: id}); err != nil {
+			return err
+		}
+		return outbox.Write(ctx, tx, record)
+	})
+}

@@ -1,0 +1,58 @@
+package volumes
+
+import (
+	"strings"
+
+	"github.com/mekcloud/mek/internal/policy"
+)
+
+const (
+	ruleCreate          = "volume:create"
+	ruleCreateFromImage = "volume:create_from_image"
+	ruleGet             = "volume:get"
+	ruleGetAll          = "volume:get_all"
+	ruleUpdate          = "volume:update"
+	ruleDelete          = "volume:delete"
+	ruleTenant          = "volume_extension:volume_tenant_attribute"
+	ruleHost            = "volume_extension:volume_host_attribute"
+	ruleMigration       = "volume_extension:volume_mig_status_attribute"
+	ruleMetaGet         = "volume:get_volume_metadata"
+	ruleMetaCreate      = "volume:create_volume_metadata"
+	ruleMetaUpdate      = "volume:update_volume_metadata"
+	ruleMetaDelete      = "volume:delete_volume_metadata"
+	ruleImageMetaShow   = "volume_extension:volume_image_metadata:show"
+	ruleImageMetaSet    = "volume_extension:volume_image_metadata:set"
+	ruleImageMetaRemove = "volume_extension:volume_image_metadata:remove"
+	ruleExtend          = "volume:extend"
+	ruleExtendAttached  = "volume:extend_attached_volume"
+	ruleResetStatus     = "volume_extension:volume_admin_actions:reset_status"
+	ruleForceDelete     = "volume_extension:volume_admin_actions:force_delete"
+	ruleForceDetach     = "volume_extension:volume_admin_actions:force_detach"
+	ruleUpload          = "volume_extension:volume_actions:upload_image"
+	ruleUploadPublic    = "volume_extension:volume_actions:upload_public"
+	ruleReserve         = "volume_extension:volume_actions:reserve"
+	ruleUnreserve       = "volume_extension:volume_actions:unreserve"
+	ruleBeginDetaching  = "volume_extension:volume_actions:begin_detaching"
+	ruleRollDetaching   = "volume_extension:volume_actions:roll_detaching"
+	ruleAttach          = "volume_extension:volume_actions:attach"
+	ruleDetach          = "volume_extension:volume_actions:detach"
+	ruleReadOnly        = "volume:update_readonly_flag"
+)
+
+// Rules are the policy rules of volumes, with upstream's names and defaults.
+func Rules() []policy.Rule {
+	var out []policy.Rule
+	for check, names := range map[string][]string{
+		policy.ProjectReaderOrAdmin: {ruleGet, ruleGetAll, ruleTenant, ruleMetaGet, ruleImageMetaShow},
+		policy.ProjectMemberOrAdmin: {ruleCreate, ruleCreateFromImage, ruleUpdate, ruleDelete, ruleMetaCreate, ruleMetaUpdate, ruleMetaDelete, ruleImageMetaSet,
+			ruleImageMetaRemove, ruleExtend, ruleExtendAttached, ruleUpload, ruleReserve, ruleUnreserve, ruleBeginDetaching, ruleRollDetaching, ruleAttach,
+			ruleDetach, ruleReadOnly},
+		policy.Admin: {ruleHost, ruleMigration, ruleResetStatus, ruleForceDelete, ruleForceDetach, ruleUploadPublic},
+	} {
+		for _, name := range names {
+			out = append(out, policy.Rule{Name: name, Check: check, Scopes: []string{"project"},
+				Description: "Volumes: " + strings.ReplaceAll(name[strings.LastIndex(name, ":")+1:], "_", " ") + "."})
+		}
+	}
+	return out
+}

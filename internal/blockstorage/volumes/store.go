@@ -1,0 +1,270 @@
+package volumes
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/mekcloud/mek/internal/blockstorage"
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/listing"
+)
+
+type row struct {
+	ID          string                     `db:"id"`
+	ProjectID   string                     `db:"project_id"`
+	UserID      string                     `db:"user_id"`
+	Name        string                     `db:"name"`
+	NoName      bool                       `db:"no_name"`
+	Description string                     `db:"description"`
+	NoDescribed bool                       `db:"no_description"`
+	Size        int64                      `db:"size"`
+	Status      string                     `db:"status"`
+	Before      string                     `db:"before"`
+	TypeID      string                     `db:"type_id"`
+	Zone        string                     `db:"zone"`
+	Host        string                     `db:"host"`
+	Kept        bool                       `db:"kept"`
+	MoveTo      string                     `db:"move_to"`
+	Bootable    bool                       `db:"bootable"`
+	Multiattach bool                       `db:"multiattach"`
+	ReadOnly    string                     `db:"read_only"`
+	Transient   bool                       `db:"transient"`
+	Metadata    db.JSON[map[string]string] `db:"metadata"`
+	ImageMeta   db.JSON[map[string]string] `db:"image_meta"`
+	SnapshotID  string                     `db:"snapshot_id"`
+	SourceID    string                     `db:"source_volid"`
+	ImageID     string                     `db:"image_id"`
+	ImageFormat string                     `db:"image_format"`
+	Error       string                     `db:"error"`
+	CreatedAt   int64                      `db:"created_at"`
+	UpdatedAt   int64                      `db:"updated_at"`
+}
+
+type labelRow struct {
+	Object string `db:"object_id"`
+	Kind   string `db:"kind"`
+	Name   string `db:"name"`
+	Value  string `db:"value"`
+}
+
+var (
+	volumeRows = db.NewTable[row]("blockstorage_volumes", "id", "Volume")
+	labelRows  = db.NewTable[labelRow]("blockstorage_labels", "object_id", "Label")
+)
+
+func toRow(v *blockstorage.Volume) *row {
+	return &row{ID: v.ID, ProjectID: v.ProjectID, UserID: v.UserID, Name: v.Name, NoName: v.NoName, Description: v.Description, NoDescribed: v.NoDescribed,
+		Size: v.SizeGiB, Status: string(v.Status), Before: string(v.Before), TypeID: v.TypeID, Zone: v.Zone, Host: v.Host, Kept: v.Kept, MoveTo: v.MoveTo,
+		Bootable: v.Bootable, Multiattach: v.Multiattach, ReadOnly: v.ReadOnly, Transient: v.Transient, Metadata: db.J(filled(v.Metadata)),
+		ImageMeta: db.J(filled(v.ImageMeta)), SnapshotID: v.Source.SnapshotID, SourceID: v.Source.VolumeID, ImageID: v.Source.ImageID,
+		ImageFormat: v.Source.ImageFormat, Error: v.Error, CreatedAt: v.CreatedAt, UpdatedAt: v.UpdatedAt}
+}
+
+func filled(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
+
+func (r *row) volume() *blockstorage.Volume {
+	return &blockstorage.Volume{ID: r.ID, ProjectID: r.ProjectID, UserID: r.UserID, Name: r.Name, NoName: r.NoName, Description: r.Description,
+		NoDescribed: r.NoDescribed, SizeGiB: r.Size, Status: blockstorage.VolumeStatus(r.Status), Before: blockstorage.VolumeStatus(r.Before), TypeID: r.TypeID,
+		Zone: r.Zone, Host: r.Host, Kept: r.Kept, MoveTo: r.MoveTo, Bootable: r.Bootable, Multiattach: r.Multiattach, ReadOnly: r.ReadOnly,
+		Transient: r.Transient, Metadata: filled(r.Metadata.V), ImageMeta: filled(r.ImageMeta.V),
+		Source: blockstorage.Source{SnapshotID: r.SnapshotID, VolumeID: r.SourceID, ImageID: r.ImageID, ImageFormat: r.ImageFormat},
+		Error:  r.Error, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt}
+}
+
+// labelled is the pseudo column by which lists ask for metadata: kind, name, value.
+const labelled = "@labelled"
+
+// store reads and writes volumes with what belongs to them.
+type store struct {
+	db          *db.DB
+	attachments blockstorage.Attachments
+	types       blockstorage.Types
+}
+
+func conditions(q listing.Query) (listing.Query, []db.Cond) {
+	var conds []db.Cond
+	var where []listing.Term
+	for _, t := range q.Where {
+		if t.Column == labelled {
+			conds = append(conds, db.Cond{SQL: "id IN (SELECT object_id FROM blockstorage_labels WHERE kind = ? AND name = ? AND value = ?)", Args: t.Values})
+			continue
+		}
+		where = append(where, t)
+	}
+	q.Where = where
+	return q, conds
+}
+
+// List loads a page of volumes with attachments and type names.
+func (s store) List(ctx context.Context, q listing.Query) ([]*blockstorage.Volume, error) {
+	q, conds := conditions(q)
+	rows, err := volumeRows.List(ctx, s.db, q, conds...)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*blockstorage.Volume, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, r.volume())
+	}
+	return out, s.complete(ctx, out...)
+}
+
+// complete adds attachments and type names.
+func (s store) complete(ctx context.Context, list ...*blockstorage.Volume) error {
+	if len(list) == 0 {
+		return nil
+	}
+	ids := make([]string, 0, len(list))
+	for _, v := range list {
+		ids = append(ids, v.ID)
+	}
+	attached, err := s.attachments.Of(ctx, ids...)
+	if err != nil {
+		return err
+	}
+	names, err := s.types.Names(ctx)
+	if err != nil {
+		return err
+	}
+	for _, v := range list {
+		v.Attachments, v.TypeName = attached[v.ID], names[v.TypeID]
+	}
+	return nil
+}
+
+// Get loads one volume.
+func (s store) Get(ctx context.Context, id string) (*blockstorage.Volume, error) {
+	r, err := volumeRows.Get(ctx, s.db, id)
+	if fault.Is(err, fault.NotFound) {
+		return nil, blockstorage.VolumeNotFound(id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	v := r.volume()
+	return v, s.complete(ctx, v)
+}
+
+// lock loads one volume in a transaction, with attachments, and keeps others from it.
+func (s store) lock(ctx context.Context, tx *db.Tx, id string) (*blockstorage.Volume, error) {
+	r, err := volumeRows.GetForUpdate(ctx, tx, id)
+	if fault.Is(err, fault.NotFound) {
+		return nil, blockstorage.VolumeNotFound(id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	v := r.volume()
+	v.Attachments, err = s.attachments.InTx(ctx, tx, id)
+	return v, err
+}
+
+func (s store) insert(ctx context.Context, tx *db.Tx, v *blockstorage.Volume) error {
+	if err := volumeRows.Insert(ctx, tx, toRow(v)); err != nil {
+		return err
+	}
+	return label(ctx, tx, v)
+}
+
+func (s store) update(ctx context.Context, tx *db.Tx, before, v *blockstorage.Volume) error {
+	if err := volumeRows.Update(ctx, tx, toRow(v)); err != nil {
+		return err
+	}
+	if maps.Equal(before.Metadata, v.Metadata) && maps.Equal(before.ImageMeta, v.ImageMeta) {
+		return nil
+	}
+	return label(ctx, tx, v)
+}
+
+func (s store) erase(ctx context.Context, tx *db.Tx, id string) error {
+	if _, err := labelRows.DeleteWhere(ctx, tx, listing.Term{Column: "object_id", Values: []any{id}}); err != nil {
+		return err
+	}
+	_, err := volumeRows.DeleteWhere(ctx, tx, listing.Term{Column: "id", Values: []any{id}})
+	return err
+}
+
+// label writes the metadata again, for filters.
+func label(ctx context.Context, tx *db.Tx, v *blockstorage.Volume) error {
+	if _, err := labelRows.DeleteWhere(ctx, tx, listing.Term{Column: "object_id", Values: []any{v.ID}}); err != nil {
+		return err
+	}
+	for kind, meta := range map[string]map[string]string{"metadata": v.Metadata, "image": v.ImageMeta} {
+		for _, name := range slices.Sorted(maps.Keys(meta)) {
+			if err := labelRows.Insert(ctx, tx, &labelRow{v.ID, kind, name, meta[name]}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// onHost lists the volumes that a host shall have, coming ones included.
+func (s store) onHost(ctx context.Context, host string) ([]*blockstorage.Volume, error) {
+	rows, err := volumeRows.List(ctx, s.db, listing.Query{Order: []listing.Order{{Column: "id"}}},
+		db.Cond{SQL: "kept AND (host = ? OR move_to = ?)", Args: []any{host, host}})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*blockstorage.Volume, 0, len(rows))
+	ids := make([]string, 0, len(rows))
+	for _, r := range rows {
+		out, ids = append(out, r.volume()), append(ids, r.ID)
+	}
+	attached, err := s.attachments.Of(ctx, ids...)
+	for _, v := range out {
+		v.Attachments = attached[v.ID]
+	}
+	return out, err
+}
+
+// Number counts a project's volumes, for its quota.
+func Number(ctx context.Context, q db.Querier, project string) (int64, error) {
+	return sum(ctx, q, "SELECT COUNT(*) FROM blockstorage_volumes WHERE project_id = $1 AND NOT transient", project)
+}
+
+// GiB sums the sizes of a project's volumes, for its quota.
+func GiB(ctx context.Context, q db.Querier, project string) (int64, error) {
+	return sum(ctx, q, "SELECT COALESCE(SUM(size), 0) FROM blockstorage_volumes WHERE project_id = $1 AND NOT transient", project)
+}
+
+func sum(ctx context.Context, q db.Querier, query, arg string) (n int64, err error) {
+	err = q.QueryRowContext(ctx, query, arg).Scan(&n)
+	return n, db.Translate(err, "count volumes")
+}
+
+// usage is what hosts keep, in GiB, volumes and snapshots.
+func usage(ctx context.Context, q db.Querier) (map[string]int64, error) {
+	rows, err := q.QueryContext(ctx, `SELECT host, SUM(size) FROM (SELECT host, size FROM blockstorage_volumes WHERE kept
+		UNION ALL SELECT move_to, size FROM blockstorage_volumes WHERE kept AND move_to <> ''
+		UNION ALL SELECT host, size FROM blockstorage_snapshots WHERE kept) AS all_kept GROUP BY host`)
+	if err != nil {
+		return nil, db.Translate(err, "sum what hosts keep")
+	}
+	defer rows.Close()
+	out := map[string]int64{}
+	for rows.Next() {
+		var host string
+		var n int64
+		if err := rows.Scan(&host, &n); err != nil {
+			return nil, db.Translate(err, "sum what hosts keep")
+		}
+		out[host] = n
+	}
+	return out, db.Translate(rows.Err(), "sum what hosts keep")
+}
+
+// dependents counts volumes that are still being made from a volume or snapshot.
+func dependents(ctx context.Context, q db.Querier, id string) (int64, error) {
+	var n int64
+	err := q.QueryRowContext(ctx, `SELECT COUNT(*) FROM blockstorage_volumes WHERE (source_volid = $1 OR snapshot_id = $1)
+		AND status IN ('creating', 'downloading')`, id).Scan(&n)
+	return n, db.Translate(err, "count clones")
+}

@@ -1,0 +1,130 @@
+package volumes
+
+import (
+	"context"
+	"time"
+
+	"github.com/mekcloud/mek/internal/blockstorage"
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/hostlink"
+	"github.com/mekcloud/mek/internal/task"
+)
+
+type volumeParams struct {
+	Volume string `json:"volume"`
+	Host   string `json:"host"` // wanted; empty: any
+}
+
+type volumeState struct {
+	Host     string `json:"host"`
+	Revision int64  `json:"revision"`
+}
+
+type makeRun = task.Run[volumeParams, volumeState]
+
+// makeSaga has a host make a volume. An image may take long to fetch and convert.
+func (s *Volumes) makeSaga() task.Saga[volumeParams, volumeState] {
+	return task.Saga[volumeParams, volumeState]{
+		Name: "blockstorage.volume.create", Deadline: 6 * time.Hour,
+		Steps: []task.Step[volumeParams, volumeState]{
+			{Name: "begin", UndoCommit: s.markFailed},
+			{Name: "place", Do: s.place, Commit: s.keep, UndoCommit: s.unkeep},
+			{Name: "made", Do: s.made},
+			{Name: "available", Commit: s.markAvailable},
+		},
+	}
+}
+
+func (s *Volumes) place(ctx context.Context, r *makeRun) error {
+	v, err := s.store.Get(ctx, r.Params.Volume)
+	if err != nil {
+		return err
+	}
+	pools, err := s.Pools(ctx)
+	if err != nil {
+		return err
+	}
+	r.State.Host, err = choose(pools, v.SizeGiB, r.Params.Host)
+	return err
+}
+
+func (s *Volumes) keep(ctx context.Context, tx *db.Tx, r *makeRun) error {
+	_, err := s.Change(ctx, tx, r.Params.Volume, func(v *blockstorage.Volume) error {
+		v.Host, v.Kept = r.State.Host, true
+		if v.Source.ImageID != "" {
+			v.Status = blockstorage.Downloading
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	r.State.Revision, err = s.RaiseHost(ctx, tx, r.State.Host)
+	return err
+}
+
+func (s *Volumes) unkeep(ctx context.Context, tx *db.Tx, r *makeRun) error {
+	err := s.ifThere(ctx, tx, r.Params.Volume, func(v *blockstorage.Volume) error {
+		v.Host, v.Kept = "", false
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	_, err = s.RaiseHost(ctx, tx, r.State.Host)
+	return err
+}
+
+func (s *Volumes) made(ctx context.Context, r *makeRun) error {
+	return s.await(ctx, r.State.Host, r.State.Revision, r.Params.Volume)
+}
+
+// await waits until a host has a volume, and says why when it cannot.
+func (s *Volumes) await(ctx context.Context, host string, revision int64, id string) error {
+	report, err := s.Hosts.Await(ctx, host, hostlink.Volumes, revision, id)
+	if err != nil {
+		return err
+	}
+	if report.Phase != hostlink.Ready {
+		return fault.Conflictf("%s", orElse(report.Error, "The host does not have the volume"))
+	}
+	return nil
+}
+
+func orElse(text, other string) string {
+	if text == "" {
+		return other
+	}
+	return text
+}
+
+func (s *Volumes) markAvailable(ctx context.Context, tx *db.Tx, r *makeRun) error {
+	_, err := s.Change(ctx, tx, r.Params.Volume, func(v *blockstorage.Volume) error {
+		v.Status, v.Error = blockstorage.StatusOf(v.Attachments), ""
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	_, err = s.RaiseHost(ctx, tx, r.State.Host) // from now on the host must have it
+	return err
+}
+
+func (s *Volumes) markFailed(ctx context.Context, tx *db.Tx, r *makeRun) error {
+	return s.ifThere(ctx, tx, r.Params.Volume, func(v *blockstorage.Volume) error {
+		if v.Status != blockstorage.Deleting {
+			v.Status, v.Error = blockstorage.Error, fault.As(r.Err).Text
+		}
+		return nil
+	})
+}
+
+// ifThere is Change that does nothing when the volume is gone.
+func (s *Volumes) ifThere(ctx context.Context, tx *db.Tx, id string, f func(v *blockstorage.Volume) error) error {
+	_, err := s.Change(ctx, tx, id, f)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	return err
+}

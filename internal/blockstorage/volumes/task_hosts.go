@@ -1,0 +1,130 @@
+package volumes
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/mekcloud/mek/internal/blockstorage"
+	"github.com/mekcloud/mek/internal/blockstorage/disk"
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/hostlink"
+	"github.com/mekcloud/mek/internal/hoststate"
+)
+
+// Hosts is what volumes ask of the hosts that keep them; hub.Hub is one.
+type Hosts interface {
+	hostlink.Hosts
+	Names() []string
+	Facts(host string) (hostlink.Facts, bool)
+}
+
+// Overcommit is how much more than a host's disk may be promised: volumes are thin.
+const Overcommit = 20
+
+// Pool is a host that keeps volumes.
+type Pool struct {
+	Host        string
+	Alive       bool
+	TotalGiB    int64
+	PromisedGiB int64
+}
+
+// FreeGiB is what the host may still promise.
+func (p Pool) FreeGiB() int64 { return p.TotalGiB*Overcommit - p.PromisedGiB }
+
+// Pools lists the hosts that are there, by name.
+func (s *Volumes) Pools(ctx context.Context) ([]Pool, error) {
+	promised, err := usage(ctx, s.DB)
+	if err != nil {
+		return nil, err
+	}
+	var out []Pool
+	for _, name := range s.Hosts.Names() {
+		facts, _ := s.Hosts.Facts(name)
+		out = append(out, Pool{Host: name, Alive: s.Hosts.Alive(name), TotalGiB: int64(facts.DiskGiB), PromisedGiB: promised[name]})
+	}
+	slices.SortFunc(out, func(a, b Pool) int { return strings.Compare(a.Host, b.Host) })
+	return out, nil
+}
+
+// choose picks the host with most room for a volume; a wanted one must be there.
+func choose(pools []Pool, sizeGiB int64, wanted string) (string, error) {
+	best := -1
+	for i, p := range pools {
+		fits := p.Alive && p.FreeGiB() >= sizeGiB && (wanted == "" || p.Host == wanted)
+		if fits && (best < 0 || p.FreeGiB() > pools[best].FreeGiB()) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return "", fault.Conflictf("No valid backend was found. No weighed backends available")
+	}
+	return pools[best].Host, nil
+}
+
+// RaiseHost tells that what a host shall keep has changed.
+func (s *Volumes) RaiseHost(ctx context.Context, tx *db.Tx, host string) (int64, error) {
+	if host == "" {
+		return 0, nil
+	}
+	revision, err := hoststate.Raise(ctx, tx, host, string(hostlink.Volumes))
+	tx.AfterCommit(func() { s.Hosts.Poke(host, hostlink.Volumes) })
+	return revision, err
+}
+
+// Specs lists what a host shall have of volumes.
+func (s *Volumes) Specs(ctx context.Context, host string) ([]disk.Spec, error) {
+	list, err := s.store.onHost(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]disk.Spec, 0, len(list))
+	for _, v := range list {
+		spec := disk.Spec{ID: v.ID, Kind: disk.Volume, SizeBytes: v.SizeGiB * blockstorage.GiB, Format: disk.Raw}
+		switch {
+		case v.MoveTo == host:
+			spec.Source = disk.Source{Kind: disk.FromHost, ID: v.ID}
+		case v.Status == blockstorage.Creating || v.Status == blockstorage.Downloading:
+			if spec.Source, err = s.source(ctx, v); err != nil {
+				return nil, err
+			}
+		default:
+			spec.Made = true
+		}
+		out = append(out, spec)
+	}
+	return out, nil
+}
+
+// source tells a host where a volume's first content comes from.
+func (s *Volumes) source(ctx context.Context, v *blockstorage.Volume) (disk.Source, error) {
+	switch {
+	case v.Source.ImageID != "":
+		return disk.Source{Kind: disk.FromImage, ID: v.Source.ImageID, Format: v.Source.ImageFormat}, nil
+	case v.Source.SnapshotID != "":
+		return disk.Source{Kind: disk.FromSnapshot, ID: v.Source.SnapshotID}, nil
+	case v.Source.VolumeID != "":
+		from, err := s.store.Get(ctx, v.Source.VolumeID)
+		if fault.Is(err, fault.NotFound) { // it is deleted only after its clones were made
+			return disk.Source{Kind: disk.FromVolume, ID: v.Source.VolumeID}, nil
+		}
+		if err != nil {
+			return disk.Source{}, err
+		}
+		return disk.Source{Kind: disk.FromVolume, ID: from.ID, Guest: from.Guest()}, nil
+	}
+	return disk.Source{}, nil
+}
+
+// HostMayRead tells whether a host makes a volume from an image; it is an image.Claims.
+func (s *Volumes) HostMayRead(ctx context.Context, host, imageID string) (bool, error) {
+	list, err := s.store.onHost(ctx, host)
+	for _, v := range list {
+		if v.Source.ImageID == imageID && (v.Status == blockstorage.Creating || v.Status == blockstorage.Downloading) {
+			return true, nil
+		}
+	}
+	return false, err
+}
