@@ -16,6 +16,7 @@ import (
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/db/dbtest"
 	"github.com/mekcloud/mek/internal/identity"
+	"github.com/mekcloud/mek/internal/identity/passwords"
 	"github.com/mekcloud/mek/internal/policy"
 	"github.com/mekcloud/mek/internal/rest"
 )
@@ -41,7 +42,7 @@ func serve(t *testing.T, d *db.DB, rules identity.Compliance) *keystone {
 	t.Helper()
 	k := &keystone{T: t, clock: clock.NewFake(time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)), db: d}
 	var err error
-	k.service, err = New(context.Background(), Deps{DB: d, Clock: k.clock, Sealer: sealer(t), Compliance: rules})
+	k.service, err = New(context.Background(), Deps{DB: d, Clock: k.clock, Sealer: sealer(t), Compliance: rules, PasswordCost: passwords.Cost{MemoryKiB: 64, Passes: 1}})
 	k.must(err)
 	k.must(k.service.Bootstrap(context.Background(), testSeeds))
 	k.server = front(t, k.service, k.clock)

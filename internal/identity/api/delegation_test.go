@@ -1,6 +1,9 @@
 package identityapi
 
 import (
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base64"
 	"slices"
 	"testing"
 
@@ -260,4 +263,45 @@ func TestEC2Keys(t *testing.T) {
 	}
 	l.do(l.token, "DELETE", keys+"/"+access, nil).expect(204)
 	l.do(l.token, "GET", keys+"/"+access, nil).expect(404)
+}
+
+func TestSignaturesBecomeTokens(t *testing.T) {
+	l := lend(t)
+	keys := "/v3/users/" + l.user + "/credentials/OS-EC2"
+	key := l.do(l.token, "POST", keys, obj{"tenant_id": l.project}).expect(201)
+	sign := func(access, secret, at string) obj {
+		params := map[string]string{"Action": "DescribeInstances", "SignatureVersion": "0", "Timestamp": at}
+		m := hmac.New(sha1.New, []byte(secret))
+		m.Write([]byte("DescribeInstances" + at))
+		return obj{"credentials": obj{"access": access, "signature": base64.StdEncoding.EncodeToString(m.Sum(nil)), "host": "h", "verb": "GET", "path": "/", "params": params}}
+	}
+	access, secret := key.text("credential.access"), key.text("credential.secret")
+	const now = "2026-11-25T00:00:00Z"
+	service := l.login("service", "service-pw", onProject("service"))
+	a := l.do(service, "POST", "/v3/ec2tokens", sign(access, secret, now)).expect(200)
+	if a.text("token.project.id") != l.project || a.text("token.user.id") != l.user || a.text("token.methods.0") != "ec2credential" {
+		t.Errorf("token %s", a.raw)
+	}
+	if !l.alive(a.header.Get("X-Subject-Token")) {
+		t.Error("the token does not work")
+	}
+	l.do(l.token, "POST", "/v3/ec2tokens", sign(access, secret, now)).expect(403) // a captured signature is no use to users
+	l.do("", "POST", "/v3/ec2tokens", sign(access, secret, now)).expect(401)
+	wrong := l.do(service, "POST", "/v3/ec2tokens", sign(access, "wrong", now)).expect(401)
+	unknown := l.do(service, "POST", "/v3/ec2tokens", sign("unknown", secret, now)).expect(401)
+	old := l.do(service, "POST", "/v3/ec2tokens", sign(access, secret, "2026-11-24T23:50:00Z")).expect(401)
+	if string(wrong.raw) != string(unknown.raw) || string(wrong.raw) != string(old.raw) {
+		t.Errorf("%s, %s, %s differ", wrong.raw, unknown.raw, old.raw)
+	}
+	// A key made through a trust is bounded by it.
+	trust := l.do(l.token, "POST", "/v3/OS-TRUST/trusts", obj{"trust": l.trust(obj{"impersonation": true, "roles": []obj{{"name": "member"}}})}).expect(201).text("trust.id")
+	lent := l.asTrustee(trust).expect(201).header.Get("X-Subject-Token")
+	key = l.do(lent, "POST", keys, obj{"tenant_id": l.project}).expect(201)
+	access, secret = key.text("credential.access"), key.text("credential.secret")
+	a = l.do(service, "POST", "/v3/ec2tokens", sign(access, secret, now)).expect(200)
+	if got := a.all("token.roles", "name"); !slices.Equal(got, []string{"member", "reader"}) || a.text("token.OS-TRUST:trust.id") != trust {
+		t.Errorf("a key made through a trust gives %s", a.raw)
+	}
+	l.do(l.token, "DELETE", "/v3/OS-TRUST/trusts/"+trust, nil).expect(204)
+	l.do(service, "POST", "/v3/ec2tokens", sign(access, secret, now)).expect(401)
 }

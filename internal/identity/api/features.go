@@ -39,5 +39,5 @@ func delegationRules() []policy.Rule {
 func (s *Service) delegationRoutes() []rest.Route {
 	return slices.Concat(s.appCredentials.Routes(s.roles),
 		s.trusts.Routes(trusts.Others{User: s.users.Get, Project: s.projects.Get, Role: s.roles.Get, RoleName: s.roles.ByName, RoleView: roles.View, Roles: s.access.Roles}),
-		s.credentials.Routes(credentials.Others{User: s.users.Get, Project: s.projects.Get}), s.limits.Routes())
+		s.credentials.Routes(credentials.Others{User: s.users.Get, Project: s.projects.Get, Trust: s.trusts.Get, Issue: s.auth.Issue}), s.limits.Routes())
 }

@@ -3,8 +3,10 @@ package identityapi
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/db/dbtest"
@@ -199,4 +201,40 @@ func TestDeadTokensOfLoginsAreNotFound(t *testing.T) {
 	k.auth(byToken(token), nil).expect(404)
 	k.do(k.admin, "GET", "/v3/auth/tokens", nil, "X-Subject-Token", token).expect(404)
 	k.do(k.admin, "GET", "/v3/auth/tokens", nil).expect(404)
+}
+
+// Nobody can tell from the time whether a user exists, is locked or has no
+// password (SEC-33). The hash is most of it, so the factor is far below what
+// leaving it out would give.
+func TestFailedLoginsTakeEqualTime(t *testing.T) {
+	d := dbtest.SQLite(t)
+	k := serve(t, d, identity.Compliance{LockoutFailureAttempts: 1})
+	slow, err := New(t.Context(), Deps{DB: d, Clock: k.clock, Sealer: sealer(t), Compliance: identity.Compliance{LockoutFailureAttempts: 9}})
+	k.must(err)
+	s := httptest.NewServer(front(t, slow, k.clock))
+	t.Cleanup(s.Close)
+	k.url = s.URL
+	for _, user := range []string{"plain", "locked"} {
+		k.make("user", "users", obj{"name": user, "password": "x", "domain_id": "default"})
+	}
+	k.make("user", "users", obj{"name": "bare", "domain_id": "default"})
+	for range 9 {
+		k.auth(byPassword("locked", "wrong"), nil).expect(401)
+	}
+	best := map[string]time.Duration{} // the least of several: the machine is shared
+	for range 9 {
+		for _, user := range []string{"plain", "nobody", "locked", "bare"} {
+			k.clock.Advance(time.Minute)
+			began := time.Now()
+			k.auth(byPassword(user, "wrong"), nil).expect(401)
+			if took := time.Since(began); best[user] == 0 || took < best[user] {
+				best[user] = took
+			}
+		}
+	}
+	for user, got := range best {
+		if want := best["plain"]; got > want*2 || want > got*2 {
+			t.Errorf("%s takes %v, a wrong password %v", user, got, want)
+		}
+	}
 }

@@ -30,8 +30,9 @@ type Deps struct {
 	Clock         clock.Clock
 	Sealer        tokens.Sealer // for token keys and credentials
 	Compliance    identity.Compliance
-	TokenLifetime time.Duration // 0: one hour
-	PublicURL     string        // scheme://host:port that catalogs show; empty: what the client used
+	TokenLifetime time.Duration  // 0: one hour
+	PasswordCost  passwords.Cost // zero: the default; tests take less
+	PublicURL     string         // scheme://host:port that catalogs show; empty: what the client used
 }
 
 // Service is the identity service. Safe for concurrent use.
@@ -79,7 +80,10 @@ func New(ctx context.Context, d Deps) (*Service, error) {
 	}
 	s.access = access.New(d.DB, d.Clock, s.tokens)
 	s.authenticator = tokens.NewAuthenticator(s.tokens, s.access)
-	hasher := passwords.New(passwords.DefaultCost, runtime.GOMAXPROCS(0))
+	if d.PasswordCost == (passwords.Cost{}) {
+		d.PasswordCost = passwords.DefaultCost
+	}
+	hasher := passwords.New(d.PasswordCost, runtime.GOMAXPROCS(0))
 	s.projects = projects.New(d.DB, d.Clock, s.tokens, s.access)
 	s.users = users.New(users.Config{DB: d.DB, Clock: d.Clock, Changes: s.tokens, Hasher: hasher, Domains: s.projects, Compliance: d.Compliance})
 	s.groups = groups.New(d.DB, d.Clock, s.tokens, s.users, s.projects)

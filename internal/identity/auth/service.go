@@ -157,6 +157,16 @@ func (s *Service) login(ctx context.Context, req request) (Issued, error) {
 	if w.appCred != nil {
 		t.AppCredentialID = w.appCred.ID
 	}
+	return s.issue(ctx, t, chain, w.parent == nil)
+}
+
+// Issue makes a token for a user whose claim another feature has verified.
+func (s *Service) Issue(ctx context.Context, t identity.Token) (Issued, error) {
+	return s.issue(ctx, t, "", true)
+}
+
+// issue makes a token if it is worth something. first says that it begins a chain.
+func (s *Service) issue(ctx context.Context, t identity.Token, chain string, first bool) (Issued, error) {
 	access, err := s.Access.Resolve(ctx, t)
 	if err != nil {
 		return Issued{}, err
@@ -164,8 +174,8 @@ func (s *Service) login(ctx context.Context, req request) (Issued, error) {
 	if end := access.ExpiresBy; !end.IsZero() && (t.ExpiresAt.IsZero() || end.Before(t.ExpiresAt)) {
 		t.ExpiresAt = end
 	}
-	if scope.TrustID != "" {
-		if err := s.Trusts.Consume(ctx, scope.TrustID); err != nil {
+	if t.Scope.TrustID != "" {
+		if err := s.Trusts.Consume(ctx, t.Scope.TrustID); err != nil {
 			return Issued{}, err
 		}
 	}
@@ -173,7 +183,7 @@ func (s *Service) login(ctx context.Context, req request) (Issued, error) {
 	if err != nil {
 		return Issued{}, err
 	}
-	if w.parent == nil {
+	if first {
 		if err := s.Log.LoggedIn(ctx, t); err != nil {
 			return Issued{}, err
 		}

@@ -69,8 +69,9 @@ func (a *api) createKey(c *rest.Call) (rest.Reply, error) {
 	if err := inReach(c, in.Project); err != nil {
 		return rest.Reply{}, err
 	}
-	trust, _ := c.Auth.Extra["trust_id"].(string) // empty without one
-	cr, err := a.s.CreateKey(c.Context(), user, in.Project, trust)
+	trust, _ := c.Auth.Extra["trust_id"].(string)                    // empty without one
+	program, _ := c.Auth.Extra["application_credential_id"].(string) // likewise
+	cr, err := a.s.CreateKey(c.Context(), user, in.Project, trust, program)
 	if err != nil {
 		return rest.Reply{}, err
 	}

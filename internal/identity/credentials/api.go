@@ -27,6 +27,8 @@ func Rules() []policy.Rule {
 		wire.Rule("ec2_list_credentials", "(rule:admin_required) or "+wire.SystemReader+" or user_id:%(user_id)s", wire.SystemProject, "List a user's EC2 keys."),
 		wire.Rule("ec2_create_credential", member, wire.SystemProject, "Create an EC2 key."),
 		wire.Rule("ec2_delete_credential", member, wire.SystemProject, "Delete an EC2 key."),
+		wire.Rule("ec2tokens_validate", "rule:service_or_admin", wire.AllScopes, "Turn an EC2 signature into a token."),
+		wire.Rule("s3tokens_validate", "rule:service_or_admin", wire.AllScopes, "Turn an S3 signature into a token."),
 	}
 }
 
@@ -34,6 +36,10 @@ func Rules() []policy.Rule {
 type Others struct {
 	User    func(ctx context.Context, id string) (*identity.User, error)
 	Project func(ctx context.Context, id string) (*identity.Project, error)
+	// Trust loads a trust; NotFound.
+	Trust func(ctx context.Context, id string) (*identity.Trust, error)
+	// Issue makes a token and answers with it. Unauthenticated when it is worth nothing.
+	Issue func(c *rest.Call, t identity.Token) (rest.Reply, error)
 }
 
 type api struct {
@@ -54,6 +60,8 @@ func (s *Service) Routes(o Others) []rest.Route {
 		{Method: "GET", Path: keys, Rule: "identity:ec2_list_credentials", Object: true, Handle: a.keys},
 		{Method: "POST", Path: keys, Rule: "identity:ec2_create_credential", Object: true, Audit: "create", Handle: a.createKey},
 		{Method: "GET", Path: keys + "/{access}", Rule: "identity:ec2_get_credential", Object: true, Handle: a.key},
+		{Method: "POST", Path: "/v3/ec2tokens", Rule: "identity:ec2tokens_validate", Audit: "authenticate", MaxBody: 64 << 10, Handle: a.ec2Token},
+		{Method: "POST", Path: "/v3/s3tokens", Rule: "identity:s3tokens_validate", Audit: "authenticate", MaxBody: 64 << 10, Handle: a.s3Token},
 		{Method: "DELETE", Path: keys + "/{access}", Rule: "identity:ec2_delete_credential", Object: true, Audit: "delete", Handle: a.deleteKey},
 	}
 }
@@ -146,8 +154,8 @@ func (a *api) create(c *rest.Call) (rest.Reply, error) {
 		return rest.Reply{}, err
 	}
 	cr := identity.Credential{UserID: in.UserID, ProjectID: in.ProjectID.V, Type: in.Type, Blob: in.Blob.V}
-	if t, ok := c.Auth.Extra["trust_id"].(string); ok && cr.Type == typeEC2 {
-		blob, err := withTrust(cr.Blob, t)
+	if cr.Type == typeEC2 {
+		blob, err := bound(c, cr.Blob)
 		if err != nil {
 			return rest.Reply{}, err
 		}
@@ -160,13 +168,25 @@ func (a *api) create(c *rest.Call) (rest.Reply, error) {
 	return rest.Created(map[string]any{"credential": view(c, made)})
 }
 
-// withTrust ties a key to the trust of the token that makes it.
-func withTrust(blob, trust string) (string, error) {
+// bound ties a key to the trust or application credential of the token that
+// makes it; nobody else may name one.
+func bound(c *rest.Call, blob string) (string, error) {
 	var members map[string]any
 	if err := json.Unmarshal([]byte(blob), &members); err != nil || members == nil {
 		return "", fault.Invalidf("Invalid blob in credential")
 	}
-	members["trust_id"] = trust
+	changed := false
+	for name, made := range map[string]any{"trust_id": c.Auth.Extra["trust_id"], "app_cred_id": c.Auth.Extra["application_credential_id"]} {
+		if given, ok := members[name]; ok && given != nil && given != made {
+			return "", fault.Invalidf("%s can not be chosen for credential", name)
+		}
+		if made != nil {
+			members[name], changed = made, true
+		}
+	}
+	if !changed {
+		return blob, nil // as it was written
+	}
 	text, err := json.Marshal(members)
 	return string(text), err
 }

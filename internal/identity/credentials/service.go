@@ -21,6 +21,8 @@ type key struct {
 	Access  string  `json:"access"`
 	Secret  string  `json:"secret"`
 	TrustID *string `json:"trust_id"`
+	// AppCredID is the application credential that made the key, which bounds it.
+	AppCredID string `json:"app_cred_id,omitempty"`
 }
 
 // Service keeps credentials. Safe for concurrent use.
@@ -150,10 +152,10 @@ func (s *Service) Delete(ctx context.Context, id string) error {
 	})
 }
 
-// CreateKey makes an EC2 key of a user for a project. trust is the trust behind
-// the token that asked, or empty.
-func (s *Service) CreateKey(ctx context.Context, user, project, trust string) (*identity.Credential, error) {
-	k := key{Access: id.Hex(), Secret: id.Hex()}
+// CreateKey makes an EC2 key of a user for a project. trust and appCredential
+// are what the token that asked was made from, or empty: they bound the key.
+func (s *Service) CreateKey(ctx context.Context, user, project, trust, appCredential string) (*identity.Credential, error) {
+	k := key{Access: id.Hex(), Secret: id.Hex(), AppCredID: appCredential}
 	if trust != "" {
 		k.TrustID = &trust
 	}
