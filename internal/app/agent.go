@@ -1,5 +1,3 @@
-//go:build later
-
 package app
 
 import (
@@ -8,10 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
-	"path/filepath"
-	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -214,7 +209,3 @@ type networkLedger struct{ ledger *ledger.Ledger }
 func (l networkLedger) Record(_ context.Context, c hostnet.Change) error {
 	return l.ledger.Record(ledger.Change{Kind: ledger.Kind(c.Kind), Name: c.Name, Old: c.Before})
 }
-
-var _ = netip.Addr{}
-var _ = strconv.Itoa
-var _ = filepath.Join

@@ -1,5 +1,3 @@
-//go:build later
-
 package app
 
 import (
@@ -122,7 +120,7 @@ func (t relayTeller) Tell(ctx context.Context, section hostlink.Section, object,
 
 // addCapabilities writes into a host's facts what its driver found by trying.
 func addCapabilities(f *hostlink.Facts, c guest.Capabilities) {
-	f.Driver, f.DriverVer = c.Driver, c.Version
+	f.Driver, f.DriverVer = c.Driver, c.VersionInt
 	f.Traits = append(f.Traits, c.Traits...)
 	if f.More == nil {
 		f.More = map[string]string{}

@@ -38,3 +38,6 @@ func Valid(s string) bool {
 	_, err := uuid.Parse(s)
 	return err == nil
 }
+
+// Named is the UUID that a name always has, within this program.
+func Named(name string) string { return uuid.NewSHA1(uuid.NameSpaceURL, []byte("mek:"+name)).String() }

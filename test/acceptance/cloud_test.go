@@ -89,9 +89,9 @@ func guestImage(t *testing.T) string {
 	t.Helper()
 	path := os.Getenv("MEK_TEST_GUEST")
 	if path == "" {
-		t.Fatal("MEK_TEST_GUEST must name the guest image; make test sets it")
+		t.Fatal("MEK_TEST_GUEST must name the folder of the guest image; make test sets it")
 	}
-	return path
+	return filepath.Join(path, "guest.qcow2")
 }
 
 // run runs a program inside the cloud's namespace, as its user.

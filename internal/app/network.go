@@ -1,0 +1,31 @@
+package app
+
+import (
+	"context"
+
+	"github.com/mekcloud/mek/internal/hostlink"
+	networkapi "github.com/mekcloud/mek/internal/network/api"
+	"github.com/mekcloud/mek/internal/network/networks"
+)
+
+// The MTU of the machines' own network, and what geneve tunnels leave of it.
+const (
+	physicalMTU = 1500
+	tunnelMTU   = 1442
+)
+
+// network builds Neutron.
+func (b *builder) network(context.Context) error {
+	d := networkapi.Deps{DB: b.DB, Clock: b.Clock, Log: b.Log, Agents: b.Hub, Quotas: b.Config.Quotas,
+		Physical: networks.Physical{Name: b.Config.Network.PhysicalNet, MTU: physicalMTU, TunnelMTU: tunnelMTU}}
+	if b.Config.Northbound != "" {
+		d.Northbound = "unix:" + b.Config.Northbound
+	}
+	s := networkapi.New(d)
+	b.shared.networks = s.ForCompute()
+	b.Hub.Register(hostlink.Ports, s.Render, s.Observe)
+	b.Hub.OnLease(func(string, bool) { s.HostsChanged() })
+	b.background("network", s.Run)
+	b.serve(s.REST())
+	return nil
+}
