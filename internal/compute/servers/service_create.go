@@ -260,12 +260,11 @@ func (s *Servers) zoneOf(ctx context.Context, in Request) (zone, host string, er
 	return zone, host, nil
 }
 
-var notHostname = regexp.MustCompile(`[^a-z0-9.-]+`)
+var notHostname = regexp.MustCompile(`[^a-z0-9-]+`)
 
 // hostnameOf makes a host name of a server's name.
 func hostnameOf(name, serverID string) string {
-	h := notHostname.ReplaceAllString(strings.ReplaceAll(strings.ToLower(name), " ", "-"), "")
-	h = strings.ReplaceAll(strings.ReplaceAll(h, "_", "-"), ".", "-")
+	h := notHostname.ReplaceAllString(strings.NewReplacer(" ", "-", "_", "-", ".", "-").Replace(strings.ToLower(name)), "")
 	h = strings.Trim(h[:min(len(h), 63)], ".-")
 	if h == "" {
 		return "server-" + serverID
