@@ -8,9 +8,10 @@ import (
 	"github.com/mekcloud/mek/internal/quota"
 )
 
-// Declare says what the networking service limits, with upstream's defaults.
-func Declare(r *records.Records) *quota.Quota {
-	return quota.New("network",
+// Declare says what the networking service limits, with upstream's defaults
+// where the operator set none.
+func Declare(r *records.Records, operator map[string]int) *quota.Quota {
+	list := []quota.Resource{
 		quota.Resource{Name: "network", Default: 100, Count: count(r.Networks)},
 		quota.Resource{Name: "subnet", Default: 100, Count: count(r.Subnets)},
 		quota.Resource{Name: "subnetpool", Default: quota.Unlimited},
@@ -20,7 +21,13 @@ func Declare(r *records.Records) *quota.Quota {
 		quota.Resource{Name: "rbac_policy", Default: 10},
 		quota.Resource{Name: "security_group", Default: 10, Count: count(r.Groups)},
 		quota.Resource{Name: "security_group_rule", Default: 100, Count: count(r.Rules)},
-	)
+	}
+	for i := range list {
+		if limit, ok := operator[list[i].Name]; ok {
+			list[i].Default = int64(limit)
+		}
+	}
+	return quota.New("network", list...)
 }
 
 func count[R, T any](s *records.Store[R, T]) func(context.Context, db.Querier, string) (int64, error) {

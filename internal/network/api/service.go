@@ -1,0 +1,181 @@
+package networkapi
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/hostlink"
+	"github.com/mekcloud/mek/internal/network"
+	"github.com/mekcloud/mek/internal/network/attach"
+	"github.com/mekcloud/mek/internal/network/catalog"
+	"github.com/mekcloud/mek/internal/network/floatingips"
+	"github.com/mekcloud/mek/internal/network/groups"
+	"github.com/mekcloud/mek/internal/network/hosts"
+	"github.com/mekcloud/mek/internal/network/networks"
+	"github.com/mekcloud/mek/internal/network/northbound"
+	"github.com/mekcloud/mek/internal/network/ovn"
+	"github.com/mekcloud/mek/internal/network/ports"
+	"github.com/mekcloud/mek/internal/network/quotas"
+	"github.com/mekcloud/mek/internal/network/records"
+	"github.com/mekcloud/mek/internal/network/routers"
+	"github.com/mekcloud/mek/internal/network/subnets"
+	"github.com/mekcloud/mek/internal/network/tagging"
+	"github.com/mekcloud/mek/internal/network/wire"
+	"github.com/mekcloud/mek/internal/policy"
+	"github.com/mekcloud/mek/internal/quota"
+	"github.com/mekcloud/mek/internal/reconcile"
+	"github.com/mekcloud/mek/internal/rest"
+)
+
+// Agents is what the service needs of all hosts; hub.Hub.
+type Agents interface {
+	Poke(host string, section hostlink.Section)
+	Names() []string
+	Facts(name string) (hostlink.Facts, bool)
+}
+
+// Deps is what networking is built on.
+type Deps struct {
+	DB         *db.DB
+	Clock      clock.Clock
+	Log        *slog.Logger
+	Agents     Agents
+	Physical   networks.Physical
+	Northbound string         // endpoint of OVN's northbound database; empty: there is none
+	Quotas     map[string]int // defaults of the operator, by resource
+}
+
+// Service is networking with all its resources.
+type Service struct {
+	deps    Deps
+	records *records.Records
+	quota   *quota.Quota
+	queue   *northbound.Queue
+	sync    *northbound.Sync // nil: no northbound database
+	loop    *reconcile.Loop
+	attach  *attach.Service
+	hosts   *hosts.Hosts
+
+	mu   sync.Mutex
+	seen map[string]catalog.Host // every host since the start
+}
+
+const syncName = "network.northbound"
+
+// New puts the service together.
+func New(d Deps) *Service {
+	s := &Service{deps: d, seen: map[string]catalog.Host{}}
+	watch := records.Watchers{
+		Northbound: func(...string) {},
+		Host:       func(host string) { d.Agents.Poke(host, hostlink.Ports) },
+	}
+	if d.Northbound != "" {
+		s.queue = northbound.NewQueue(func() { s.loop.Poke(syncName) })
+		watch.Northbound = s.queue.Dirty
+	}
+	s.records = records.New(d.DB, d.Clock, watch)
+	s.quota = quotas.Declare(s.records, d.Quotas)
+	s.attach, s.hosts = attach.New(s.records, s.quota), hosts.New(s.records)
+	var work []reconcile.Reconciler
+	if d.Northbound != "" {
+		s.sync = northbound.New(s.records, s.openNorthbound, s.gateways, d.Clock, d.Log)
+		work = append(work, reconcile.Reconciler{Name: syncName, Every: time.Minute, Run: func(ctx context.Context) error { return s.sync.Run(ctx, s.queue) }})
+	}
+	s.loop = reconcile.New(d.Clock, d.Log, work...)
+	return s
+}
+
+func (s *Service) openNorthbound(ctx context.Context) (northbound.Database, error) {
+	return ovn.Open(ctx, s.deps.Northbound, nil)
+}
+
+// Run keeps the northbound database until ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	s.loop.Run(ctx)
+	return nil
+}
+
+// HostsChanged says that a host came, went or changed: gateways may move.
+func (s *Service) HostsChanged() {
+	s.listHosts()
+	if s.queue != nil {
+		s.queue.All()
+	}
+}
+
+// gateways are the hosts that live, in a fixed order.
+func (s *Service) gateways() []string {
+	names := s.deps.Agents.Names()
+	slices.Sort(names)
+	return names
+}
+
+// listHosts is every host that joined since the start, with whether it lives.
+func (s *Service) listHosts() []catalog.Host {
+	live := s.deps.Agents.Names()
+	now := s.deps.Clock.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, h := range s.seen {
+		h.Alive = false
+		s.seen[name] = h
+	}
+	for _, name := range live {
+		facts, ok := s.deps.Agents.Facts(name)
+		if !ok {
+			continue
+		}
+		h, known := s.seen[name]
+		if !known {
+			h = catalog.Host{ID: facts.ID, Name: name, Zone: "nova", Joined: now}
+		}
+		h.Alive, h.Seen = true, now
+		s.seen[name] = h
+	}
+	out := make([]catalog.Host, 0, len(s.seen))
+	for _, h := range s.seen {
+		out = append(out, h)
+	}
+	slices.SortFunc(out, func(a, b catalog.Host) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// ForCompute is what compute asks of networks.
+func (s *Service) ForCompute() network.ForCompute { return s.attach }
+
+// Render is the hostlink.Renderer of section Ports.
+func (s *Service) Render(ctx context.Context, host string) (any, int64, error) {
+	return s.hosts.Render(ctx, host)
+}
+
+// Observe is the hostlink.Observer of section Ports.
+func (s *Service) Observe(ctx context.Context, r hostlink.Report) error {
+	return s.hosts.Observe(ctx, r)
+}
+
+// REST is the service for the front door.
+func (s *Service) REST() *rest.Service {
+	rules := slices.Concat(wire.BaseRules(), networks.Rules(), subnets.Rules(), ports.Rules(), routers.Rules(), floatingips.Rules(), groups.Rules(),
+		quotas.Rules(), tagging.Rules(), catalog.Rules())
+	routes := slices.Concat(catalog.New(s.records, s.listHosts).Routes(), networks.New(s.records, s.quota, s.deps.Physical).Routes(),
+		subnets.New(s.records, s.quota).Routes(), ports.New(s.records, s.quota).Routes(), routers.New(s.records, s.quota).Routes(),
+		floatingips.New(s.records, s.quota).Routes(), groups.New(s.records, s.quota).Routes(), quotas.New(s.deps.DB, s.quota).Routes(),
+		tagging.New(s.records).Routes())
+	return &rest.Service{Name: "neutron", Type: "network", Prefix: "/networking", Dialect: dialect, Rules: unique(rules), Routes: routes}
+}
+
+// unique drops rules that two features declared alike.
+func unique(rules []policy.Rule) []policy.Rule {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(rules, func(r policy.Rule) bool {
+		again := seen[r.Name]
+		seen[r.Name] = true
+		return again
+	})
+}
