@@ -19,7 +19,7 @@ func TestLaterSourcesWin(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, SettingsFile, "listen: 127.0.0.1:1\nsimulate: 1\nbus:\n  listen: 127.0.0.1:10\n")
 	write(t, dir, OperatorFile, "# mine\nsimulate: 2\nregion: Here\nidentity:\n  token_lifetime: 90m\nquotas:\n  instances: -1\n")
-	c, err := Load(dir, []string{"MEK_REGION=There", "MEK_BUS__STREAMS=127.0.0.1:11", "MEK_RUN_ROOT=system", "HOME=/root"},
+	c, err := Load(dir, []string{"MEK_REGION=There", "MEK_BUS__STREAMS=127.0.0.1:11", "MEK_RUN_ROOT=system", "MEK_TEST_GUEST=x", "MEK_BINARY=y", "HOME=/root"},
 		map[string]any{"simulate": 3})
 	if err != nil {
 		t.Fatal(err)

@@ -99,7 +99,7 @@ func Environment(env []string) map[string]any {
 	for _, e := range env {
 		name, value, _ := strings.Cut(e, "=")
 		key, ours := strings.CutPrefix(name, "MEK_")
-		if !ours || reserved[name] {
+		if !ours || reserved[name] || strings.HasPrefix(key, "TEST_") {
 			continue
 		}
 		flat[strings.ReplaceAll(strings.ToLower(key), "__", ".")] = value
@@ -108,7 +108,7 @@ func Environment(env []string) map[string]any {
 }
 
 // reserved variables mean something else than a key.
-var reserved = map[string]bool{"MEK_ENGINE": true, "MEK_RUN_ROOT": true, "MEK_DATA_DIR": true, "MEK_LISTEN_FD": true, "MEK_CLASSIC": true}
+var reserved = map[string]bool{"MEK_ENGINE": true, "MEK_RUN_ROOT": true, "MEK_DATA_DIR": true, "MEK_LISTEN_FD": true, "MEK_BINARY": true}
 
 func unflatten(flat map[string]any) source {
 	out := source{}

@@ -72,10 +72,14 @@ func (s *Set) save(r record) error {
 }
 
 // alive tells whether the recorded process is the one that runs now.
-func (r record) alive() bool {
-	if r.Boot != bootID() {
+func (r record) alive() bool { return Alive(r.PID, r.Start, r.Boot) }
+
+// Alive tells whether the process that once had this id runs still: start is
+// in clock ticks after boot, boot the kernel's boot id. A zombie does not run.
+func Alive(pid int, start uint64, boot string) bool {
+	if boot != bootID() {
 		return false
 	}
-	st, err := readStat(r.PID)
-	return err == nil && st.state != 'Z' && st.start == r.Start
+	st, err := readStat(pid)
+	return err == nil && st.state != 'Z' && st.start == start
 }

@@ -3,6 +3,7 @@ package installation
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -13,11 +14,13 @@ import (
 	"time"
 
 	"github.com/mekcloud/mek/internal/compute/guest/qmp"
+	"github.com/mekcloud/mek/internal/engine"
 	"github.com/mekcloud/mek/internal/ledger"
 )
 
 // Guests belong to nobody but their control group, which is named after the
-// cloud and the server; that is how they are found with the agent down.
+// cloud and the server; where there are no groups, to the record in their
+// folder. That is how they are found with the agent down.
 
 // cgroupRoots are the mount points of the trees that guests are put in: the
 // version 2 tree first, then those of version 1's controllers.
@@ -75,25 +78,54 @@ func (i *Installation) guestProcesses() (map[string][]int, error) {
 		return nil, err
 	}
 	found := map[string][]int{}
+	add := func(server string, pid int) {
+		if !slices.Contains(found[server], pid) {
+			found[server] = append(found[server], pid)
+		}
+	}
 	for _, root := range roots {
 		files, err := filepath.Glob(filepath.Join(root, "mek", i.cfg.Hash, "*", "cgroup.procs"))
 		if err != nil {
 			return nil, fmt.Errorf("look for guests: %w", err)
 		}
 		for _, file := range files {
-			server := filepath.Base(filepath.Dir(file))
 			b, err := os.ReadFile(file)
 			if err != nil {
 				continue // gone in the meantime
 			}
 			for _, word := range strings.Fields(string(b)) {
-				if pid, err := strconv.Atoi(word); err == nil && !slices.Contains(found[server], pid) {
-					found[server] = append(found[server], pid)
+				if pid, err := strconv.Atoi(word); err == nil {
+					add(filepath.Base(filepath.Dir(file)), pid)
 				}
 			}
 		}
 	}
-	return found, nil
+	return found, i.recordedGuests(add)
+}
+
+// recordedGuests finds guests by the records that their driver keeps.
+func (i *Installation) recordedGuests(add func(server string, pid int)) error {
+	files, err := filepath.Glob(filepath.Join(i.cfg.Agent().InstanceDir, "guests", "*", "guest.json"))
+	if err != nil {
+		return fmt.Errorf("look for guests: %w", err)
+	}
+	for _, file := range files {
+		var record struct {
+			Process *struct {
+				PID   int    `json:"pid"`
+				Ticks uint64 `json:"ticks"`
+				Boot  string `json:"boot"`
+			} `json:"process"`
+		}
+		b, err := os.ReadFile(file)
+		if err != nil || json.Unmarshal(b, &record) != nil {
+			continue // gone in the meantime, or being written: the driver decides about it
+		}
+		if p := record.Process; p != nil && engine.Alive(p.PID, p.Ticks, p.Boot) {
+			add(filepath.Base(filepath.Dir(file)), p.PID)
+		}
+	}
+	return nil
 }
 
 // powerGrace is how long guests may take to shut down by themselves.
@@ -138,7 +170,8 @@ func (i *Installation) pressPower(ctx context.Context, server string) (*qmp.Clie
 	return client, sub, nil
 }
 
-// killGuests empties this cloud's control groups.
+// killGuests empties this cloud's control groups, and kills what is recorded
+// where there are none.
 func (i *Installation) killGuests() error {
 	roots, err := cgroupRoots()
 	if err != nil {
@@ -147,22 +180,25 @@ func (i *Installation) killGuests() error {
 	for _, root := range roots {
 		err := os.WriteFile(filepath.Join(root, "mek", i.cfg.Hash, "cgroup.kill"), []byte("1"), 0)
 		if err == nil {
-			return nil // the version 2 tree knows every process
+			break // the version 2 tree knows every process
 		}
 		if !errors.Is(err, os.ErrNotExist) && !errors.Is(err, os.ErrPermission) {
 			return fmt.Errorf("kill guests: %w", err)
 		}
 	}
-	left, err := i.guestProcesses()
-	if err != nil {
-		return err
-	}
-	for _, pids := range left { // trees of version 1 only
-		for _, pid := range pids {
-			if p, err := os.FindProcess(pid); err == nil {
-				_ = p.Kill() // gone in the meantime is what is wanted
+	for range 200 {
+		left, err := i.guestProcesses()
+		if err != nil || len(left) == 0 {
+			return err
+		}
+		for _, pids := range left {
+			for _, pid := range pids {
+				if p, err := os.FindProcess(pid); err == nil {
+					_ = p.Kill() // gone in the meantime is what is wanted
+				}
 			}
 		}
+		<-i.Clock.After(10 * time.Millisecond)
 	}
-	return nil
+	return errors.New("guests do not die")
 }

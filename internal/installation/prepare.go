@@ -1,6 +1,7 @@
 package installation
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -285,8 +286,10 @@ func (i *Installation) Certificates() (changed bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("root certificate: %w", err)
 	}
-	if err := os.WriteFile(server.Bus.CAFile, root, 0o644); err != nil {
-		return false, fmt.Errorf("root certificate: %w", err)
+	if have, err := os.ReadFile(server.Bus.CAFile); err != nil || !bytes.Equal(have, root) {
+		if err := os.WriteFile(server.Bus.CAFile, root, 0o644); err != nil {
+			return false, fmt.Errorf("root certificate: %w", err)
+		}
 	}
 	for _, path := range []string{server.MasterKeyFile, server.KeyFile, server.Bus.KeyFile,
 		pki.FilesIn(i.cfg.DataDir).RootKey, pki.FilesIn(i.cfg.DataDir).IntermediateKey} {

@@ -207,7 +207,12 @@ func (i *Installation) imageFile() string {
 		candidates = candidates[:1]
 	}
 	for _, path := range append(candidates, besideProgram("guest.qcow2")) {
-		if fi, err := os.Stat(path); path != "" && err == nil && fi.Mode().IsRegular() {
+		fi, err := os.Stat(path)
+		if path != "" && err == nil && fi.IsDir() { // what "make guest" made, as a whole
+			path = filepath.Join(path, "guest.qcow2")
+			fi, err = os.Stat(path)
+		}
+		if path != "" && err == nil && fi.Mode().IsRegular() {
 			return path
 		}
 	}
