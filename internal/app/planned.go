@@ -41,7 +41,7 @@ func routePath(service, path string) string {
 		}
 		return "/v2.1" + path
 	case "cinder":
-		return strings.Replace(path, "/v3/{project_id}", "/v3", 1)
+		return strings.NewReplacer("/v3/{project_id}", "/v3", "/v3/{admin_project_id}", "/v3").Replace(path)
 	}
 	if path == "" {
 		return "/"

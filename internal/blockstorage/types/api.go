@@ -60,6 +60,7 @@ func (s *Types) Routes() []rest.Route {
 	return []rest.Route{
 		{Method: "GET", Path: "/v3/types", Rule: ruleGetAll, Handle: a.list},
 		{Method: "POST", Path: "/v3/types", Rule: ruleCreate, Audit: "create", Handle: a.create},
+		{Method: "GET", Path: "/v3/types/default", Rule: ruleGet, Handle: a.showDefault},
 		{Method: "GET", Path: "/v3/types/{id}", Rule: ruleGet, Handle: a.show},
 		{Method: "PUT", Path: "/v3/types/{id}", Rule: ruleUpdate, Audit: "update", Handle: a.update},
 		{Method: "DELETE", Path: "/v3/types/{id}", Rule: ruleDelete, Audit: "delete", Handle: a.remove},
@@ -144,14 +145,15 @@ func (a api) find(c *rest.Call) (*blockstorage.Type, error) {
 	return a.types.Resolve(c.Context(), c.Var("id"), c.Auth.ProjectID, c.Allow(ruleAccessAll, c.Caller()))
 }
 
-func (a api) show(c *rest.Call) (rest.Reply, error) {
-	if c.Var("id") == "default" {
-		t, err := a.types.Default(c.Context(), c.Auth.ProjectID)
-		if err != nil {
-			return rest.Reply{}, err
-		}
-		return rest.OK(a.table.Body(c, t))
+func (a api) showDefault(c *rest.Call) (rest.Reply, error) {
+	t, err := a.types.Default(c.Context(), c.Auth.ProjectID)
+	if err != nil {
+		return rest.Reply{}, err
 	}
+	return rest.OK(a.table.Body(c, t))
+}
+
+func (a api) show(c *rest.Call) (rest.Reply, error) {
 	t, err := a.find(c)
 	if err != nil {
 		return rest.Reply{}, err
