@@ -153,6 +153,17 @@ func scanProvider(row scanner) (p placement.Provider, err error) {
 	return p, err
 }
 
+// changed selects the providers marked since a revision. As a subquery it comes
+// first; in a join, SQLite looks through all rows of the other table.
+const changed = "(SELECT uuid FROM placement_providers WHERE revision > $1)"
+
+const (
+	changedInventories = "SELECT i.provider, " + inventoryColumns + " FROM placement_inventories i WHERE i.provider IN " + changed
+	changedUsage       = "SELECT a.provider, a.class, CAST(SUM(a.used) AS bigint) FROM placement_allocations a WHERE a.provider IN " + changed + " GROUP BY a.provider, a.class"
+	changedTraits      = "SELECT t.provider, t.trait FROM placement_provider_traits t WHERE t.provider IN " + changed + " ORDER BY t.trait"
+	changedAggregates  = "SELECT g.provider, g.aggregate FROM placement_provider_aggregates g WHERE g.provider IN " + changed + " ORDER BY g.aggregate"
+)
+
 const inventoryColumns = "i.class, i.total, i.reserved, i.min_unit, i.max_unit, i.step_size, i.allocation_ratio"
 
 func scanInventory(rows *sql.Rows, before ...any) (class string, i placement.Inventory, err error) {
@@ -165,8 +176,7 @@ func scanInventory(rows *sql.Rows, before ...any) (class string, i placement.Inv
 }
 
 func readInventories(ctx context.Context, q db.Querier, entries map[string]*search.Entry, since int64) error {
-	const query = "SELECT i.provider, " + inventoryColumns + " FROM placement_inventories i JOIN placement_providers p ON p.uuid = i.provider WHERE p.revision > $1"
-	return each(ctx, q, "read inventories", query, func(rows *sql.Rows) error {
+	return each(ctx, q, "read inventories", changedInventories, func(rows *sql.Rows) error {
 		var provider string
 		class, inv, err := scanInventory(rows, &provider)
 		if e := entries[provider]; e != nil {
@@ -177,9 +187,7 @@ func readInventories(ctx context.Context, q db.Querier, entries map[string]*sear
 }
 
 func readUsed(ctx context.Context, q db.Querier, entries map[string]*search.Entry, since int64) error {
-	const query = `SELECT a.provider, a.class, CAST(SUM(a.used) AS bigint) FROM placement_allocations a
-		JOIN placement_providers p ON p.uuid = a.provider WHERE p.revision > $1 GROUP BY a.provider, a.class`
-	return each(ctx, q, "read usage", query, func(rows *sql.Rows) error {
+	return each(ctx, q, "read usage", changedUsage, func(rows *sql.Rows) error {
 		var provider, class string
 		var used int64
 		err := rows.Scan(&provider, &class, &used)
@@ -191,9 +199,7 @@ func readUsed(ctx context.Context, q db.Querier, entries map[string]*search.Entr
 }
 
 func readTraits(ctx context.Context, q db.Querier, entries map[string]*search.Entry, since int64) error {
-	const query = `SELECT t.provider, t.trait FROM placement_provider_traits t
-		JOIN placement_providers p ON p.uuid = t.provider WHERE p.revision > $1 ORDER BY t.trait`
-	return each(ctx, q, "read traits", query, func(rows *sql.Rows) error {
+	return each(ctx, q, "read traits", changedTraits, func(rows *sql.Rows) error {
 		var provider, trait string
 		err := rows.Scan(&provider, &trait)
 		if e := entries[provider]; e != nil {
@@ -204,9 +210,7 @@ func readTraits(ctx context.Context, q db.Querier, entries map[string]*search.En
 }
 
 func readAggregates(ctx context.Context, q db.Querier, entries map[string]*search.Entry, since int64) error {
-	const query = `SELECT g.provider, g.aggregate FROM placement_provider_aggregates g
-		JOIN placement_providers p ON p.uuid = g.provider WHERE p.revision > $1 ORDER BY g.aggregate`
-	return each(ctx, q, "read aggregates", query, func(rows *sql.Rows) error {
+	return each(ctx, q, "read aggregates", changedAggregates, func(rows *sql.Rows) error {
 		var provider, aggregate string
 		err := rows.Scan(&provider, &aggregate)
 		if e := entries[provider]; e != nil {
