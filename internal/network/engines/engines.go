@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -43,8 +44,11 @@ func (c Central) Prepare(ctx context.Context) error {
 		if err := prepareDB(ctx, file, "/usr/share/ovn/ovn-"+db+".ovsschema", c.path(db+".sock")); err != nil {
 			return err
 		}
-		if err := give(file, c.UID, c.GID); err != nil {
-			return err
+		lock := filepath.Join(c.Data, "."+db+".db.~lock~") // of ovsdb-tool, which ran as who we are
+		for _, f := range []string{file, lock} {
+			if err := give(f, c.UID, c.GID); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
 		}
 	}
 	return nil
