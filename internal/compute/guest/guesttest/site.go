@@ -30,7 +30,7 @@ type Site struct {
 }
 
 // NewSite makes an empty site.
-func NewSite(t *testing.T) *Site {
+func NewSite(t testing.TB) *Site {
 	t.Helper()
 	return &Site{Dir: t.TempDir(), images: map[string]string{}, format: map[string]string{}, volumes: map[string]guest.VolumeFile{}, opened: map[string]int{}}
 }

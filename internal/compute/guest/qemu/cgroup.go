@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -92,6 +93,22 @@ func (g *groups) prepare() {
 		if _, ok := g.v1[c]; !ok && !g.enable(c) {
 			g.lost = append(g.lost, c)
 		}
+	}
+	g.weigh()
+}
+
+// weigh lets all guests together weigh as much as two ordinary processes per
+// processor. A group weighs as much as one unless told otherwise, so that a
+// busy host would starve its guests; the other extreme would starve the agent.
+func (g *groups) weigh() {
+	point, v1 := g.v1["cpu"]
+	if !v1 {
+		point = g.unified
+	}
+	all := settings("cpu", v1, limits{shares: 2048 * runtime.NumCPU(), periodUS: 100_000})
+	for _, dir := range []string{filepath.Join(point, "mek"), filepath.Join(point, "mek", g.name)} {
+		// Where this fails there are no limits either, and lost says so.
+		_ = os.WriteFile(filepath.Join(dir, all[0][0]), []byte(all[0][1]), 0)
 	}
 }
 

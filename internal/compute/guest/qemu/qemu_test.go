@@ -19,7 +19,7 @@ const patience = 3 * time.Minute
 
 // open makes a driver for a site. Its sockets are in a folder of their own,
 // because test folders have long names.
-func open(t *testing.T, s *guesttest.Site, change ...func(*Config)) *Driver {
+func open(t testing.TB, s *guesttest.Site, change ...func(*Config)) *Driver {
 	t.Helper()
 	run := filepath.Join(s.Dir, "run")
 	_, err := os.Readlink(run)
@@ -55,7 +55,7 @@ func open(t *testing.T, s *guesttest.Site, change ...func(*Config)) *Driver {
 }
 
 // clean sees that a test's cloud left nothing on the machine.
-func clean(t *testing.T, d *Driver) {
+func clean(t testing.TB, d *Driver) {
 	left, err := d.groups.list()
 	if err != nil || len(left) > 0 {
 		t.Errorf("cgroups left: %v, error %v", left, err)
