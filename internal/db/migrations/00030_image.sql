@@ -71,7 +71,34 @@ CREATE TABLE image_tasks (
 CREATE INDEX image_tasks_image ON image_tasks (image_id, created_at);
 CREATE INDEX image_tasks_owner ON image_tasks (owner, created_at);
 
+CREATE TABLE image_namespaces (
+    id text PRIMARY KEY,
+    name text NOT NULL UNIQUE,
+    display_name text NOT NULL,
+    description text NOT NULL,
+    visibility text NOT NULL,
+    protected boolean NOT NULL,
+    owner text NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL
+);
+CREATE INDEX image_namespaces_created ON image_namespaces (created_at, id);
+
+CREATE TABLE image_definitions (
+    id text PRIMARY KEY,
+    namespace_id text NOT NULL REFERENCES image_namespaces (id) ON DELETE CASCADE,
+    kind text NOT NULL,
+    name text NOT NULL,
+    body text NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    UNIQUE (namespace_id, kind, name)
+);
+CREATE INDEX image_definitions_kind ON image_definitions (kind, name);
+
 -- +goose Down
+DROP TABLE image_definitions;
+DROP TABLE image_namespaces;
 DROP TABLE image_tasks;
 DROP TABLE image_members;
 DROP TABLE image_properties;

@@ -62,7 +62,7 @@ func newGlance(t testing.TB, d *db.DB, change func(*imageapi.Deps)) *glance {
 		t.Fatal(err)
 	}
 	g := &glance{t: t, dir: t.TempDir(), db: d, clock: clock.NewFake(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC))}
-	deps := imageapi.Deps{DB: d, Clock: g.clock, Log: slog.New(slog.DiscardHandler), Dir: g.dir, Worker: runner, Alone: true}
+	deps := imageapi.Deps{DB: d, Clock: g.clock, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Dir: g.dir, Worker: runner, Alone: true}
 	if change != nil {
 		change(&deps)
 	}

@@ -13,6 +13,28 @@ const (
 	asShared = admin + " or (role:reader and (project_id:%(project_id)s or project_id:%(member_id)s))"
 )
 
+// metadefRules are those of the catalog of metadata definitions: everyone who
+// may see a namespace reads what is in it, administrators write.
+func metadefRules() []policy.Rule {
+	const visible = admin + " or (role:reader and (project_id:%(project_id)s or 'public':%(visibility)s))"
+	var out []policy.Rule
+	add := func(check, description string, names ...string) {
+		for _, name := range names {
+			out = append(out, policy.Rule{Name: name, Check: check, Description: description, Scopes: []string{policy.ScopeProject}})
+		}
+	}
+	add(admin, "Write metadata definitions.", "metadef_admin")
+	add(asReader, "List namespaces.", "get_metadef_namespaces")
+	add(visible, "Read a namespace and its definitions.", "get_metadef_namespace", "get_metadef_objects", "get_metadef_object",
+		"get_metadef_properties", "get_metadef_property", "get_metadef_tags", "get_metadef_tag", "get_metadef_resource_type",
+		"list_metadef_resource_types")
+	add("rule:metadef_admin", "Write metadata definitions.", "add_metadef_namespace", "modify_metadef_namespace", "delete_metadef_namespace",
+		"add_metadef_object", "modify_metadef_object", "delete_metadef_object", "add_metadef_property", "modify_metadef_property", "remove_metadef_property",
+		"add_metadef_tag", "add_metadef_tags", "modify_metadef_tag", "delete_metadef_tag", "delete_metadef_tags",
+		"add_metadef_resource_type_association", "remove_metadef_resource_type_association")
+	return out
+}
+
 // rules are the policy rules of the service, with upstream's names and defaults.
 func rules() []policy.Rule {
 	rule := func(name, check, description string) policy.Rule {

@@ -14,6 +14,7 @@ import (
 	"github.com/mekcloud/mek/internal/image/files"
 	"github.com/mekcloud/mek/internal/image/images"
 	"github.com/mekcloud/mek/internal/image/members"
+	"github.com/mekcloud/mek/internal/image/metadefs"
 	"github.com/mekcloud/mek/internal/image/schemas"
 	"github.com/mekcloud/mek/internal/image/tasks"
 	"github.com/mekcloud/mek/internal/image/transfers"
@@ -44,6 +45,7 @@ type Service struct {
 	members   *members.Members
 	tasks     *tasks.Tasks
 	transfers *transfers.Transfers
+	metadefs  *metadefs.Metadefs
 	files     *files.Store
 }
 
@@ -56,7 +58,7 @@ func New(d Deps) (*Service, error) {
 	records := images.New(images.Deps{DB: d.DB, Clock: d.Clock, Log: d.Log, Quota: images.Quota(), Bytes: store})
 	history := tasks.New(d.DB, d.Clock, records)
 	return &Service{
-		images: records, members: members.New(d.DB, d.Clock, records), tasks: history, files: store,
+		images: records, members: members.New(d.DB, d.Clock, records), tasks: history, files: store, metadefs: metadefs.New(d.DB, d.Clock),
 		transfers: transfers.New(transfers.Deps{Records: records, Files: store, Worker: d.Worker, Tasks: history, Claims: d.Claims, Clock: d.Clock,
 			Log: d.Log, SizeCap: d.SizeCap, Alone: d.Alone}),
 	}, nil
@@ -67,8 +69,9 @@ func (s *Service) Close() error { return s.files.Close() }
 
 // REST is the service for the front door.
 func (s *Service) REST() *rest.Service {
-	return &rest.Service{Name: "glance", Type: "image", Prefix: prefix, Dialect: dialect, Rules: rules(),
-		Routes: slices.Concat(s.discovery(), schemas.Routes(), s.images.Routes(), s.members.Routes(), s.transfers.Routes(s.images), s.tasks.Routes())}
+	return &rest.Service{Name: "glance", Type: "image", Prefix: prefix, Dialect: dialect, Rules: slices.Concat(rules(), metadefRules()),
+		Routes: slices.Concat(s.discovery(), schemas.Routes(), s.images.Routes(), s.members.Routes(), s.transfers.Routes(s.images), s.tasks.Routes(),
+			s.metadefs.Routes())}
 }
 
 // Images is what other services may ask.

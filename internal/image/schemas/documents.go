@@ -1,6 +1,10 @@
 package schemas
 
-import "github.com/mekcloud/mek/internal/image"
+import (
+	"maps"
+
+	"github.com/mekcloud/mek/internal/image"
+)
 
 type object = map[string]any
 
@@ -16,11 +20,13 @@ func documents() map[string]any {
 	for _, name := range []string{"input", "result", "message", "self", "image_id", "request_id", "user_id"} {
 		delete(brief, name)
 	}
-	return map[string]any{
+	out := map[string]any{
 		"image": images, "images": collection("images", images, true),
 		"member": member, "members": collection("members", member, false),
 		"task": task, "tasks": collection("tasks", object{"name": "task", "properties": brief}, true),
 	}
+	maps.Copy(out, metadefDocuments())
+	return out
 }
 
 func link(rel, href string) object { return object{"rel": rel, "href": href} }

@@ -150,6 +150,7 @@ func (t *Transfers) check(ctx context.Context, i *image.Image, f *os.File, got *
 	}
 	found, err := t.Worker.Inspect(ctx, f, i.Disk)
 	if err != nil {
+		t.Log.Error("an image could not be inspected", "image", i.ID, "error", err)
 		return err
 	}
 	if got.Content, err = image.Accept(i.Disk, i.Container, found); err != nil {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +19,7 @@ func limitResources(output uint64) error {
 		max  uint64
 	}{
 		{unix.RLIMIT_CPU, cpuSeconds}, {unix.RLIMIT_FSIZE, output}, {unix.RLIMIT_CORE, 0},
-		{unix.RLIMIT_NOFILE, maxOpenFiles}, {unix.RLIMIT_MEMLOCK, 0}, {unix.RLIMIT_MSGQUEUE, 0}, {unix.RLIMIT_AS, addressSpace},
+		{unix.RLIMIT_NOFILE, maxOpenFiles}, {unix.RLIMIT_MEMLOCK, 0}, {unix.RLIMIT_MSGQUEUE, 0},
 	}
 	for _, l := range limits {
 		if err := unix.Setrlimit(l.what, &unix.Rlimit{Cur: l.max, Max: l.max}); err != nil {
@@ -25,6 +27,31 @@ func limitResources(output uint64) error {
 		}
 	}
 	return nil
+}
+
+// become bounds the address space and replaces this process by a program. The
+// two belong together: Go reserves more than the bound when it likes, and must
+// not allocate any more once the bound is set.
+func become(program string, argv, env []string) error {
+	path, err := unix.BytePtrFromString(program)
+	if err != nil {
+		return fmt.Errorf("image worker: program: %w", err)
+	}
+	args, err := syscall.SlicePtrFromStrings(argv)
+	if err != nil {
+		return fmt.Errorf("image worker: arguments: %w", err)
+	}
+	vars, err := syscall.SlicePtrFromStrings(env)
+	if err != nil {
+		return fmt.Errorf("image worker: environment: %w", err)
+	}
+	debug.SetGCPercent(-1)
+	bound := &unix.Rlimit{Cur: addressSpace, Max: addressSpace}
+	_, _, errno := unix.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_AS, uintptr(unsafe.Pointer(bound)), 0, 0, 0)
+	if errno == 0 {
+		_, _, errno = unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(path)), uintptr(unsafe.Pointer(&args[0])), uintptr(unsafe.Pointer(&vars[0])))
+	}
+	return fmt.Errorf("image worker: start the bound process: %w", errno)
 }
 
 const (

@@ -93,10 +93,7 @@ func enter(args []string) error {
 	if err := filterCalls(baseDenied, 0); err != nil {
 		return err
 	}
-	if err := unix.Exec(program, argv, []string{"PATH=/usr/bin", "GOMAXPROCS=1", "GOTRACEBACK=none"}); err != nil {
-		return fmt.Errorf("image worker: start %s: %w", argv[0], err)
-	}
-	return nil
+	return become(program, argv, []string{"PATH=/usr/bin", "GOMAXPROCS=1", "GOTRACEBACK=none"})
 }
 
 // split takes the command line of enter apart: the words that start this

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -307,6 +308,23 @@ func TestSandboxHolds(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Go's runtime reserves address space when it likes; a worker that is bound
+// too early dies of it now and then.
+func TestManyAtOnce(t *testing.T) {
+	r, path := runner(t, ""), make1(t, "qcow2")
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 8 {
+				if found, err := r.Inspect(t.Context(), open(t, path), image.QCOW2); err != nil || found.VirtualSize != 3<<20 {
+					t.Errorf("%+v, %v", found, err)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 func TestDeadline(t *testing.T) {
