@@ -1,5 +1,3 @@
-//go:build later
-
 package app
 
 import (
@@ -8,7 +6,9 @@ import (
 	computeapi "github.com/mekcloud/mek/internal/compute/api"
 	"github.com/mekcloud/mek/internal/compute/hosts"
 	"github.com/mekcloud/mek/internal/config"
+	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/hostlink"
+	"github.com/mekcloud/mek/internal/identity"
 	"github.com/mekcloud/mek/internal/placement"
 	"github.com/mekcloud/mek/internal/reconcile"
 )
@@ -17,10 +17,10 @@ import (
 func (b *builder) compute(context.Context) error {
 	s := computeapi.New(computeapi.Deps{
 		DB: b.DB, Clock: b.Clock, Log: b.Log, Tasks: b.tasks, Agents: b.Hub, Quotas: b.Config.Quotas,
-		Placement: hostInventory{b.shared.placement, b.Config.Compute}, Allocator: b.shared.placement, Projects: b.shared.identity,
+		Placement: hostInventory{b.shared.placement, b.Config.Compute}, Allocator: b.shared.placement, Projects: projectLookup{b.shared.identity.Projects()},
 		Images: b.shared.images, Networks: b.shared.networks, Volumes: b.shared.volumes, Front: b.frontDoor,
 	})
-	b.shared.servers = s.Servers
+	b.shared.imageClaims.add(s.Servers)
 	b.Hub.OnFacts(s.Hosts.Seen)
 	b.Hub.Register(hostlink.Guests, s.Servers.Render, s.Servers.Observe)
 	loop := reconcile.New(b.Clock, b.Log, s.Servers.Reconcilers()...)
@@ -57,4 +57,15 @@ func (p hostInventory) EnsureHost(ctx context.Context, h hosts.Provider) error {
 		placement.MemoryMB: units(h.MemoryMiB, p.ratios.ReservedMiB, p.ratios.MemoryRatio),
 		placement.DiskGB:   units(h.DiskGiB, p.ratios.ReservedDisk/1024, p.ratios.DiskRatio),
 	}})
+}
+
+// projectLookup asks identity whether a project exists.
+type projectLookup struct{ projects identity.Projects }
+
+func (p projectLookup) ProjectExists(ctx context.Context, projectID string) (bool, error) {
+	_, err := p.projects.Get(ctx, projectID)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }

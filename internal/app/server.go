@@ -37,7 +37,7 @@ func RunServer(ctx context.Context, cfg config.Server, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	bus, leave, err := hosts(ctx, parts)
+	bus, leave, err := joinHosts(ctx, parts)
 	if err != nil {
 		return err
 	}
@@ -82,9 +82,9 @@ func open(ctx context.Context, cfg config.Server, log *slog.Logger) (Parts, erro
 	return p, err
 }
 
-// hosts connects the control plane with its hosts: simulated ones in this
+// joinHosts connects the control plane with its hosts: simulated ones in this
 // process, or agents over the bus.
-func hosts(ctx context.Context, p Parts) (*remote.Server, func(), error) {
+func joinHosts(ctx context.Context, p Parts) (*remote.Server, func(), error) {
 	if p.Config.Simulated() {
 		leave, err := Simulate(ctx, p.Hub, p.Config.Simulate, p.Log)
 		return nil, leave, err

@@ -33,5 +33,6 @@ var serviceSteps = []struct {
 	{"image", (*builder).image},
 	{"network", (*builder).network},
 	{"block storage", (*builder).blockstorage},
+	{"compute", (*builder).compute},
 	{"catalog", (*builder).catalog}, // last: it offers what was built
 }
