@@ -20,6 +20,8 @@ import (
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/compute"
 	"github.com/mekcloud/mek/internal/compute/guest"
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/db/dbtest"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/policy"
 	"github.com/mekcloud/mek/internal/rest"
@@ -41,9 +43,11 @@ type front struct {
 	url string
 }
 
-func newFront(t *testing.T) *front {
+func newFront(t *testing.T) *front { return frontOn(t, dbtest.SQLite(t)) }
+
+func frontOn(t *testing.T, d *db.DB) *front {
 	t.Helper()
-	w := newSurroundings(t)
+	w := surroundingsOn(t, d)
 	engine := w.open(tasktest.Options(w.db, nil))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -310,8 +314,10 @@ func TestCreateRefuses(t *testing.T) {
 	}
 }
 
-func TestMultiCreateAndLists(t *testing.T) {
-	f := newFront(t)
+func TestMultiCreateAndLists(t *testing.T) { dbtest.Each(t, onMultiCreateAndLists) }
+
+func onMultiCreateAndLists(t *testing.T, d *db.DB) {
+	f := frontOn(t, d)
 	out := f.want(202, "member", "2.90", "POST", "/servers", strings.Replace(plainBody, `"key_name"`, `"min_count":3,"return_reservation_id":true,"tags":["x","y"],"key_name"`, 1))
 	reservation, _ := out["reservation_id"].(string)
 	f.idle()
@@ -364,8 +370,10 @@ func TestMultiCreateAndLists(t *testing.T) {
 	}
 }
 
-func TestActions(t *testing.T) {
-	f := newFront(t)
+func TestActions(t *testing.T) { dbtest.Each(t, onActions) }
+
+func onActions(t *testing.T, d *db.DB) {
+	f := frontOn(t, d)
 	id := f.boot(plainBody)
 	path := "/servers/" + id + "/action"
 	status := func() string {
@@ -429,8 +437,10 @@ func TestActions(t *testing.T) {
 	f.check(t, 0, 0, 0, 1, 0, false)
 }
 
-func TestMetadataTagsAndAddresses(t *testing.T) {
-	f := newFront(t)
+func TestMetadataTagsAndAddresses(t *testing.T) { dbtest.Each(t, onMetadataTagsAndAddresses) }
+
+func onMetadataTagsAndAddresses(t *testing.T, d *db.DB) {
+	f := frontOn(t, d)
 	id := f.boot(plainBody)
 	p := "/servers/" + id
 	f.want(200, "member", "2.1", "POST", p+"/metadata", `{"metadata":{"a":"1"}}`)
@@ -464,8 +474,10 @@ func TestMetadataTagsAndAddresses(t *testing.T) {
 	f.want(404, "member", "2.1", "GET", p+"/ips/public", "")
 }
 
-func TestAttachments(t *testing.T) {
-	f := newFront(t)
+func TestAttachments(t *testing.T) { dbtest.Each(t, onAttachments) }
+
+func onAttachments(t *testing.T, d *db.DB) {
+	f := frontOn(t, d)
 	id := f.boot(plainBody)
 	p := "/servers/" + id + "/os-volume_attachments"
 	out := f.want(200, "member", "2.89", "POST", p, `{"volumeAttachment":{"volumeId":"`+volumeA+`","tag":"t"}}`)
@@ -509,8 +521,10 @@ func TestAttachments(t *testing.T) {
 	f.check(t, 1, 1, 1, 1, 0, true)
 }
 
-func TestBootFromVolume(t *testing.T) {
-	f := newFront(t)
+func TestBootFromVolume(t *testing.T) { dbtest.Each(t, onBootFromVolume) }
+
+func onBootFromVolume(t *testing.T, d *db.DB) {
+	f := frontOn(t, d)
 	id := f.boot(`{"server":{"name":"bfv","flavorRef":"small","networks":"none","block_device_mapping_v2":[
 		{"boot_index":"0","source_type":"image","destination_type":"volume","uuid":"` + imageA + `","volume_size":"3","delete_on_termination":true}]}}`)
 	s := f.want(200, "member", "2.3", "GET", "/servers/"+id, "")
@@ -523,8 +537,10 @@ func TestBootFromVolume(t *testing.T) {
 	f.check(t, 0, 0, 0, 1, 0, false)
 }
 
-func TestNoValidHost(t *testing.T) {
-	f := newFront(t)
+func TestNoValidHost(t *testing.T) { dbtest.Each(t, onNoValidHost) }
+
+func onNoValidHost(t *testing.T, d *db.DB) {
+	f := frontOn(t, d)
 	var ids []string
 	for range 5 { // 8 processors, 2 each
 		ids = append(ids, f.boot(plainBody))

@@ -60,9 +60,11 @@ type surroundings struct {
 	engine  *task.Engine
 }
 
-func newSurroundings(t *testing.T) *surroundings {
+func newSurroundings(t *testing.T) *surroundings { return surroundingsOn(t, dbtest.SQLite(t)) }
+
+func surroundingsOn(t *testing.T, d *db.DB) *surroundings {
 	t.Helper()
-	w := &surroundings{t: t, db: dbtest.SQLite(t), state: sim.NewState()}
+	w := &surroundings{t: t, db: d, state: sim.NewState()}
 	w.net = &ports{w: w, all: map[string]*port{}, applied: map[string]bool{}}
 	w.vol = &volumes{all: map[string]*blockstorage.Volume{volumeA: {ID: volumeA, ProjectID: project, SizeGiB: 1, Status: blockstorage.Available, Bootable: true}},
 		attached: map[string]string{}}
