@@ -227,17 +227,20 @@ func ownAll(dir string, uid, gid int) error {
 	})
 }
 
-// installGuest copies the tiny guest's kernel from a source tree: the agent
-// boots it to see whether an accelerator works. Without it nothing is probed.
+// installGuest copies the tiny guest's kernel, which lies beside its image: the
+// agent boots it to see whether an accelerator works. Without it nothing is probed.
 func (i *Installation) installGuest() error {
 	if i.cfg.Simulated() {
 		return nil
 	}
 	for _, name := range []string{"vmlinuz", "initrd.img"} {
-		from, to := besideProgram(name), i.cfg.Path("guest", name)
+		from, to := filepath.Join(filepath.Dir(i.imageFile()), name), i.cfg.Path("guest", name)
+		if from == to {
+			continue
+		}
 		fi, err := os.Stat(from)
 		if err != nil {
-			continue // not built in this tree, or a program that was copied elsewhere
+			continue // an image of the operator's own
 		}
 		if have, err := os.Stat(to); err == nil && have.Size() == fi.Size() && !have.ModTime().Before(fi.ModTime()) {
 			continue

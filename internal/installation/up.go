@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -195,6 +196,9 @@ func (i *Installation) start(ctx context.Context, led *ledger.Ledger) error {
 	if err != nil {
 		return &Failure{What: "engines cannot be prepared", Why: err, Look: i.cfg.Path("log")}
 	}
+	if err := recordUserspace(p, led); err != nil {
+		return err
+	}
 	set, err := i.engines()
 	if err != nil {
 		return err
@@ -213,6 +217,18 @@ func (i *Installation) start(ctx context.Context, led *ledger.Ledger) error {
 	}
 	i.Print.step(markDone, "processes", "%d of %d", count, count)
 	return nil
+}
+
+// recordUserspace announces the link of the userspace datapath, unless another
+// switch on this host made it before us.
+func recordUserspace(p plan.Plan, led *ledger.Ledger) error {
+	if !p.Userspace {
+		return nil
+	}
+	if _, err := net.InterfaceByName(plan.UserspaceLink); err == nil {
+		return nil
+	}
+	return led.Record(ledger.Change{Kind: ledger.Link, Name: plan.UserspaceLink})
 }
 
 // supervise keeps the supervisor running: by systemd where it runs, else as a

@@ -40,7 +40,13 @@ type Plan struct {
 	Central []engine.Process // of the network, once per cloud
 	Switch  []engine.Process // of the network, on this host
 	Own     []engine.Process // server and agent
+	// Userspace: the switch forwards by itself, and makes the link UserspaceLink.
+	Userspace bool
 }
+
+// UserspaceLink is the link that Open vSwitch makes for its userspace datapath
+// and leaves behind. The name is the same for every cloud.
+const UserspaceLink = "ovs-netdev"
 
 // Stages is the order of start: databases before what reads them, our own last.
 func (p Plan) Stages() [][]engine.Process {
@@ -118,15 +124,33 @@ func Prepare(ctx context.Context, c config.Config, exe string, log *slog.Logger)
 	}
 	central := engines.Central{Data: c.Path("ovn"), Run: filepath.Join(c.RunDir(), "ovn"), Logs: c.Path("log", "ovn"), UID: uid, GID: gid}
 	host := engines.Host{Data: c.Path("switch"), Run: agent.SwitchDir, Logs: c.Path("log", "switch"), Userspace: !kernel, Identity: sw.Identity()}
-	if err := errors.Join(central.Prepare(ctx), host.Prepare(ctx)); err != nil {
+	if err := errors.Join(central.Prepare(ctx), host.Prepare(ctx), giveFiles(central.Data, uid, gid)); err != nil {
 		return Plan{}, err
 	}
-	p := Plan{Own: own}
+	p := Plan{Own: own, Userspace: !kernel}
 	if p.Central, err = central.Processes(); err != nil {
 		return Plan{}, err
 	}
 	p.Switch, err = host.Processes()
 	return p, err
+}
+
+// giveFiles gives everything in a folder to the service user: the database
+// tool leaves lock files beside a database that belong to whoever called it.
+func giveFiles(dir string, uid, gid int) error {
+	if uid == 0 && gid == 0 {
+		return nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("files of a network engine: %w", err)
+	}
+	for _, e := range entries {
+		if err := os.Lchown(filepath.Join(dir, e.Name()), uid, gid); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("owner of a network engine's file: %w", err)
+		}
+	}
+	return nil
 }
 
 // ownProcesses describes server and agent. They are replaced when the program
