@@ -298,3 +298,61 @@ func TestSnapshotBoots(t *testing.T) {
 	c.expect("what was written before the snapshot", c.inside("cat /var/mark"), "mark-of-this-test")
 	c.end()
 }
+
+// TestDiskCaps: caps hold, for a disk from the start and for one plugged in.
+func TestDiskCaps(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	const perSecond = 4 << 20
+	c.spec.Limits.DiskWriteBytesSecond = perSecond
+	c.spec.Disks = append(c.spec.Disks, guest.Disk{ID: "ephemeral0", Kind: guest.DiskBlank, SizeBytes: 64 << 20})
+	c.ensure()
+	volume := c.site.AddVolume(t, 64<<20)
+	c.spec.Disks = append(c.spec.Disks, guest.Disk{ID: volume, Kind: guest.DiskVolume, VolumeID: volume, Serial: volume})
+	c.ensure()
+	for _, device := range []string{"vdb", "vdc"} {
+		c.inside("for i in $(seq 100); do [ -e /dev/" + device + " ] && break; usleep 50000; done")
+		start := time.Now()
+		c.inside("dd if=/dev/zero of=/dev/" + device + " bs=1M count=12 conv=fsync 2>/dev/null")
+		if took := time.Since(start); took < 2*time.Second { // 3 s, less what may burst
+			t.Errorf("12 MiB at 4 MiB/s to %s took %v", device, took)
+		}
+	}
+	c.spec.Disks = c.spec.Disks[:2]
+	c.ensure()
+	c.end()
+}
+
+// TestSerialConsole talks to the login prompt, twice.
+func TestSerialConsole(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	c.spec.Console.VNC = false
+	if f := c.ensure(); slices.Contains(f.Consoles, "vnc") {
+		t.Errorf("consoles %v", f.Consoles)
+	}
+	c.inside("true") // it has booted
+	for range 2 {
+		conn, err := c.d.Serial(t.Context(), c.spec.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen, part := "", make([]byte, 1024)
+		stop := time.AfterFunc(patience, func() { _ = conn.Close() })
+		for !strings.Contains(seen, "login:") {
+			if _, err := io.WriteString(conn, "\n"); err != nil {
+				t.Fatal(err)
+			}
+			n, err := conn.Read(part)
+			if err != nil {
+				t.Fatalf("%v after %q", err, seen)
+			}
+			seen += string(part[:n])
+		}
+		stop.Stop()
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	c.end()
+}
