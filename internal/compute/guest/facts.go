@@ -66,7 +66,7 @@ type Capabilities struct {
 	AccelReason string   `json:"accel_reason"`   // why, in one line for operators
 	Machine     string   `json:"machine"`        // default machine type with its version
 	CPUModel    string   `json:"cpu_model"`      // default processor
-	Confinement []string `json:"confinement"`    // what holds a guest's process: "cgroup-v1", "cgroup-v2", "kill", "uid", "seccomp"
+	Confinement []string `json:"confinement"`    // what holds a guest's process: "cgroup-v1", "cgroup-v2", "kill", "uid", "seccomp", "landlock"
 	Traits      []string `json:"traits"`         // Placement traits that follow
 	Lost        []string `json:"lost,omitempty"` // limits that this host cannot enforce
 }

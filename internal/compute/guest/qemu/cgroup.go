@@ -214,53 +214,16 @@ func settings(controller string, v1 bool, l limits) [][2]string {
 	}
 }
 
-// enter moves the calling thread, which the caller has locked, into the
-// version 1 groups of name and answers how to move it back. What it forks is
-// born there. The version 2 tree takes whole processes only: see fork.
-func (g *groups) enter(name string) (back func() error, err error) {
-	was, err := g.current()
-	if err != nil {
-		return nil, err
-	}
-	back = func() error { return joinAll(was) }
-	to := map[string]string{}
-	for c, point := range g.v1 {
-		to[c] = filepath.Join(point, "mek", g.name, name)
-	}
-	if err := joinAll(to); err != nil {
-		return nil, errors.Join(err, back())
-	}
-	return back, nil
-}
-
-func joinAll(dirs map[string]string) error {
-	for _, dir := range dirs {
-		if err := os.WriteFile(filepath.Join(dir, "tasks"), []byte("0"), 0); err != nil {
+// enter moves the calling thread, which ends soon, into the version 1 groups of
+// name: what it forks is born there. The version 2 tree takes whole processes
+// only: see fork.
+func (g *groups) enter(name string) error {
+	for _, point := range g.v1 {
+		if err := os.WriteFile(filepath.Join(point, "mek", g.name, name, "tasks"), []byte("0"), 0); err != nil {
 			return fmt.Errorf("enter a cgroup: %w", err)
 		}
 	}
 	return nil
-}
-
-// current is where the calling thread is, by controller.
-func (g *groups) current() (map[string]string, error) {
-	b, err := os.ReadFile("/proc/thread-self/cgroup")
-	if err != nil {
-		return nil, fmt.Errorf("see in which cgroup we are: %w", err)
-	}
-	was := map[string]string{}
-	for line := range strings.Lines(string(b)) {
-		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		if len(parts) != 3 {
-			continue
-		}
-		for _, c := range strings.Split(parts[1], ",") {
-			if point, ok := g.v1[c]; ok {
-				was[c] = filepath.Join(point, parts[2])
-			}
-		}
-	}
-	return was, nil
 }
 
 // fork prepares a child to be born in the version 2 group of name.

@@ -70,7 +70,7 @@ func (d *Driver) probe() {
 		Driver: "QEMU", Version: fmt.Sprintf("%d.%d.%d", version[0], version[1], version[2]),
 		VersionInt: version[0]*1_000_000 + version[1]*1000 + version[2],
 		Accel:      v.Accel, AccelReason: v.Reason, Machine: machine, CPUModel: cpuModel(v.Accel),
-		Confinement: append(d.groups.kinds(), "uid", "seccomp"), Lost: d.groups.lost,
+		Confinement: append(d.groups.kinds(), walls()...), Lost: d.groups.lost,
 		Traits: []string{"COMPUTE_VOLUME_EXTEND", "COMPUTE_NET_ATTACH_INTERFACE", "COMPUTE_IMAGE_TYPE_QCOW2", "COMPUTE_IMAGE_TYPE_RAW",
 			"COMPUTE_STORAGE_BUS_VIRTIO", "COMPUTE_STORAGE_BUS_SCSI", "COMPUTE_STORAGE_BUS_SATA", "COMPUTE_NET_VIF_MODEL_VIRTIO",
 			"COMPUTE_NET_VIF_MODEL_E1000E", "COMPUTE_GRAPHICS_MODEL_VGA", "COMPUTE_GRAPHICS_MODEL_VIRTIO"},
@@ -79,6 +79,14 @@ func (d *Driver) probe() {
 		d.caps.Traits = append(d.caps.Traits, "CUSTOM_MEK_EMULATED")
 	}
 	d.cfg.Log.Info("guests can be run", "qemu", d.caps.Version, "accel", v.Accel, "reason", v.Reason)
+}
+
+// walls are what stands around a guest's process beside its cgroup.
+func walls() []string {
+	if landlocked() {
+		return []string{"uid", "seccomp", "landlock"}
+	}
+	return []string{"uid", "seccomp"}
 }
 
 func cpuModel(accel string) string {

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"strconv"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // launch is what is needed to start a process of a guest.
@@ -19,21 +21,18 @@ type launch struct {
 	groups []int      // further group ids
 }
 
-// spawn starts a process: own session, own cgroup, own user, no environment.
+// spawn starts a process: own session, own cgroup, own user, no environment,
+// few places of the file system.
 func (g *groups) spawn(l launch) (*process, error) {
 	type outcome struct {
 		child *os.Process
 		err   error
 	}
 	done := make(chan outcome)
-	go func() {
-		runtime.LockOSThread()
-		child, healthy, err := g.forkHere(l)
-		if healthy {
-			runtime.UnlockOSThread()
-		} // else the thread, stuck in the guest's cgroup, ends with this goroutine
+	go aside(func() {
+		child, err := g.forkHere(l)
 		done <- outcome{child, err}
-	}()
+	})
 	o := <-done
 	if o.err != nil {
 		return nil, o.err
@@ -48,9 +47,27 @@ func (g *groups) spawn(l launch) (*process, error) {
 	return p, nil
 }
 
-// forkHere forks from the calling thread, out of the guest's cgroups. The
-// thread is healthy when it is back where it was.
-func (g *groups) forkHere(l launch) (child *os.Process, healthy bool, err error) {
+// aside runs fn on a thread that ends after it: what fn does to the thread is
+// never undone. The process's first thread cannot end, so it is not taken.
+func aside(fn func()) {
+	runtime.LockOSThread()
+	if unix.Gettid() != unix.Getpid() {
+		fn()
+		return // still locked: the thread goes with the goroutine
+	}
+	done := make(chan struct{})
+	go func() { // on another thread, as this one is held
+		defer close(done)
+		runtime.LockOSThread()
+		fn()
+	}()
+	<-done
+	runtime.UnlockOSThread()
+}
+
+// forkHere takes the calling thread into the guest's cgroups and confinement,
+// and forks from it: the process is born there.
+func (g *groups) forkHere(l launch) (*os.Process, error) {
 	var groups []uint32
 	for _, id := range l.groups {
 		groups = append(groups, uint32(id))
@@ -58,25 +75,27 @@ func (g *groups) forkHere(l launch) (child *os.Process, healthy bool, err error)
 	attr := &syscall.SysProcAttr{Setsid: true, Credential: &syscall.Credential{Uid: uint32(l.uid), Gid: uint32(l.uid), Groups: groups}}
 	release, err := g.fork(l.group, attr)
 	if err != nil {
-		return nil, true, err
+		return nil, err
 	}
 	defer release()
 	null, err := os.Open(os.DevNull)
 	if err != nil {
-		return nil, true, fmt.Errorf("open the null device: %w", err)
+		return nil, fmt.Errorf("open the null device: %w", err)
 	}
 	defer null.Close() // only read
-	back, err := g.enter(l.group)
-	if err != nil {
-		return nil, false, err
+	if err := g.enter(l.group); err != nil {
+		return nil, err
 	}
-	child, err = os.StartProcess(l.binary, append([]string{l.binary}, l.args...), &os.ProcAttr{
+	if err := restrict(l.binary); err != nil {
+		return nil, err
+	}
+	child, err := os.StartProcess(l.binary, append([]string{l.binary}, l.args...), &os.ProcAttr{
 		Dir: "/", Env: []string{"LC_ALL=C"}, Files: append([]*os.File{null, l.log, l.log}, l.files...), Sys: attr,
 	})
 	if err != nil {
-		err = fmt.Errorf("start the guest's process: %w", err)
+		return nil, fmt.Errorf("start the guest's process: %w", err)
 	}
-	return child, back() == nil, err
+	return child, nil
 }
 
 // confine sets what a fork does not carry over. It is not worth failing for:
