@@ -23,7 +23,8 @@ import (
 )
 
 // registry says which clouds live on this machine: a file per cloud, named by
-// its hash, holding its data directory.
+// its hash, holding its data directory and, on a second line, which network
+// namespace it is in.
 const registry = "/etc/mek/clouds"
 
 // makeDataDir makes the data directory and what is missing above it, and
@@ -76,7 +77,16 @@ func (i *Installation) register(led *ledger.Ledger) error {
 	if err := led.Record(ledger.Change{Kind: ledger.File, Name: path}); err != nil {
 		return err
 	}
-	return os.WriteFile(path, []byte(i.cfg.DataDir+"\n"), 0o644)
+	return os.WriteFile(path, []byte(i.cfg.DataDir+"\n"+ownNamespace()+"\n"), 0o644)
+}
+
+// ownNamespace names the network namespace that this process is in.
+func ownNamespace() string {
+	name, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		return "unknown"
+	}
+	return name
 }
 
 // hashTaken tells whether another cloud uses the part of the hash that is in
@@ -87,28 +97,40 @@ func (i *Installation) hashTaken() (bool, error) {
 		return false, fmt.Errorf("clouds of this machine: %w", err)
 	}
 	for _, path := range same {
-		b, err := os.ReadFile(path)
-		if err == nil && strings.TrimSpace(string(b)) != i.cfg.DataDir {
+		if dir, _ := readRegistry(path); dir != "" && dir != i.cfg.DataDir {
 			return true, nil
 		}
 	}
 	return false, nil
 }
 
-// otherClouds are data directories of clouds on this machine but this one.
-func (i *Installation) otherClouds() ([]string, error) {
-	all, err := filepath.Glob(filepath.Join(registry, "*"))
+func readRegistry(path string) (dataDir, namespace string) {
+	b, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("clouds of this machine: %w", err)
+		return "", "" // taken off meanwhile
 	}
-	var out []string
-	for _, path := range all {
-		b, err := os.ReadFile(path)
-		if dir := strings.TrimSpace(string(b)); err == nil && dir != i.cfg.DataDir {
-			out = append(out, dir)
+	dataDir, namespace, _ = strings.Cut(strings.TrimSpace(string(b)), "\n")
+	return dataDir, namespace
+}
+
+// otherClouds are data directories of clouds on this machine but this one, and
+// among them those in the same network namespace.
+func (i *Installation) otherClouds() (all, near []string, err error) {
+	files, err := filepath.Glob(filepath.Join(registry, "*"))
+	if err != nil {
+		return nil, nil, fmt.Errorf("clouds of this machine: %w", err)
+	}
+	for _, path := range files {
+		dir, namespace := readRegistry(path)
+		if _, err := os.Stat(filepath.Join(dir, "ledger")); dir == "" || dir == i.cfg.DataDir || err != nil {
+			continue // our own, or one whose folder somebody removed by hand
+		}
+		all = append(all, dir)
+		if namespace == ownNamespace() {
+			near = append(near, dir)
 		}
 	}
-	return out, nil
+	return all, near, nil
 }
 
 // makeShared makes a folder that several clouds use; it goes when empty.
@@ -327,12 +349,16 @@ func doorNames(c config.Config) pki.Names {
 	if public, err := netip.ParsePrefix(c.Network.PublicRange); err == nil && !c.Simulated() {
 		add(public.Addr().Next()) // of this host on the external network, where it will be
 	}
+	metadata, err := netip.ParsePrefix(c.Network.MetadataRange)
+	if err != nil {
+		metadata = netip.Prefix{} // refused by validation
+	}
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
 		addrs = nil // loopback and what was configured remain
 	}
 	for _, a := range addrs {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && !metadata.Contains(p.Addr()) { // those stand for guests
 			add(p.Addr())
 		}
 	}

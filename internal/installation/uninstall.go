@@ -87,12 +87,17 @@ func (i *Installation) takeBack(ctx context.Context, led *ledger.Ledger) error {
 	if err := i.removeClouds(led); err != nil {
 		return err
 	}
-	others, err := i.otherClouds()
+	others, near, err := i.otherClouds()
 	if err != nil {
 		return err
 	}
 	if len(others) > 0 {
-		if err := i.handOver(led, others[0]); err != nil {
+		if err := i.handOver(led, others[0], sharedByMachine); err != nil {
+			return err
+		}
+	}
+	if len(near) > 0 {
+		if err := i.handOver(led, near[0], sharedByNetwork); err != nil {
 			return err
 		}
 	}
@@ -124,14 +129,19 @@ func (i *Installation) removeClouds(led *ledger.Ledger) error {
 	return nil
 }
 
-// shared is what all clouds of a machine use together.
-func shared(c ledger.Change) bool {
+// sharedByMachine is what all clouds of a machine use together.
+func sharedByMachine(c ledger.Change) bool {
 	return c.Name == plan.ServiceUser && (c.Kind == ledger.User || c.Kind == ledger.Group) || c.Kind == ledger.Package ||
-		c.Kind == ledger.Dir && c.Detail["shared"] != "" || c.Kind == ledger.Sysctl
+		c.Kind == ledger.Dir && c.Detail["shared"] != ""
+}
+
+// sharedByNetwork is what clouds of one network namespace use together.
+func sharedByNetwork(c ledger.Change) bool {
+	return c.Kind == ledger.Sysctl || c.Kind == ledger.Link && c.Name == plan.UserspaceLink
 }
 
 // handOver gives what is shared to another cloud's ledger.
-func (i *Installation) handOver(led *ledger.Ledger, dataDir string) error {
+func (i *Installation) handOver(led *ledger.Ledger, dataDir string, shared func(ledger.Change) bool) error {
 	live, err := led.Live()
 	if err != nil {
 		return err
