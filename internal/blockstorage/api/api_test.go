@@ -340,3 +340,32 @@ func TestWhatIsSaidOfTheService(t *testing.T) {
 		w.do(w.Demo, "POST", "volumes", body, status)
 	}
 }
+
+func TestVolumesAreGivenAway(t *testing.T) {
+	w := newWorld(t)
+	v := w.volume(m{})
+	w.reaches("volumes/"+v, "volume.status", "available")
+	s := w.do(w.Demo, "POST", "snapshots", m{"snapshot": m{"volume_id": v}}, 202).String("snapshot.id")
+	w.reaches("snapshots/"+s, "snapshot.status", "available")
+	offer := func() (string, string) {
+		a := w.do(w.Demo, "POST", "volume-transfers", m{"transfer": m{"volume_id": v, "name": "gift"}}, 202)
+		return a.String("transfer.id"), a.String("transfer.auth_key")
+	}
+	tr, _ := offer()
+	w.reaches("volumes/"+v, "volume.status", "awaiting-transfer")
+	w.do(w.Demo, "DELETE", "volumes/"+v, nil, 400)
+	w.do(w.Demo, "DELETE", "os-volume-transfer/"+tr, nil, 202)
+	w.reaches("volumes/"+v, "volume.status", "available")
+	tr, key := offer()
+	if a := w.do(w.Demo, "GET", "volume-transfers/detail", nil, 200); len(a.List("transfers")) != 1 || strings.Contains(string(a.Body), key) {
+		t.Errorf("offers: %s", a.Body)
+	}
+	w.do(w.Admin, "POST", "volume-transfers/"+tr+"/accept", m{"accept": m{"auth_key": "wrong"}}, 400)
+	w.do(w.Admin, "POST", "volume-transfers/"+tr+"/accept", m{"accept": m{"auth_key": key}}, 202)
+	w.do(w.Demo, "GET", "volumes/"+v, nil, 404)
+	w.do(w.Demo, "GET", "snapshots/"+s, nil, 404)
+	if a := w.do(w.Admin, "GET", "volumes/"+v, nil, 200); a.String("volume.os-vol-tenant-attr:tenant_id") != w.Admin.ProjectID || a.String("volume.status") != "available" {
+		t.Errorf("accepted: %s", a.Body)
+	}
+	w.do(w.Admin, "GET", "volume-transfers/"+tr, nil, 404)
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/mekcloud/mek/internal/blockstorage/pools"
 	"github.com/mekcloud/mek/internal/blockstorage/quotas"
 	"github.com/mekcloud/mek/internal/blockstorage/snapshots"
+	"github.com/mekcloud/mek/internal/blockstorage/transfers"
 	"github.com/mekcloud/mek/internal/blockstorage/types"
 	"github.com/mekcloud/mek/internal/blockstorage/volumes"
 	"github.com/mekcloud/mek/internal/clock"
@@ -43,6 +44,7 @@ type Service struct {
 	attachments *attachments.API
 	quotas      *quotas.Quotas
 	pools       *pools.API
+	transfers   *transfers.Transfers
 }
 
 // New puts the service together and registers its sagas.
@@ -55,6 +57,7 @@ func New(d Deps) *Service {
 	s.snapshots = snapshots.New(taken, d.Clock, d.Tasks, s.Volumes, d.Hosts)
 	s.attachments = attachments.New(kept, s.Volumes, s.Volumes)
 	s.quotas = quotas.New(d.DB, quota, s.types)
+	s.transfers = transfers.New(d.DB, d.Clock, s.Volumes)
 	s.pools = pools.New(lister{s.Volumes}, d.Clock, d.Server)
 	return s
 }
@@ -103,7 +106,7 @@ func (s *Service) Render(ctx context.Context, host string) (any, int64, error) {
 // REST is the service's front.
 func (s *Service) REST() *rest.Service {
 	return &rest.Service{Name: "cinder", Type: "block-storage", Prefix: prefix, Dialect: dialect,
-		Rules: slices.Concat(volumes.Rules(), snapshots.Rules(), types.Rules(), attachments.Rules(), quotas.Rules(), pools.Rules()),
+		Rules: slices.Concat(volumes.Rules(), snapshots.Rules(), types.Rules(), attachments.Rules(), quotas.Rules(), pools.Rules(), transfers.Rules()),
 		Routes: slices.Concat(versionRoutes(), s.Volumes.Routes(), s.snapshots.Routes(), s.types.Routes(), s.attachments.Routes(),
-			s.quotas.Routes(), s.pools.Routes())}
+			s.quotas.Routes(), s.pools.Routes(), s.transfers.Routes())}
 }

@@ -179,7 +179,7 @@ func (a *API) zones(*rest.Call) (rest.Reply, error) {
 var aliases = []string{"OS-SCH-HNT", "os-admin-actions", "os-availability-zone", "os-extended-services", "os-extended-snapshot-attributes", "os-hosts",
 	"os-quota-class-sets", "os-quota-sets", "os-services", "os-snapshot-actions", "os-types-extra-specs", "os-types-manage", "os-used-limits",
 	"os-vol-host-attr", "os-vol-image-meta", "os-vol-mig-status-attr", "os-vol-tenant-attr", "os-volume-actions", "os-volume-transfer",
-	"os-volume-type-access", "qos-specs", "scheduler-stats", "capabilities"}
+	"os-volume-type-access", "scheduler-stats", "capabilities"}
 
 func (a *API) extensions(*rest.Call) (rest.Reply, error) {
 	out := make([]any, 0, len(aliases))

@@ -187,6 +187,9 @@ func (s store) erase(ctx context.Context, tx *db.Tx, id string) error {
 	if _, err := labelRows.DeleteWhere(ctx, tx, listing.Term{Column: "object_id", Values: []any{id}}); err != nil {
 		return err
 	}
+	if _, err := tx.ExecContext(ctx, "DELETE FROM blockstorage_transfers WHERE volume_id = $1", id); err != nil {
+		return db.Translate(err, "erase transfer")
+	}
 	_, err := volumeRows.DeleteWhere(ctx, tx, listing.Term{Column: "id", Values: []any{id}})
 	return err
 }

@@ -23,14 +23,6 @@ CREATE TABLE blockstorage_default_types (
     type_id text NOT NULL REFERENCES blockstorage_types (id)
 );
 
-CREATE TABLE blockstorage_qos (
-    id text PRIMARY KEY,
-    name text NOT NULL UNIQUE,
-    consumer text NOT NULL,
-    specs text NOT NULL,
-    created_at bigint NOT NULL
-);
-
 CREATE TABLE blockstorage_volumes (
     id text PRIMARY KEY,
     project_id text NOT NULL,
@@ -138,7 +130,6 @@ DROP TABLE blockstorage_attachments;
 DROP TABLE blockstorage_labels;
 DROP TABLE blockstorage_snapshots;
 DROP TABLE blockstorage_volumes;
-DROP TABLE blockstorage_qos;
 DROP TABLE blockstorage_default_types;
 DROP TABLE blockstorage_type_access;
 DROP TABLE blockstorage_types;
