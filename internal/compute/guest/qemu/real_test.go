@@ -148,7 +148,7 @@ func TestMemoryIsKept(t *testing.T) {
 	c.spec.Power = guest.Running
 	c.spec.PowerSerial++ // a hard reboot of a suspended guest forgets its memory
 	c.ensure()
-	c.expect("memory after a hard reboot", c.inside("ls -d /tmp/m 2>/dev/null | wc -l"), "0")
+	c.expect("memory after a hard reboot", c.inside("ls /tmp/m/f 2>/dev/null | wc -l"), "0")
 	c.end()
 }
 
