@@ -82,6 +82,11 @@ func (s *Service) Stream(ctx context.Context, host string, params json.RawMessag
 	return s.transfers.Serve(ctx, host, params)
 }
 
+// Verify compares records and bytes, for mek doctor; deep reads every byte.
+func (s *Service) Verify(ctx context.Context, deep bool) ([]image.Violation, error) {
+	return s.transfers.Verify(ctx, deep)
+}
+
 // Reconcilers keep records and files together.
 func (s *Service) Reconcilers() []reconcile.Reconciler {
 	return []reconcile.Reconciler{

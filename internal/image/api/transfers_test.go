@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -256,6 +257,45 @@ func TestCrash(t *testing.T) {
 		}
 		g.do("alice", "PUT", "/v2/images/"+renamed+"/file", []byte("again")).expect(http.StatusNoContent)
 	})
+}
+
+// Verify tells of everything that does not fit together, and changes nothing.
+func TestVerify(t *testing.T) {
+	g := newGlance(t, dbtest.SQLite(t), nil)
+	var ids []string
+	for range 4 {
+		id := g.image("alice", nil)
+		g.do("alice", "PUT", "/v2/images/"+id+"/file", []byte("bytes")).expect(http.StatusNoContent)
+		ids = append(ids, id)
+	}
+	codes := func(deep bool) string {
+		t.Helper()
+		found, err := g.service.Verify(t.Context(), deep)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := []string{}
+		for _, v := range found {
+			out = append(out, v.Code)
+		}
+		slices.Sort(out)
+		return strings.Join(out, " ")
+	}
+	if got := codes(true); got != "" {
+		t.Fatalf("a sound store: %s", got)
+	}
+	path := func(name string) string { return filepath.Join(g.dir, name) }
+	if err := errors.Join(os.Remove(path(ids[0]+".image")), os.WriteFile(path(ids[1]+".image"), []byte("longer"), 0o600),
+		os.WriteFile(path(ids[2]+".image"), []byte("BYTES"), 0o600), os.WriteFile(path(id.New()+".image"), nil, 0o600), os.WriteFile(path("x"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	const shallow = "I-08/missing-bytes I-08/size I-08/stray-bytes I-08/unknown-file"
+	if got := codes(false); got != shallow {
+		t.Errorf("found %s", got)
+	}
+	if got := codes(true); got != shallow+" I-21/digest" {
+		t.Errorf("found %s", got)
+	}
 }
 
 func TestQuota(t *testing.T) {

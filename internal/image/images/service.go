@@ -58,6 +58,11 @@ func (s *Images) Get(ctx context.Context, id string) (*image.Image, error) {
 	return r.image(), nil
 }
 
+// All loads every image, for checks.
+func (s *Images) All(ctx context.Context) ([]*image.Image, error) {
+	return list(ctx, s.DB, selection{visibility: "all"}, viewer{all: true})
+}
+
 // Membership is the status of a project's membership in an image; empty: none.
 func (s *Images) Membership(ctx context.Context, id, project string) (string, error) {
 	if project == "" {
