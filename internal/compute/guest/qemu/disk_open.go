@@ -154,9 +154,9 @@ func (m *machine) openDrive() (*os.File, error) {
 
 // openVolume opens what block storage put on this host.
 func (m *machine) openVolume(ctx context.Context, d guest.Disk) ([]layer, error) {
-	at, err := m.d.cfg.Volumes.Volume(ctx, d.VolumeID)
+	at, err := m.volume(ctx, d.VolumeID)
 	if err != nil {
-		return nil, fmt.Errorf("find volume %s: %w", d.VolumeID, err)
+		return nil, err
 	}
 	var layers []layer
 	for part := &at; part != nil; part = part.Base {

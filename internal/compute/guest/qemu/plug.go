@@ -238,9 +238,9 @@ func (m *machine) plugNIC(ctx context.Context, want guest.NIC, slot string) erro
 	if err != nil {
 		return err
 	}
-	tap, err := m.d.cfg.Taps.OpenTap(ctx, want.PortID)
+	tap, err := m.tap(ctx, want.PortID)
 	if err != nil {
-		return fmt.Errorf("open port %s: %w", want.PortID, err)
+		return err
 	}
 	defer closeAll(tap)
 	n := nic{NIC: want, slot: slot, tap: tap}

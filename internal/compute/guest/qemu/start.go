@@ -125,10 +125,8 @@ func (m *machine) openDevices(ctx context.Context, p *plan) error {
 	for i, n := range p.build.Spec.NICs {
 		p.nics[i] = nic{NIC: n, slot: m.rec.Slots[nicKey(n)]}
 		each.Go(func() (err error) {
-			if p.nics[i].tap, err = m.d.cfg.Taps.OpenTap(ctx, n.PortID); err != nil {
-				return fmt.Errorf("open port %s: %w", n.PortID, err)
-			}
-			return nil
+			p.nics[i].tap, err = m.tap(ctx, n.PortID)
+			return err
 		})
 	}
 	each.Go(func() error { // one after the other: they share the list of what is to be flushed
