@@ -86,7 +86,7 @@ func (a *api) list(c *rest.Call) (rest.Reply, error) {
 
 // find takes the owner from the row, never from the path, and wants both to agree.
 func (a *api) find(c *rest.Call) (*identity.AppCredential, error) {
-	ac, err := wire.Find(c, func() (*identity.AppCredential, error) {
+	ac, err := wire.FindBelow(c, policy.Target{"user_id": c.Var("user")}, func() (*identity.AppCredential, error) {
 		ac, err := a.s.Get(c.Context(), c.Var("id"))
 		if err == nil && ac.UserID != c.Var("user") {
 			return nil, notFound(c.Var("id"))
@@ -230,7 +230,7 @@ func (a *api) listRules(c *rest.Call) (rest.Reply, error) {
 }
 
 func (a *api) findRule(c *rest.Call) (*identity.AccessRule, error) {
-	r, err := wire.Find(c, func() (*identity.AccessRule, error) { return a.s.Rule(c.Context(), c.Var("user"), c.Var("id")) },
+	r, err := wire.FindBelow(c, policy.Target{"target.user.id": c.Var("user")}, func() (*identity.AccessRule, error) { return a.s.Rule(c.Context(), c.Var("user"), c.Var("id")) },
 		func(r *identity.AccessRule) policy.Target { return policy.Target{"target.user.id": r.UserID} })
 	if err != nil {
 		return nil, err

@@ -45,10 +45,16 @@ func (s *Service) Routes() []rest.Route {
 		{Method: "DELETE", Path: "/v3/services/{id}", Rule: "identity:delete_service", Audit: "delete", Handle: a.deleteService},
 		{Method: "GET", Path: "/v3/endpoints", Rule: "identity:list_endpoints", Handle: a.endpoints},
 		{Method: "POST", Path: "/v3/endpoints", Rule: "identity:create_endpoint", Audit: "create", Handle: a.createEndpoint},
-		{Method: "GET", Path: "/v3/endpoints/{id}", Rule: "identity:get_endpoint", Handle: a.endpoint},
-		{Method: "PATCH", Path: "/v3/endpoints/{id}", Rule: "identity:update_endpoint", Audit: "update", Handle: a.updateEndpoint},
-		{Method: "DELETE", Path: "/v3/endpoints/{id}", Rule: "identity:delete_endpoint", Audit: "delete", Handle: a.deleteEndpoint},
+		{Method: "GET", Path: "/v3/endpoints/{id}", Rule: "identity:get_endpoint", Object: true, Handle: a.endpoint},
+		{Method: "PATCH", Path: "/v3/endpoints/{id}", Rule: "identity:update_endpoint", Object: true, Audit: "update", Handle: a.updateEndpoint},
+		{Method: "DELETE", Path: "/v3/endpoints/{id}", Rule: "identity:delete_endpoint", Object: true, Audit: "delete", Handle: a.deleteEndpoint},
 	}
+}
+
+// findEndpoint looks an endpoint up before it asks the rule, as upstream does here.
+func (a *api) findEndpoint(c *rest.Call) (*identity.Endpoint, error) {
+	return wire.FindFirst(c, func() (*identity.Endpoint, error) { return a.s.EndpointByID(c.Context(), c.Var("id")) },
+		func(*identity.Endpoint) policy.Target { return policy.Target{} })
 }
 
 func done(err error) (rest.Reply, error) {
@@ -251,7 +257,7 @@ func (a *api) createEndpoint(c *rest.Call) (rest.Reply, error) {
 }
 
 func (a *api) endpoint(c *rest.Call) (rest.Reply, error) {
-	e, err := a.s.EndpointByID(c.Context(), c.Var("id"))
+	e, err := a.findEndpoint(c)
 	if err != nil {
 		return rest.Reply{}, err
 	}
@@ -259,6 +265,9 @@ func (a *api) endpoint(c *rest.Call) (rest.Reply, error) {
 }
 
 func (a *api) updateEndpoint(c *rest.Call) (rest.Reply, error) {
+	if _, err := a.findEndpoint(c); err != nil {
+		return rest.Reply{}, err
+	}
 	in, extra, err := a.readEndpoint(c)
 	if err != nil {
 		return rest.Reply{}, err
@@ -274,5 +283,8 @@ func (a *api) updateEndpoint(c *rest.Call) (rest.Reply, error) {
 }
 
 func (a *api) deleteEndpoint(c *rest.Call) (rest.Reply, error) {
+	if _, err := a.findEndpoint(c); err != nil {
+		return rest.Reply{}, err
+	}
 	return done(a.s.DeleteEndpoint(c.Context(), c.Var("id")))
 }

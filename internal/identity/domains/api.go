@@ -70,7 +70,11 @@ func (a *API) find(c *rest.Call) (*identity.Project, error) {
 		}
 		return p, err
 	}
-	return wire.Find(c, load, func(p *identity.Project) policy.Target { return policy.Target{"target.domain.id": p.ID} })
+	target := func(p *identity.Project) policy.Target { return policy.Target{"target.domain.id": p.ID} }
+	if c.Method == "GET" || c.Method == "HEAD" {
+		return wire.Find(c, load, target)
+	}
+	return wire.FindFirst(c, load, target)
 }
 
 func (a *API) list(c *rest.Call) (rest.Reply, error) {

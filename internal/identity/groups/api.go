@@ -129,9 +129,7 @@ func (a *api) create(c *rest.Call) (rest.Reply, error) {
 	if in.Name == "" {
 		return rest.Reply{}, fault.Invalidf("'name' is a required property")
 	}
-	if domain, err = wire.DomainOf(c, domain); err != nil {
-		return rest.Reply{}, err
-	}
+	domain = wire.DomainOf(c, domain)
 	g, err := a.s.Create(c.Context(), identity.Group{Name: in.Name, DomainID: domain, Description: in.Description.V, Extra: extra})
 	if err != nil {
 		return rest.Reply{}, err
@@ -168,7 +166,7 @@ func (a *api) update(c *rest.Call) (rest.Reply, error) {
 }
 
 func (a *api) delete(c *rest.Call) (rest.Reply, error) {
-	g, err := a.find(c)
+	g, err := wire.FindFirst(c, func() (*identity.Group, error) { return a.s.Get(c.Context(), c.Var("id")) }, target)
 	if err != nil {
 		return rest.Reply{}, err
 	}

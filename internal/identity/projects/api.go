@@ -129,9 +129,7 @@ func (a *api) create(c *rest.Call) (rest.Reply, error) {
 		}
 	}
 	if !p.IsDomain {
-		if p.DomainID, err = wire.DomainOf(c, p.DomainID); err != nil {
-			return rest.Reply{}, err
-		}
+		p.DomainID = wire.DomainOf(c, p.DomainID)
 	}
 	made, err := a.s.Create(c.Context(), p)
 	if err != nil {

@@ -1,6 +1,8 @@
 package roles
 
 import (
+	"strings"
+
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/identity"
 	"github.com/mekcloud/mek/internal/identity/wire"
@@ -35,7 +37,7 @@ func (s *Service) Routes() []rest.Route {
 	const one, implied = "/v3/roles/{id}", "/v3/roles/{id}/implies/{implied}"
 	return []rest.Route{
 		{Method: "GET", Path: "/v3/roles", Rule: "identity:list_roles", Object: true, Handle: a.list},
-		{Method: "POST", Path: "/v3/roles", Rule: "identity:create_role", Audit: "create", Handle: a.create},
+		{Method: "POST", Path: "/v3/roles", Rule: "identity:create_role", Object: true, Audit: "create", Handle: a.create},
 		{Method: "GET", Path: one, Rule: "identity:get_role", Object: true, Handle: a.show},
 		{Method: "PATCH", Path: one, Rule: "identity:update_role", Object: true, Audit: "update", Handle: a.update},
 		{Method: "DELETE", Path: one, Rule: "identity:delete_role", Object: true, Audit: "delete", Handle: a.delete},
@@ -69,8 +71,17 @@ func domainOf(r *identity.Role) any {
 	return r.DomainID
 }
 
+// find loads a role and asks the rule; a domain's role has rules of its own.
 func (a *api) find(c *rest.Call) (*identity.Role, error) {
-	return wire.Find(c, func() (*identity.Role, error) { return a.s.Get(c.Context(), c.Var("id")) }, target)
+	r, err := wire.FindFirst(c, func() (*identity.Role, error) { return a.s.Get(c.Context(), c.Var("id")) }, target)
+	if r == nil || r.DomainID == "" {
+		return r, err
+	}
+	rule := strings.Replace(c.Rule(), "_role", "_domain_role", 1)
+	if !c.Allow(rule, target(r)) {
+		return nil, wire.Refuse(rule)
+	}
+	return r, nil
 }
 
 func (a *api) list(c *rest.Call) (rest.Reply, error) {
@@ -109,8 +120,14 @@ func (a *api) create(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
+	if err := c.Authorize(policy.Target{}); err != nil && in.DomainID.V == "" {
+		return rest.Reply{}, err
+	}
 	if in.Name == "" {
 		return rest.Reply{}, fault.Invalidf("'name' is a required property")
+	}
+	if in.DomainID.V != "" && !c.Allow("identity:create_domain_role", policy.Target{"target.role.domain_id": in.DomainID.V}) {
+		return rest.Reply{}, wire.Refuse("identity:create_domain_role")
 	}
 	r := identity.Role{Name: in.Name, DomainID: in.DomainID.V, Description: in.Description.V, Extra: extra}
 	if in.Options != nil {

@@ -92,9 +92,7 @@ func (a *api) create(c *rest.Call) (rest.Reply, error) {
 		return rest.Reply{}, fault.Invalidf("'name' is a required property")
 	}
 	u := identity.User{Name: in.Name, DefaultProjectID: in.DefaultProjectID.V, Enabled: in.Enabled == nil || bool(*in.Enabled), Extra: extra}
-	if u.DomainID, err = wire.DomainOf(c, domain); err != nil {
-		return rest.Reply{}, err
-	}
+	u.DomainID = wire.DomainOf(c, domain)
 	if err := a.mayDefault(c, u.DefaultProjectID); err != nil {
 		return rest.Reply{}, err
 	}
@@ -203,8 +201,12 @@ func (a *api) password(c *rest.Call) (rest.Reply, error) {
 // ListInGroup answers the list of a group's users, for package groups, which
 // has authorised it.
 func (s *Service) ListInGroup(c *rest.Call, group string) (rest.Reply, error) {
+	var more []listing.Term
+	if d := c.Auth.DomainID; d != "" { // people of a domain see its users only
+		more = append(more, listing.Term{Column: "domain_id", Op: listing.Eq, Values: []any{d}})
+	}
 	a := &api{s}
 	l := a.index()
 	l.Load = func(ctx context.Context, q listing.Query) ([]*identity.User, error) { return s.InGroup(ctx, group, q) }
-	return l.Reply(c)
+	return l.Reply(c, more...)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/identity"
 	"github.com/mekcloud/mek/internal/policy"
 	"github.com/mekcloud/mek/internal/rest"
 )
@@ -103,9 +104,15 @@ func Rule(name, check string, scopes []string, description string) policy.Rule {
 // Find loads an object and asks the route's rule about it. What is missing is
 // asked about too, so that only those who may look learn that it is missing.
 func Find[T any](c *rest.Call, load func() (*T, error), target func(*T) policy.Target) (*T, error) {
+	return FindBelow(c, policy.Target{}, load, target)
+}
+
+// FindBelow is Find for what belongs to something in the path: above is the
+// target that is asked about when the object is missing.
+func FindBelow[T any](c *rest.Call, above policy.Target, load func() (*T, error), target func(*T) policy.Target) (*T, error) {
 	item, err := load()
 	if fault.Is(err, fault.NotFound) {
-		if refused := c.Authorize(policy.Target{}); refused != nil {
+		if refused := c.Authorize(above); refused != nil {
 			return nil, refused
 		}
 	}
@@ -115,18 +122,27 @@ func Find[T any](c *rest.Call, load func() (*T, error), target func(*T) policy.T
 	return item, c.Authorize(target(item))
 }
 
-// DomainOf is the domain a new object gets when its body names none.
-func DomainOf(c *rest.Call, asked string) (string, error) {
+// FindFirst is Find for the objects that upstream looks up before it asks the
+// rule: what is missing is not found for everybody.
+func FindFirst[T any](c *rest.Call, load func() (*T, error), target func(*T) policy.Target) (*T, error) {
+	item, missing := load()
+	if missing != nil {
+		_ = c.Authorize(policy.Target{}) // the answer is the same; it only has to have been asked
+		return nil, missing
+	}
+	return item, c.Authorize(target(item))
+}
+
+// DomainOf is the domain a new object gets when its body names none: that of a
+// domain-scoped token, else the default one, whatever project the token is of.
+func DomainOf(c *rest.Call, asked string) string {
 	switch {
 	case asked != "":
-		return asked, nil
+		return asked
 	case c.Auth.DomainID != "":
-		return c.Auth.DomainID, nil
-	case c.Auth.ProjectDomainID != "":
-		return c.Auth.ProjectDomainID, nil
+		return c.Auth.DomainID
 	}
-	return "", fault.Invalidf("You have tried to create a resource using a token that is not within a domain. " +
-		"You must explicitly include a domain for this resource to belong to.")
+	return identity.DefaultDomainID
 }
 
 // Refuse is Keystone's answer to a known caller who may not do this.
