@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 
 	"github.com/mekcloud/mek/internal/apiclient"
 )
@@ -226,33 +229,53 @@ func addressOf(server apiclient.Object, kind string) string {
 	return ""
 }
 
-// answers waits for the banner of an ssh server.
+// answers waits until our key is let in: the ssh server of a guest is up
+// before the guest has fetched its keys.
 func (s *session) answers(ctx context.Context, address string) error {
+	conf, err := s.sshConfig()
+	if err != nil {
+		return err
+	}
 	for {
-		if sshBanner(ctx, address) {
+		if err = sshLogin(ctx, address, conf); err == nil {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return &Failure{Code: ExitTimeout, What: "ssh does not answer at " + address,
+			return &Failure{Code: ExitTimeout, What: "ssh does not answer at " + address, Why: err,
 				Do: "Read what the server said while it started:  openstack --os-cloud demo console log show NAME"}
 		case <-s.Clock.After(100 * time.Millisecond):
 		}
 	}
 }
 
-func sshBanner(ctx context.Context, address string) bool {
-	d := net.Dialer{Timeout: 2 * time.Second}
-	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(address, "22"))
+// sshConfig logs in with the samples' key. The host's key is not checked:
+// nothing is sent, and "mek ssh" remembers it at its first connection.
+func (s *session) sshConfig() (*ssh.ClientConfig, error) {
+	text, err := os.ReadFile(s.cfg.Path("demo.key"))
 	if err != nil {
-		return false
+		return nil, fmt.Errorf("key of the samples: %w", err)
+	}
+	key, err := ssh.ParsePrivateKey(text)
+	if err != nil {
+		return nil, fmt.Errorf("key of the samples: %w", err)
+	}
+	return &ssh.ClientConfig{User: "cirros", Auth: []ssh.AuthMethod{ssh.PublicKeys(key)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+		Timeout: 5 * time.Second}, nil
+}
+
+func sshLogin(ctx context.Context, address string, conf *ssh.ClientConfig) error {
+	at := net.JoinHostPort(address, "22")
+	conn, err := (&net.Dialer{Timeout: conf.Timeout}).DialContext(ctx, "tcp", at)
+	if err != nil {
+		return err
 	}
 	defer conn.Close()
-	deadline, _ := ctx.Deadline()
-	if err := conn.SetReadDeadline(deadline); err != nil {
-		return false
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	client, _, _, err := ssh.NewClientConn(conn, at, conf)
+	if err != nil {
+		return err
 	}
-	banner := make([]byte, 4)
-	n, err := conn.Read(banner)
-	return err == nil && string(banner[:n]) == "SSH-"
+	return client.Close()
 }
