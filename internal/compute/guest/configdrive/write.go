@@ -66,8 +66,8 @@ func burn(target, work string) (err error) {
 	if err != nil {
 		return fmt.Errorf("start the config drive: %w", err)
 	}
-	if err := fs.Finalize(iso9660.FinalizeOptions{RockRidge: true, VolumeIdentifier: Label}); err != nil {
+	if err := fs.Finalize(iso9660.FinalizeOptions{RockRidge: true, Joliet: true, VolumeIdentifier: Label}); err != nil {
 		return fmt.Errorf("write the config drive: %w", err)
 	}
-	return nil
+	return mendJoliet(out)
 }

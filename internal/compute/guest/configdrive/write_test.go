@@ -59,12 +59,12 @@ func TestForeignReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	info := run(t, "isoinfo", "-d", "-i", path)
-	for _, want := range []string{"Volume id: " + Label, "Rock Ridge signatures"} {
+	for _, want := range []string{"Volume id: " + Label, "Joliet with UCS level", "Rock Ridge signatures"} {
 		if !strings.Contains(info, want) {
 			t.Errorf("no %q in\n%s", want, info)
 		}
 	}
-	for _, names := range []string{"-R"} {
+	for _, names := range []string{"-R", "-J"} {
 		for _, f := range Tree(example()) {
 			if got := run(t, "isoinfo", names, "-i", path, "-x", "/"+f.Path); got != string(f.Data) {
 				t.Errorf("%s with %s: %d bytes, want %d", f.Path, names, len(got), len(f.Data))
@@ -74,6 +74,31 @@ func TestForeignReader(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".drive-*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
+}
+
+func FuzzParseTable(f *testing.F) {
+	f.Add([]byte{1, 0, 19, 0, 0, 0, 1, 0, 0, 0, 2, 0, 20, 0, 0, 0, 1, 0, 0, 'a'})
+	f.Add([]byte{0})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		folders, err := parseTable(data)
+		for i, one := range folders {
+			if err == nil && (one.parent < 0 || one.parent >= len(folders)) {
+				t.Errorf("entry %d has parent %d of %d", i, one.parent, len(folders))
+			}
+		}
+	})
+}
+
+func FuzzFindRecord(f *testing.F) {
+	record := append(make([]byte, 33), 0, 'a')
+	record[0], record[25], record[32] = 36, 2, 2
+	f.Add(record, []byte{0, 'a'})
+	f.Add([]byte{0}, []byte{})
+	f.Fuzz(func(t *testing.T, records, name []byte) {
+		if at := findRecord(records, name); at >= len(records) {
+			t.Errorf("at %d of %d", at, len(records))
+		}
+	})
 }
 
 func TestPlacesOutsideAreRefused(t *testing.T) {
