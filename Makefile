@@ -28,7 +28,7 @@ guest:
 test: packages-test build guest
 	@go='$(GO)'; test -n "$$go" || exit 1; \
 	"$$go" vet ./... && \
-	MEK_BINARY=$(CURDIR)/bin/mek MEK_TEST_GUEST=$(CURDIR)/out/guest/guest.qcow2 "$$go" test -timeout 25m ./...
+	MEK_BINARY=$(CURDIR)/bin/mek MEK_TEST_GUEST=$(CURDIR)/out/guest "$$go" test -timeout 25m ./...
 
 # The same without real guests.
 check: packages-test

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mekcloud/mek/internal/compute/guest/qmp"
+	"github.com/mekcloud/mek/internal/config"
 	"github.com/mekcloud/mek/internal/engine"
 	"github.com/mekcloud/mek/internal/ledger"
 )
@@ -201,4 +202,27 @@ func (i *Installation) killGuests() error {
 		<-i.Clock.After(10 * time.Millisecond)
 	}
 	return errors.New("guests do not die")
+}
+
+// releaseIDs gives back the user ids of this cloud's guests. They are files
+// named by the id, holding the cloud's hash, a slash and the guest's name.
+func (i *Installation) releaseIDs() error {
+	dir := filepath.Join(config.RunRoot(), "ids")
+	files, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("user ids of guests: %w", err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		if err != nil || !strings.HasPrefix(string(b), i.cfg.Hash+"/") {
+			continue // another cloud's, or given back meanwhile
+		}
+		if err := os.Remove(filepath.Join(dir, f.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("user ids of guests: %w", err)
+		}
+	}
+	return nil
 }

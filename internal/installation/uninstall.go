@@ -84,7 +84,7 @@ func (i *Installation) showChanges(live []ledger.Change) (packages []string) {
 
 // takeBack replays the ledger. What several clouds share goes with the last.
 func (i *Installation) takeBack(ctx context.Context, led *ledger.Ledger) error {
-	if err := i.removeClouds(led); err != nil {
+	if err := errors.Join(i.removeClouds(led), i.releaseIDs()); err != nil {
 		return err
 	}
 	others, near, err := i.otherClouds()

@@ -76,6 +76,12 @@ func (i *Installation) Up(ctx context.Context, o UpOptions) error {
 
 // settle decides what cannot be changed later.
 func (i *Installation) settle() error {
+	if i.cfg.Image != "" && i.Flags["image"] != nil && i.imageFile() == "" {
+		return &Failure{Code: ExitUsage, What: "there is no image in " + i.cfg.Image, Do: "Name a qcow2 file, or the folder that make guest wrote."}
+	}
+	if abs, err := filepath.Abs(i.cfg.Image); i.Flags["image"] != nil && err == nil {
+		i.Flags["image"] = abs // remembered, and the next up may be typed elsewhere
+	}
 	if os.Geteuid() != 0 && !i.cfg.Simulated() {
 		if i.exists() {
 			return &Failure{Code: ExitUsage, What: "this cloud belongs to root", Do: "Try again with sudo."}

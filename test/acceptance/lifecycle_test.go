@@ -133,27 +133,24 @@ func (c *cloud) host() []string {
 	for _, dir := range []string{c.dir, "/etc/mek", "/run/mek", "/etc/systemd/system"} {
 		add("files", tree(dir))
 	}
-	add("groups", tree("/sys/fs/cgroup", "mek"))
+	groups, err := filepath.Glob("/sys/fs/cgroup/*/mek/*")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	add("groups", strings.Join(groups, "\n"))
 	add("process", strings.Join(c.running(), "\n"))
 	sort.Strings(all)
 	return all
 }
 
-// tree lists the paths below a folder; with words, those that carry one.
-func tree(dir string, words ...string) string {
+// tree lists the paths below a folder.
+func tree(dir string) string {
 	var out []string
-	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error { // what vanishes meanwhile is not there
+	_ = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error { // what vanishes meanwhile is not there
 		if err != nil || strings.Contains(path, ".cache") {
 			return nil
 		}
-		for _, w := range words {
-			if d.Name() == w {
-				out = append(out, path)
-			}
-		}
-		if len(words) == 0 {
-			out = append(out, path)
-		}
+		out = append(out, path)
 		return nil
 	})
 	return strings.Join(out, "\n")
@@ -394,5 +391,66 @@ func TestCredentialsWork(t *testing.T) {
 	status, err := os.ReadFile("/proc/" + strconv.Itoa(server) + "/status")
 	if err != nil || strings.Contains(string(status), "Uid:\t0") {
 		t.Errorf("the server runs as root: %v\n%s", err, status)
+	}
+}
+
+// TestFirstFiveMinutes is what a person does first: up, launch, ssh; then what
+// befalls a cloud: its processes die under a running guest.
+func TestFirstFiveMinutes(t *testing.T) {
+	c := place(t)
+	before := c.host()
+	begun := time.Now()
+	c.up("--image", guestImage(t))
+	t.Logf("ready after %v", time.Since(begun))
+	out := c.mek("launch", "first")
+	if !strings.Contains(out, "openstack --os-cloud demo server create") || !strings.Contains(out, "172.24.4.") {
+		t.Fatalf("launch says %s", out)
+	}
+	t.Logf("reached by ssh after %v", time.Since(begun))
+	boot := c.inGuest("first", "cat /proc/sys/kernel/random/boot_id")
+	if name := c.inGuest("first", "hostname"); name != "first" {
+		t.Errorf("the guest calls itself %q", name)
+	}
+	files := c.content()
+	c.up()
+	c.mek("launch", "--first")
+	if d := difference(files, c.content()); d != "" {
+		t.Errorf("a second up and launch --first changed files:\n%s", d)
+	}
+	for _, name := range []string{"server", "agent", "supervise"} {
+		c.killAndHeal(name)
+	}
+	c.mek("down")
+	c.up()
+	if again := c.inGuest("first", "cat /proc/sys/kernel/random/boot_id"); again != boot {
+		t.Errorf("the guest was started again: boot id %s, was %s", again, boot)
+	}
+	if code, out := c.exit("doctor", "--json"); code != 0 {
+		t.Errorf("doctor exits %d: %s", code, out)
+	}
+	c.deletedSamplesStayDeleted()
+	c.mek("uninstall", "--purge", "--yes")
+	if d := difference(before, c.host()); d != "" {
+		t.Errorf("the host is not as before:\n%s", d)
+	}
+}
+
+func (c *cloud) inGuest(server, command string) string {
+	c.t.Helper()
+	out, err := c.run(time.Minute, c.bin, "--data-dir", c.data, "ssh", server, command)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return strings.TrimSpace(out)
+}
+
+func (c *cloud) deletedSamplesStayDeleted() {
+	c.t.Helper()
+	if _, err := c.tryOpenstack("admin", "flavor", "delete", "m1.xlarge"); err != nil {
+		c.t.Fatal(err)
+	}
+	c.up()
+	if _, err := c.tryOpenstack("admin", "flavor", "show", "m1.xlarge"); err == nil {
+		c.t.Error("up made a flavor again that was deleted by hand")
 	}
 }
