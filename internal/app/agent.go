@@ -209,3 +209,7 @@ type networkLedger struct{ ledger *ledger.Ledger }
 func (l networkLedger) Record(_ context.Context, c hostnet.Change) error {
 	return l.ledger.Record(ledger.Change{Kind: ledger.Kind(c.Kind), Name: c.Name, Old: c.Before})
 }
+
+func (l networkLedger) Forget(_ context.Context, kind, name string) error {
+	return l.ledger.Forget(ledger.Kind(kind), name)
+}

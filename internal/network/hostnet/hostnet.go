@@ -70,6 +70,8 @@ type Change struct {
 // returns, and may be told the same change again.
 type Ledger interface {
 	Record(ctx context.Context, c Change) error
+	// Forget says that a recorded thing is gone again; one never recorded is fine.
+	Forget(ctx context.Context, kind, name string) error
 }
 
 // maxLink is the longest name a link may have.

@@ -123,7 +123,10 @@ func (d *Driver) Remove(ctx context.Context, portID string) error {
 		return err
 	}
 	d.forgetNumber(portID)
-	return removeLink(name)
+	if err := removeLink(name); err != nil {
+		return err
+	}
+	return d.cfg.Ledger.Forget(ctx, "link", name)
 }
 
 // OpenTap opens the guest's end of a port.

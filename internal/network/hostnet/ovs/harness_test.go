@@ -57,6 +57,7 @@ func TestMain(m *testing.M) {
 type noLedger struct{}
 
 func (noLedger) Record(context.Context, hostnet.Change) error { return nil }
+func (noLedger) Forget(context.Context, string, string) error { return nil }
 
 // host is a whole cloud's network on one host: engines, northbound, driver.
 type host struct {
