@@ -28,7 +28,7 @@ func New(r *records.Records, hosts func() []Host) *Service { return &Service{r, 
 
 // Rules are the policy rules of the catalog.
 func Rules() []policy.Rule {
-	out := wire.Rules(policy.Any, "get_extension", "get_availability_zone", "get_service_provider")
+	out := wire.Rules(policy.Any, "list_operations", "get_extension", "get_availability_zone", "get_service_provider")
 	return append(out, wire.Rules(wire.Admin, "get_agent", "get_network_ip_availability")...)
 }
 
@@ -39,11 +39,11 @@ func (s *Service) Routes() []rest.Route {
 		{Method: "GET", Path: "/v2.0", Open: true, Handle: resources},
 		{Method: "GET", Path: "/v2.0/extensions", Rule: "get_extension", Handle: listExtensions},
 		{Method: "GET", Path: "/v2.0/extensions/{alias}", Rule: "get_extension", Handle: showExtension},
-		{Method: "GET", Path: "/v2.0/agents", Rule: "get_agent", Handle: s.agents},
+		{Method: "GET", Path: "/v2.0/agents", Rule: "list_operations", Handle: s.agents},
 		{Method: "GET", Path: "/v2.0/agents/{id}", Rule: "get_agent", Handle: s.agent},
 		{Method: "GET", Path: "/v2.0/availability_zones", Rule: "get_availability_zone", Handle: s.zones},
 		{Method: "GET", Path: "/v2.0/service-providers", Rule: "get_service_provider", Handle: providers},
-		{Method: "GET", Path: "/v2.0/network-ip-availabilities", Rule: "get_network_ip_availability", Handle: s.usages},
+		{Method: "GET", Path: "/v2.0/network-ip-availabilities", Rule: "list_operations", Handle: s.usages},
 		{Method: "GET", Path: "/v2.0/network-ip-availabilities/{id}", Rule: "get_network_ip_availability", Handle: s.usage},
 	}
 }
@@ -91,6 +91,9 @@ func agentView(h Host) map[string]any {
 
 func (s *Service) agents(c *rest.Call) (rest.Reply, error) {
 	out := []any{}
+	if !c.Allow("get_agent", c.Caller()) { // a list of what the caller may not see is empty
+		return rest.OK(map[string]any{"agents": out})
+	}
 	for _, h := range s.hosts() {
 		if host := c.Values().Get("host"); host != "" && host != h.Name {
 			continue

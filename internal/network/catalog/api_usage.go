@@ -13,6 +13,9 @@ import (
 )
 
 func (s *Service) usages(c *rest.Call) (rest.Reply, error) {
+	if !c.Allow("get_network_ip_availability", c.Caller()) { // a list of what the caller may not see is empty
+		return rest.OK(map[string]any{"network_ip_availabilities": []any{}})
+	}
 	var terms []listing.Term
 	for parameter, column := range map[string]string{"network_id": "id", "network_name": "name", "tenant_id": "project_id", "project_id": "project_id"} {
 		if v := c.Values().Get(parameter); v != "" {

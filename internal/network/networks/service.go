@@ -126,7 +126,26 @@ func (s *Service) usedByOthers(ctx context.Context, tx *db.Tx, n *network.Networ
 	return err
 }
 
-// Delete removes a network with its subnets; Conflict while ports are on it.
+// unassociated deletes the floating addresses of a network that lead nowhere,
+// and answers the ports that held them.
+func (s *Service) unassociated(ctx context.Context, tx *db.Tx, networkID string) (map[string]bool, error) {
+	items, err := s.records.Floatings.Where(ctx, tx, records.Is("network_id", networkID), records.Is("port_id", ""))
+	if err != nil {
+		return nil, err
+	}
+	held := map[string]bool{}
+	for _, f := range items {
+		held[f.PortOwnID] = true
+		s.records.Changed(tx, network.FloatingScope(f.ID))
+		if err := s.records.DeleteFloating(ctx, tx, f.ID); err != nil {
+			return nil, err
+		}
+	}
+	return held, nil
+}
+
+// Delete removes a network with its subnets and the floating addresses that
+// lead nowhere; Conflict while other ports are on it.
 func (s *Service) Delete(ctx context.Context, networkID string, record event.Record) error {
 	return s.records.DB.Write(ctx, func(tx *db.Tx) error {
 		n, err := s.records.Networks.Lock(ctx, tx, networkID)
@@ -137,8 +156,12 @@ func (s *Service) Delete(ctx context.Context, networkID string, record event.Rec
 		if err != nil {
 			return err
 		}
+		floating, err := s.unassociated(ctx, tx, networkID)
+		if err != nil {
+			return err
+		}
 		for _, p := range ports {
-			if p.DeviceOwner != network.OwnerMetadata {
+			if p.DeviceOwner != network.OwnerMetadata && !floating[p.ID] {
 				return fault.Conflictf("Unable to complete operation on network %s. There are one or more ports still in use on the network, id for these ports are: %s.", networkID, p.ID).With("NetworkInUse")
 			}
 		}

@@ -68,8 +68,10 @@ type Store[R, T any] struct {
 // The made-up columns of list queries.
 const (
 	Visible   = "@visible" // for this project
-	HasTag    = "@tag"
-	LacksTag  = "@not-tag"
+	AllTags   = "@tags"
+	AnyTag    = "@tags-any"
+	NotAll    = "@not-tags"
+	NotAny    = "@not-tags-any"
 	OnAddress = "@address"
 	OnSubnet  = "@subnet"
 	InGroup   = "@group"
@@ -90,8 +92,8 @@ func (s *Store[R, T]) Load(ctx context.Context, q db.Querier, query listing.Quer
 			extra = append(extra, db.Cond{SQL: sql, Args: t.Values})
 			continue
 		}
-		if text := tagPseudo[t.Column]; text != "" {
-			extra = append(extra, db.Cond{SQL: text, Args: t.Values})
+		if cond, ok := tagCondition(t); ok {
+			extra = append(extra, cond)
 			continue
 		}
 		where = append(where, t)

@@ -2,10 +2,12 @@ package records
 
 import (
 	"context"
+	"strings"
 
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/id"
+	"github.com/mekcloud/mek/internal/listing"
 	"github.com/mekcloud/mek/internal/network"
 )
 
@@ -90,10 +92,27 @@ func (r *Records) DeleteNetwork(ctx context.Context, tx *db.Tx, networkID string
 	return networkRows.Delete(ctx, tx, networkID)
 }
 
-// tagPseudo are the made-up columns of all resources.
-var tagPseudo = map[string]string{
-	HasTag:   "id IN (SELECT object FROM network_tags WHERE tag = ?)",
-	LacksTag: "id NOT IN (SELECT object FROM network_tags WHERE tag = ?)",
+// tagCondition is the condition of a made-up column of tags.
+func tagCondition(t listing.Term) (db.Cond, bool) {
+	has := func(word string) string {
+		parts := make([]string, len(t.Values))
+		for i := range parts {
+			parts[i] = "id IN (SELECT object FROM network_tags WHERE tag = ?)"
+		}
+		return "(" + strings.Join(parts, word) + ")"
+	}
+	text := ""
+	switch t.Column {
+	case AllTags:
+		text = has(" AND ")
+	case AnyTag:
+		text = has(" OR ")
+	case NotAll:
+		text = "NOT " + has(" AND ")
+	case NotAny:
+		text = "NOT " + has(" OR ")
+	}
+	return db.Cond{SQL: text, Args: t.Values}, text != ""
 }
 
 type tagRow struct {

@@ -54,20 +54,17 @@ func Tagged[T any](of func(*T) *network.Standard) []rest.Field[T] {
 
 // TagFilters are the list filters by tags.
 func TagFilters() []rest.Filter {
-	one := func(column string, all bool) func(*rest.Call, []string) ([]listing.Term, error) {
+	by := func(column string) func(*rest.Call, []string) ([]listing.Term, error) {
 		return func(_ *rest.Call, values []string) ([]listing.Term, error) {
-			var out []listing.Term
+			t := listing.Term{Column: column}
 			for tag := range strings.SplitSeq(strings.Join(values, ","), ",") {
-				out = append(out, records.Is(column, tag))
+				t.Values = append(t.Values, tag)
 			}
-			if !all && len(out) > 1 {
-				return nil, fault.New(fault.NotImplemented, "A filter for any of several tags is not built yet.")
-			}
-			return out, nil
+			return []listing.Term{t}, nil
 		}
 	}
-	return []rest.Filter{{Name: "tags", Terms: one(records.HasTag, true)}, {Name: "tags-any", Terms: one(records.HasTag, false)},
-		{Name: "not-tags-any", Terms: one(records.LacksTag, true)}, {Name: "not-tags", Terms: one(records.LacksTag, false)}}
+	return []rest.Filter{{Name: "tags", Terms: by(records.AllTags)}, {Name: "tags-any", Terms: by(records.AnyTag)},
+		{Name: "not-tags", Terms: by(records.NotAll)}, {Name: "not-tags-any", Terms: by(records.NotAny)}}
 }
 
 // Target is what policy asks about a resource of a project.
