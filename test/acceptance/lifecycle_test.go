@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -139,8 +140,27 @@ func (c *cloud) host() []string {
 	}
 	add("groups", strings.Join(groups, "\n"))
 	add("process", strings.Join(c.running(), "\n"))
+	all = slices.DeleteFunc(all, c.foreign())
 	sort.Strings(all)
 	return all
+}
+
+// foreign tells what belongs to other clouds of this machine, which come and go.
+func (c *cloud) foreign() func(string) bool {
+	files, err := filepath.Glob("/etc/mek/clouds/*")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var hashes []string
+	for _, file := range files {
+		if b, err := os.ReadFile(file); err == nil && !strings.HasPrefix(string(b), c.dir) {
+			hashes = append(hashes, filepath.Base(file))
+		}
+	}
+	return func(line string) bool {
+		return slices.ContainsFunc(hashes, func(h string) bool { return strings.Contains(line, "/"+h) }) ||
+			len(hashes) > 0 && strings.HasPrefix(line, "files /run/mek/ids/")
+	}
 }
 
 // tree lists the paths below a folder.
