@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -13,7 +14,9 @@ import (
 	"github.com/mekcloud/mek/internal/config"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/hostlink/hub"
+	"github.com/mekcloud/mek/internal/outbox"
 	"github.com/mekcloud/mek/internal/policy"
+	"github.com/mekcloud/mek/internal/reconcile"
 	"github.com/mekcloud/mek/internal/rest"
 	"github.com/mekcloud/mek/internal/task"
 )
@@ -66,6 +69,7 @@ func Build(ctx context.Context, p Parts) (*Cloud, error) {
 	b.tasks = task.New(task.Options{DB: p.DB, Clock: p.Clock, Log: p.Log, Owner: p.Config.HostName, Faults: p.Faults})
 	b.background("tasks", b.tasks.Run)
 	b.background("hosts", p.Hub.Run)
+	b.background("audit", reconciled(reconcile.New(p.Clock, p.Log, reconcile.Reconciler{Name: "outbox", Every: time.Second, Run: b.publish})))
 	for _, s := range serviceSteps {
 		if err := s.build(b, ctx); err != nil {
 			return nil, fmt.Errorf("build %s: %w", s.name, err)
@@ -78,6 +82,20 @@ func Build(ctx context.Context, p Parts) (*Cloud, error) {
 	server := rest.New(rest.Config{Auth: b.shared.auth, Clock: p.Clock, Log: p.Log, Observe: b.measure()}, &b.routes, b.services...)
 	b.door.Store(server)
 	return &Cloud{Handler: server, REST: server, Tasks: b.tasks, run: b.runners}, nil
+}
+
+// publish numbers and chains the audit records of the last second.
+func (b *builder) publish(ctx context.Context) error {
+	_, err := outbox.Publish(ctx, b.DB)
+	return err
+}
+
+// reconciled runs a loop of reconcilers as background work.
+func reconciled(l *reconcile.Loop) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		l.Run(ctx)
+		return nil
+	}
 }
 
 // frontDoor is the whole cloud's handler, for features that are clients of the

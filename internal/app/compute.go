@@ -24,7 +24,7 @@ func (b *builder) compute(context.Context) error {
 	b.Hub.OnFacts(s.Hosts.Seen)
 	b.Hub.Register(hostlink.Guests, s.Servers.Render, s.Servers.Observe)
 	loop := reconcile.New(b.Clock, b.Log, s.Servers.Reconcilers()...)
-	b.background("compute", func(ctx context.Context) error { loop.Run(ctx); return nil })
+	b.background("compute", reconciled(loop))
 	page, err := s.Consoles.Handler()
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/identity"
 	identityapi "github.com/mekcloud/mek/internal/identity/api"
+	"github.com/mekcloud/mek/internal/identity/passwords"
 	"github.com/mekcloud/mek/internal/pki"
 	"github.com/mekcloud/mek/internal/reconcile"
 	"github.com/mekcloud/mek/internal/rest"
@@ -38,7 +39,11 @@ func (b *builder) identity(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := identityapi.New(ctx, identityapi.Deps{DB: b.DB, Clock: b.Clock, Sealer: sealer, Compliance: rules,
+	cost := passwords.DefaultCost
+	if b.Config.Identity.PasswordHash == "bcrypt" {
+		cost = passwords.BcryptCost()
+	}
+	s, err := identityapi.New(ctx, identityapi.Deps{DB: b.DB, Clock: b.Clock, Sealer: sealer, Compliance: rules, PasswordCost: cost,
 		TokenLifetime: b.Config.Identity.TokenLifetime, PublicURL: b.Config.PublicURL})
 	if err != nil {
 		return err
@@ -48,7 +53,7 @@ func (b *builder) identity(ctx context.Context) error {
 	}
 	b.shared.auth, b.shared.identity = s.Authenticator(), s
 	loop := reconcile.New(b.Clock, b.Log, s.Reconcilers()...)
-	b.background("identity", func(ctx context.Context) error { loop.Run(ctx); return nil })
+	b.background("identity", reconciled(loop))
 	b.serve(s.REST())
 	return nil
 }
@@ -75,7 +80,8 @@ func compliance(b *builder) (identity.Compliance, error) {
 	c := identity.Compliance{LockoutFailureAttempts: o.LockoutFailureAttempts, LockoutDuration: o.LockoutDuration,
 		DisableUserDaysInactive: o.DisableUserDaysInactive, ChangePasswordUponFirstUse: o.ChangePasswordUponFirstUse,
 		PasswordExpiresDays: o.PasswordExpiresDays, PasswordRegexDescription: o.PasswordRegexDescription,
-		UniqueLastPasswordCount: o.UniqueLastPasswordCount, MinimumPasswordAgeDays: o.MinimumPasswordAgeDays}
+		UniqueLastPasswordCount: o.UniqueLastPasswordCount, MinimumPasswordAgeDays: o.MinimumPasswordAgeDays,
+		MaxPasswordLength: o.MaxPasswordLength}
 	if o.PasswordRegex == "" {
 		return c, nil
 	}

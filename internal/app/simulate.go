@@ -70,7 +70,7 @@ func Simulate(ctx context.Context, h *hub.Hub, n int, log *slog.Logger) (leave f
 }
 
 func simulate(ctx context.Context, name string, log *slog.Logger) (*simulated, error) {
-	s := &simulated{driver: guestsim.New(guestsim.Config{}), volumes: volumes.New(disksim.New(disksim.Config{}), clock.Real{}, log)}
+	s := &simulated{driver: guestsim.New(guestsim.Config{Clock: clock.Real{}}), volumes: volumes.New(disksim.New(disksim.Config{}), clock.Real{}, log)}
 	s.guests = guests.New(s.driver, clock.Real{}, log)
 	can, err := s.driver.Capabilities(ctx)
 	if err != nil {

@@ -40,6 +40,10 @@ const batch = 256
 // is locked, one works and the others find nothing left.
 func Publish(ctx context.Context, d *db.DB) (published int, err error) {
 	for {
+		// an idle cloud must not commit for nothing each second
+		if waiting, err := rows.Count(ctx, d, listing.Term{Column: "sequence", Values: []any{0}}); err != nil || waiting == 0 {
+			return published, err
+		}
 		var n int
 		err := d.Write(ctx, func(tx *db.Tx) (err error) {
 			n, err = publishBatch(ctx, tx)
