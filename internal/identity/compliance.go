@@ -17,6 +17,7 @@ type Compliance struct {
 	PasswordRegexDescription   string
 	UniqueLastPasswordCount    int // passwords that may not be used again, the current one among them
 	MinimumPasswordAgeDays     int
+	MaxPasswordLength          int // bytes; 0: what the hasher takes. It is [identity] max_password_length
 }
 
 // Locked tells whether failed logins have locked a user out at a moment.

@@ -86,15 +86,14 @@ func (a *api) list(c *rest.Call) (rest.Reply, error) {
 
 // find takes the owner from the row, never from the path, and wants both to agree.
 func (a *api) find(c *rest.Call) (*identity.AppCredential, error) {
-	ac, err := wire.FindBelow(c, policy.Target{"user_id": c.Var("user")}, func() (*identity.AppCredential, error) {
-		ac, err := a.s.Get(c.Context(), c.Var("id"))
-		if err == nil && ac.UserID != c.Var("user") {
-			return nil, notFound(c.Var("id"))
-		}
-		return ac, err
-	}, func(ac *identity.AppCredential) policy.Target { return policy.Target{"user_id": ac.UserID} })
+	ac, err := wire.FindBelow(c, policy.Target{"user_id": c.Var("user")},
+		func() (*identity.AppCredential, error) { return a.s.Get(c.Context(), c.Var("id")) },
+		func(ac *identity.AppCredential) policy.Target { return policy.Target{"user_id": ac.UserID} })
 	if err != nil {
 		return nil, err
+	}
+	if ac.UserID != c.Var("user") {
+		return nil, notFound(c.Var("id"))
 	}
 	return ac, notByTrust(c)
 }

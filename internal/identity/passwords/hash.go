@@ -21,6 +21,7 @@ import (
 type Cost struct {
 	MemoryKiB uint32
 	Passes    uint32
+	Bcrypt    int // rounds; not 0: new hashes are bcrypt, for clouds that must share them with others
 }
 
 // DefaultCost is what OWASP names as the minimum for argon2id.
@@ -50,6 +51,11 @@ func New(cost Cost, parallel int) *Hasher {
 	h := &Hasher{cost: cost, slots: make(chan struct{}, max(parallel, 1))}
 	h.dummy = h.encode(id.Secret(saltBytes), id.Bytes(saltBytes))
 	return h
+}
+
+// BcryptCost is Keystone's own choice.
+func BcryptCost() Cost {
+	return Cost{MemoryKiB: DefaultCost.MemoryKiB, Passes: DefaultCost.Passes, Bcrypt: 12}
 }
 
 // Hash makes a new hash. It fails with Invalid for a password that is too long
@@ -96,10 +102,19 @@ func (h *Hasher) slot(ctx context.Context) (func(), error) {
 }
 
 func (h *Hasher) prefix() string {
+	if h.cost.Bcrypt != 0 {
+		return fmt.Sprintf("$2a$%02d$", h.cost.Bcrypt)
+	}
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=1$", argon2.Version, h.cost.MemoryKiB, h.cost.Passes)
 }
 
 func (h *Hasher) encode(password string, salt []byte) string {
+	if h.cost.Bcrypt != 0 {
+		hash, err := bcrypt.GenerateFromPassword([]byte(password[:min(len(password), bcryptMax)]), h.cost.Bcrypt)
+		if err == nil { // it fails for rounds that it does not know, and then argon2id is safe
+			return string(hash)
+		}
+	}
 	key := argon2.IDKey([]byte(password), salt, h.cost.Passes, h.cost.MemoryKiB, 1, keyBytes)
 	return h.prefix() + b64.EncodeToString(salt) + "$" + b64.EncodeToString(key)
 }

@@ -46,7 +46,7 @@ func TestHashesAreCheckedAndUpgraded(t *testing.T) {
 		{"no password", "", "", identity.Verdict{}},
 		{"unknown kind", "plain", "plain", identity.Verdict{}},
 		{"scrypt without a key", scrypted, "s3cret", identity.Verdict{}},
-		{"weaker argon2id", New(Cost{64, 1}, 1).dummy, "no", identity.Verdict{}},
+		{"weaker argon2id", New(Cost{MemoryKiB: 64, Passes: 1}, 1).dummy, "no", identity.Verdict{}},
 	} {
 		got, err := h.Check(ctx, c.hash, c.password)
 		if err != nil || got != c.want {
@@ -59,15 +59,30 @@ func TestHashesAreCheckedAndUpgraded(t *testing.T) {
 func TestScryptOfKeystone(t *testing.T) {
 	t.Parallel()
 	const hash = "$scrypt$ln=4,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$MomXuMw9YekkEH5CXhpWEZ7aT3P7uIj0zEYtEnXoIY4"
-	got, err := New(Cost{64, 1}, 1).Check(context.Background(), hash, "s3cret")
+	got, err := New(Cost{MemoryKiB: 64, Passes: 1}, 1).Check(context.Background(), hash, "s3cret")
 	if err != nil || got != (identity.Verdict{OK: true, Stale: true}) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
 
+func TestBcryptOnRequest(t *testing.T) {
+	t.Parallel()
+	h := New(Cost{MemoryKiB: 64, Passes: 1, Bcrypt: 4}, 1)
+	hash, err := h.Hash(context.Background(), strings.Repeat("x", 100))
+	if err != nil || !strings.HasPrefix(hash, "$2a$04$") {
+		t.Fatalf("%q, %v", hash, err)
+	}
+	if v, err := h.Check(context.Background(), hash, strings.Repeat("x", 100)); err != nil || v != (identity.Verdict{OK: true}) {
+		t.Errorf("%+v %v", v, err)
+	}
+	if v, _ := h.Check(context.Background(), New(Cost{MemoryKiB: 64, Passes: 1}, 1).dummy, "no"); v.OK {
+		t.Error("a wrong password fits")
+	}
+}
+
 func TestTooLongIsRefused(t *testing.T) {
 	t.Parallel()
-	h := New(Cost{64, 1}, 1)
+	h := New(Cost{MemoryKiB: 64, Passes: 1}, 1)
 	long := strings.Repeat("x", MaxLength+1)
 	if _, err := h.Hash(context.Background(), long); !fault.Is(err, fault.Invalid) {
 		t.Errorf("hash: %v", err)
@@ -79,7 +94,7 @@ func TestTooLongIsRefused(t *testing.T) {
 
 func TestFullHasherGivesUp(t *testing.T) {
 	t.Parallel()
-	h := New(Cost{64, 1}, 1)
+	h := New(Cost{MemoryKiB: 64, Passes: 1}, 1)
 	release, err := h.slot(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +108,7 @@ func TestFullHasherGivesUp(t *testing.T) {
 }
 
 func FuzzCompare(f *testing.F) {
-	h := New(Cost{64, 1}, 1)
+	h := New(Cost{MemoryKiB: 64, Passes: 1}, 1)
 	for _, s := range []string{h.dummy, "$2b$04$abc", "$scrypt$ln=4,r=8,p=1$AAAA$AAAA", "$argon2id$v=19$m=,t=2$", ""} {
 		f.Add(s)
 	}

@@ -28,6 +28,9 @@ func (s *Service) hashNew(ctx context.Context, password string) (string, error) 
 	if re := s.Compliance.PasswordRegex; re != nil && !re.MatchString(password) {
 		return "", fault.Invalidf("Password validation error: The password does not match the requirements: %s.", s.Compliance.PasswordRegexDescription)
 	}
+	if most := s.Compliance.MaxPasswordLength; most > 0 && len(password) > most {
+		return "", fault.Invalidf("Password validation error: The password length must be less than or equal to %d.", most)
+	}
 	return s.Hasher.Hash(ctx, password)
 }
 
