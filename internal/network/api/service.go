@@ -74,6 +74,7 @@ func New(d Deps) *Service {
 	watch := records.Watchers{
 		Northbound: func(...string) {},
 		Host:       func(host string) { d.Agents.Poke(host, hostlink.Ports) },
+		Guests:     func(host string) { d.Agents.Poke(host, hostlink.Guests) },
 	}
 	if d.Northbound != "" {
 		s.queue = northbound.NewQueue(func() { s.loop.Poke(syncName) })

@@ -11,11 +11,12 @@ import (
 	"github.com/mekcloud/mek/internal/network"
 )
 
-// Watchers learn after a commit what has to be rendered again. Both may be
+// Watchers learn after a commit what has to be rendered again. They may be
 // called for nothing and must not block.
 type Watchers struct {
 	Northbound func(scopes ...string)
 	Host       func(host string) // what it should have of ports
+	Guests     func(host string) // what its guests are told of their addresses
 }
 
 // Records is the rows of the service. Safe for concurrent use.

@@ -126,14 +126,45 @@ func floatingRowOf(f *network.FloatingIP) *floatingRow {
 
 // InsertFloating adds a floating address.
 func (r *Records) InsertFloating(ctx context.Context, tx *db.Tx, f *network.FloatingIP) error {
-	return floatingConflict(floatingRows.Insert(ctx, tx, floatingRowOf(f)), f)
+	if err := floatingRows.Insert(ctx, tx, floatingRowOf(f)); err != nil {
+		return floatingConflict(err, f)
+	}
+	return r.retell(ctx, tx, f.PortID)
 }
 
 // UpdateFloating writes a floating address that Lock loaded. Conflict when the
 // fixed address has one of this network already.
 func (r *Records) UpdateFloating(ctx context.Context, tx *db.Tx, f *network.FloatingIP) error {
+	before, err := floatingRows.Get(ctx, tx, f.ID)
+	if err != nil {
+		return err
+	}
 	r.Touch(&f.Standard)
-	return floatingConflict(floatingRows.Update(ctx, tx, floatingRowOf(f)), f)
+	if err := floatingRows.Update(ctx, tx, floatingRowOf(f)); err != nil {
+		return floatingConflict(err, f)
+	}
+	return r.retell(ctx, tx, before.PortID, f.PortID)
+}
+
+// retell has the guests behind ports told of their floating addresses, which
+// their metadata shows.
+func (r *Records) retell(ctx context.Context, tx *db.Tx, portIDs ...string) error {
+	for _, portID := range portIDs {
+		if portID == "" {
+			continue
+		}
+		p, err := portRows.Get(ctx, tx, portID)
+		if fault.Is(err, fault.NotFound) {
+			continue // it goes away in this very transaction
+		}
+		if err != nil {
+			return err
+		}
+		if host := p.Host; host != "" {
+			tx.AfterCommit(func() { r.watch.Guests(host) })
+		}
+	}
+	return nil
 }
 
 func floatingConflict(err error, f *network.FloatingIP) error {
@@ -149,7 +180,14 @@ func (r *Records) DeleteFloating(ctx context.Context, tx *db.Tx, floatingID stri
 	if err := dropTags(ctx, tx, floatingID); err != nil {
 		return err
 	}
-	return floatingRows.Delete(ctx, tx, floatingID)
+	before, err := floatingRows.Get(ctx, tx, floatingID)
+	if err != nil {
+		return err
+	}
+	if err := floatingRows.Delete(ctx, tx, floatingID); err != nil {
+		return err
+	}
+	return r.retell(ctx, tx, before.PortID)
 }
 
 // Dissociate takes floating addresses off a port that goes away, or off those
