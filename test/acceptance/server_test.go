@@ -68,13 +68,16 @@ func checkGuest(t *testing.T, c *cloud, address, key string) {
 		"hostname | cut -d. -f1": "web-1",
 		"curl -s http://169.254.169.254/openstack/latest/meta_data.json | grep -c '\"name\": *\"web-1\"'": "1",
 		"curl -s http://169.254.169.254/openstack/latest/user_data | tail -1":                             "echo user-data was here",
-		"curl -s http://169.254.169.254/latest/meta-data/public-ipv4":                                     address,
 		"ip -4 addr show eth0 | grep -c 'inet 10.66.0.'":                                                  "1",
 	} {
 		if got := c.guest(address, key, command); got != want {
 			t.Errorf("%s: %q, want %q", command, got, want)
 		}
 	}
+	c.until("metadata tells the floating address", 20*time.Second, func() (bool, string) {
+		out, err := c.ssh(address, key, "curl -s http://169.254.169.254/latest/meta-data/public-ipv4")
+		return err == nil && out == address, out
+	})
 	log, err := c.run(time.Minute, "/usr/bin/openstack", "--os-cloud", "demo", "console", "log", "show", "web-1")
 	if err != nil || !strings.Contains(log, "login:") || !strings.Contains(log, "user-data was here") {
 		t.Errorf("console log: %v; %.300s", err, log)
