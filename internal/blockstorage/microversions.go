@@ -7,6 +7,7 @@ const (
 	MinVersion = microversion.Version(3000)
 	MaxVersion = microversion.Version(3070)
 
+	UserMessages      = microversion.Version(3003)
 	GroupOnVolume     = microversion.Version(3013)
 	GroupOnSnapshot   = microversion.Version(3014)
 	MetadataETag      = microversion.Version(3015)

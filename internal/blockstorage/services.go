@@ -127,3 +127,17 @@ type Attachments interface {
 	Set(ctx context.Context, tx *db.Tx, a *Attachment) error
 	Remove(ctx context.Context, tx *db.Tx, id string) error
 }
+
+// Message tells a user why accepted work failed.
+type Message struct {
+	ProjectID, RequestID string
+	Kind                 string // "VOLUME", "VOLUME_SNAPSHOT"
+	ResourceID           string
+	Event                string // upstream's number of action and detail, "001_003"
+	Text                 string
+}
+
+// Messages takes messages in the transaction that records the failure.
+type Messages interface {
+	Tell(ctx context.Context, tx *db.Tx, m Message) error
+}

@@ -230,20 +230,20 @@ func TestQuotasAreCountedAndSaidAsUpstream(t *testing.T) {
 func TestTypesAndTheirSpecs(t *testing.T) {
 	w := newWorld(t)
 	w.do(w.Demo, "POST", "types", m{"volume_type": m{"name": "x"}}, 403)
-	ty := w.do(w.Admin, "POST", "types", m{"volume_type": m{"name": "fast", "description": "d", "extra_specs": m{"k": "v"}, "os-volume-type-access:is_public": false}}, 200).String("volume_type.id")
+	ty := w.do(w.Admin, "POST", "types", m{"volume_type": m{"name": "fast", "description": "d", "extra_specs": m{"custom:k": "v"}, "os-volume-type-access:is_public": false}}, 200).String("volume_type.id")
 	w.do(w.Admin, "POST", "types", m{"volume_type": m{"name": "fast"}}, 409)
 	w.do(w.Demo, "GET", "types/"+ty, nil, 404)
 	w.do(w.Admin, "POST", "types/"+ty+"/action", m{"addProjectAccess": m{"project": w.Demo.ProjectID}}, 202)
 	w.do(w.Admin, "POST", "types/"+ty+"/action", m{"addProjectAccess": m{"project": w.Demo.ProjectID}}, 409)
-	if a := w.do(w.Demo, "GET", "types/"+ty, nil, 200); a.Value("volume_type.extra_specs.k") != nil || a.Value("volume_type.is_public") != false {
+	if a := w.do(w.Demo, "GET", "types/"+ty, nil, 200); a.Value("volume_type.extra_specs.custom:k") != nil || a.Value("volume_type.is_public") != false {
 		t.Errorf("a member sees %s", a.Body)
 	}
-	w.do(w.Admin, "POST", "types/"+ty+"/extra_specs", m{"extra_specs": m{"a": "b"}}, 200)
-	w.do(w.Admin, "PUT", "types/"+ty+"/extra_specs/a", m{"a": "c"}, 200)
-	if a := w.do(w.Admin, "GET", "types/"+ty+"/extra_specs/a", nil, 200); a.String("a") != "c" {
+	w.do(w.Admin, "POST", "types/"+ty+"/extra_specs", m{"extra_specs": m{"custom:a": "b"}}, 200)
+	w.do(w.Admin, "PUT", "types/"+ty+"/extra_specs/custom:a", m{"custom:a": "c"}, 200)
+	if a := w.do(w.Admin, "GET", "types/"+ty+"/extra_specs/custom:a", nil, 200); a.String("custom:a") != "c" {
 		t.Errorf("spec: %s", a.Body)
 	}
-	w.do(w.Admin, "DELETE", "types/"+ty+"/extra_specs/a", nil, 202)
+	w.do(w.Admin, "DELETE", "types/"+ty+"/extra_specs/custom:a", nil, 202)
 	if a := w.do(w.Demo, "GET", "types/default", nil, 200); a.String("volume_type.name") != "__DEFAULT__" {
 		t.Errorf("default: %s", a.Body)
 	}
@@ -259,6 +259,25 @@ func TestTypesAndTheirSpecs(t *testing.T) {
 	w.do(w.Admin, "DELETE", "types/"+ty, nil, 202)
 	w.do(w.Admin, "GET", "types/"+ty, nil, 404)
 	w.do(w.Demo, "POST", "volumes", m{"volume": m{"size": 1, "volume_type": "nosuch"}}, 404)
+}
+
+func TestWhatNoHostOffersFailsAndSaysSo(t *testing.T) {
+	w := newWorld(t)
+	w.do(w.Admin, "POST", "types", m{"volume_type": m{"name": "odd", "extra_specs": m{"vendor_name": "Nobody"}}}, 200)
+	v := w.volume(m{"volume_type": "odd"})
+	w.reaches("volumes/"+v, "volume.status", "error")
+	a := w.do(w.Demo, "GET", "messages?resource_uuid="+v, nil, 200)
+	if len(a.List("messages")) != 1 || !strings.Contains(a.String("messages.0.user_message"), "No valid backend") {
+		t.Errorf("messages: %s", a.Body)
+	}
+	msg := a.String("messages.0.id")
+	if n := len(w.do(w.Admin, "GET", "messages", nil, 200).List("messages")); n != 0 {
+		t.Errorf("another project sees %d messages", n)
+	}
+	w.do(w.Demo, "DELETE", "messages/"+msg, nil, 204)
+	w.do(w.Demo, "GET", "messages/"+msg, nil, 404)
+	w.do(w.Demo, "DELETE", "volumes/"+v, nil, 202)
+	w.gone("volumes/" + v)
 }
 
 func TestAttachmentsAndLegacyActions(t *testing.T) {

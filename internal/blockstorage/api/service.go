@@ -7,6 +7,7 @@ import (
 	"github.com/mekcloud/mek/internal/blockstorage"
 	"github.com/mekcloud/mek/internal/blockstorage/attachments"
 	"github.com/mekcloud/mek/internal/blockstorage/disk"
+	"github.com/mekcloud/mek/internal/blockstorage/messages"
 	"github.com/mekcloud/mek/internal/blockstorage/pools"
 	"github.com/mekcloud/mek/internal/blockstorage/quotas"
 	"github.com/mekcloud/mek/internal/blockstorage/snapshots"
@@ -45,16 +46,17 @@ type Service struct {
 	quotas      *quotas.Quotas
 	pools       *pools.API
 	transfers   *transfers.Transfers
+	messages    *messages.Store
 }
 
 // New puts the service together and registers its sagas.
 func New(d Deps) *Service {
-	s := &Service{db: d.DB, types: types.New(d.DB, d.Clock)}
+	s := &Service{db: d.DB, types: types.New(d.DB, d.Clock), messages: messages.NewStore(d.DB, d.Clock)}
 	taken, kept := snapshots.NewStore(d.DB), attachments.NewStore(d.DB)
 	quota := quotas.Declare(volumes.Number, snapshots.Number, gigabytes, d.Quotas)
 	s.Volumes = volumes.New(volumes.Config{DB: d.DB, Clock: d.Clock, Tasks: d.Tasks, Hosts: d.Hosts, Types: s.types, Snapshots: taken,
-		Attachments: kept, Quota: quota, Images: d.Images, Servers: d.Servers})
-	s.snapshots = snapshots.New(taken, d.Clock, d.Tasks, s.Volumes, d.Hosts)
+		Attachments: kept, Quota: quota, Images: d.Images, Messages: s.messages, Servers: d.Servers})
+	s.snapshots = snapshots.New(taken, d.Clock, d.Tasks, s.Volumes, d.Hosts, s.messages)
 	s.attachments = attachments.New(kept, s.Volumes, s.Volumes)
 	s.quotas = quotas.New(d.DB, quota, s.types)
 	s.transfers = transfers.New(d.DB, d.Clock, s.Volumes)
@@ -78,7 +80,8 @@ func (l lister) Pools(ctx context.Context) ([]pools.Pool, error) {
 	list, err := l.volumes.Pools(ctx)
 	out := make([]pools.Pool, 0, len(list))
 	for _, p := range list {
-		out = append(out, pools.Pool{Host: p.Host, Alive: p.Alive, TotalGiB: p.TotalGiB, PromisedGiB: p.PromisedGiB, Overcommit: volumes.Overcommit})
+		out = append(out, pools.Pool{Host: p.Host, Alive: p.Alive, TotalGiB: p.TotalGiB, PromisedGiB: p.PromisedGiB, Overcommit: volumes.Overcommit,
+			Vendor: volumes.VendorName, Protocol: volumes.StorageProtocol})
 	}
 	return out, err
 }
@@ -106,7 +109,7 @@ func (s *Service) Render(ctx context.Context, host string) (any, int64, error) {
 // REST is the service's front.
 func (s *Service) REST() *rest.Service {
 	return &rest.Service{Name: "cinder", Type: "block-storage", Prefix: prefix, Dialect: dialect,
-		Rules: slices.Concat(volumes.Rules(), snapshots.Rules(), types.Rules(), attachments.Rules(), quotas.Rules(), pools.Rules(), transfers.Rules()),
+		Rules: slices.Concat(volumes.Rules(), snapshots.Rules(), types.Rules(), attachments.Rules(), quotas.Rules(), pools.Rules(), transfers.Rules(), messages.Rules()),
 		Routes: slices.Concat(versionRoutes(), s.Volumes.Routes(), s.snapshots.Routes(), s.types.Routes(), s.attachments.Routes(),
-			s.quotas.Routes(), s.pools.Routes(), s.transfers.Routes())}
+			s.quotas.Routes(), s.pools.Routes(), s.transfers.Routes(), s.messages.Routes())}
 }

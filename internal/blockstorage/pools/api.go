@@ -42,6 +42,8 @@ type Pool struct {
 	TotalGiB    int64
 	PromisedGiB int64
 	Overcommit  int64
+	Vendor      string
+	Protocol    string
 }
 
 // Lister lists pools.
@@ -136,7 +138,7 @@ func (a *API) list(c *rest.Call) (rest.Reply, error) {
 }
 
 func (a *API) facts(p Pool) map[string]any {
-	return map[string]any{"pool_name": "mek", "volume_backend_name": "mek", "vendor_name": "Mek", "driver_version": "1.0", "storage_protocol": "file",
+	return map[string]any{"pool_name": "mek", "volume_backend_name": "mek", "vendor_name": p.Vendor, "driver_version": "1.0", "storage_protocol": p.Protocol,
 		"total_capacity_gb": p.TotalGiB, "free_capacity_gb": max(0, p.TotalGiB-p.PromisedGiB), "allocated_capacity_gb": p.PromisedGiB,
 		"provisioned_capacity_gb": p.PromisedGiB, "max_over_subscription_ratio": p.Overcommit, "reserved_percentage": 0, "thin_provisioning_support": true,
 		"thick_provisioning_support": false, "multiattach": false, "QoS_support": false, "location_info": "", "timestamp": blockstorage.TimeSeconds(a.clock.Now()),
@@ -163,8 +165,8 @@ func (a *API) capabilities(c *rest.Call) (rest.Reply, error) {
 	}
 	for _, p := range pools {
 		if host, _, _ := strings.Cut(c.Var("host"), "#"); host == p.Host+"@mek" || host == p.Host {
-			return rest.OK(map[string]any{"namespace": "OS::Storage::Capabilities::" + p.Host + "@mek", "vendor_name": "Mek", "volume_backend_name": "mek",
-				"pool_name": nil, "driver_version": "1.0", "storage_protocol": "file", "display_name": nil, "description": nil, "visibility": nil,
+			return rest.OK(map[string]any{"namespace": "OS::Storage::Capabilities::" + p.Host + "@mek", "vendor_name": p.Vendor, "volume_backend_name": "mek",
+				"pool_name": nil, "driver_version": "1.0", "storage_protocol": p.Protocol, "display_name": nil, "description": nil, "visibility": nil,
 				"replication_targets": []any{}, "properties": map[string]any{}})
 		}
 	}

@@ -19,13 +19,14 @@ type Snapshots struct {
 	clock   clock.Clock
 	volumes blockstorage.Volumes
 	hosts   Hosts
+	tell    blockstorage.Messages
 	make    *task.Handle[params]
 	remove  *task.Handle[params]
 }
 
 // New makes the service and registers its sagas.
-func New(s *Store, c clock.Clock, tasks *task.Engine, volumes blockstorage.Volumes, hosts Hosts) *Snapshots {
-	out := &Snapshots{store: s, clock: c, volumes: volumes, hosts: hosts}
+func New(s *Store, c clock.Clock, tasks *task.Engine, volumes blockstorage.Volumes, hosts Hosts, tell blockstorage.Messages) *Snapshots {
+	out := &Snapshots{store: s, clock: c, volumes: volumes, hosts: hosts, tell: tell}
 	out.make = task.Register(tasks, out.makeSaga())
 	out.remove = task.Register(tasks, out.removeSaga())
 	return out

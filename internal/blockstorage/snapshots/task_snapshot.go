@@ -99,10 +99,12 @@ func (s *Snapshots) markAvailable(ctx context.Context, tx *db.Tx, r *run) error 
 
 func (s *Snapshots) markFailed(ctx context.Context, tx *db.Tx, r *run) error {
 	return s.ifThere(ctx, tx, r.Params.Snapshot, func(sn *blockstorage.Snapshot) error {
-		if sn.Status != blockstorage.SnapshotDeleting {
-			sn.Status, sn.Error = blockstorage.SnapshotError, fault.As(r.Err).Text
+		if sn.Status == blockstorage.SnapshotDeleting {
+			return nil
 		}
-		return nil
+		sn.Status, sn.Error = blockstorage.SnapshotError, fault.As(r.Err).Text
+		return s.tell.Tell(ctx, tx, blockstorage.Message{ProjectID: sn.ProjectID, RequestID: r.RequestID, Kind: "VOLUME_SNAPSHOT", ResourceID: sn.ID,
+			Event: "007_001", Text: "create snapshot: " + orElse(sn.Error, "An unknown error occurred.")})
 	})
 }
 

@@ -1,6 +1,7 @@
 package types
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
@@ -56,7 +57,9 @@ var visibleSpecs = []string{"RESKEY:availability_zones", "multiattach", "replica
 
 // Routes are the operations of types.
 func (s *Types) Routes() []rest.Route {
-	a := api{s, table(s.store)}
+	a := api{types: s, table: table(s.store)}
+	a.created = without(a.table, "qos_specs_id")
+	a.updated = without(a.created, "os-volume-type-access:is_public")
 	return []rest.Route{
 		{Method: "GET", Path: "/v3/types", Rule: ruleGetAll, Handle: a.list},
 		{Method: "POST", Path: "/v3/types", Rule: ruleCreate, Audit: "create", Handle: a.create},
@@ -84,6 +87,13 @@ func (s *Types) Routes() []rest.Route {
 type api struct {
 	types *Types
 	table rest.Resource[blockstorage.Type]
+	// upstream's answers to creation and update leave some members out
+	created, updated rest.Resource[blockstorage.Type]
+}
+
+func without(t rest.Resource[blockstorage.Type], name string) rest.Resource[blockstorage.Type] {
+	t.Fields = slices.DeleteFunc(slices.Clone(t.Fields), func(f rest.Field[blockstorage.Type]) bool { return f.Name == name })
+	return t
 }
 
 func table(s store) rest.Resource[blockstorage.Type] {
@@ -184,7 +194,7 @@ func (a api) create(c *rest.Call) (rest.Reply, error) {
 	if err := a.types.create(c.Context(), t, c.Event("volume_type", "", "")); err != nil {
 		return rest.Reply{}, err
 	}
-	return rest.OK(a.table.Body(c, t))
+	return rest.OK(a.created.Body(c, t))
 }
 
 func (a api) update(c *rest.Call) (rest.Reply, error) {
@@ -218,7 +228,7 @@ func (a api) update(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	return rest.OK(a.table.Body(c, t))
+	return rest.OK(a.updated.Body(c, t))
 }
 
 func (a api) remove(c *rest.Call) (rest.Reply, error) {

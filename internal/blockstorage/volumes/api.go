@@ -14,7 +14,7 @@ import (
 
 // Routes are the operations of volumes.
 func (s *Volumes) Routes() []rest.Route {
-	a := api{s, table(s.store), brief(s.store)}
+	a := api{s, table(s.store), brief(s.store), core(s.store)}
 	return []rest.Route{
 		{Method: "GET", Path: "/v3/volumes", Rule: ruleGetAll, Handle: func(c *rest.Call) (rest.Reply, error) { return a.list(c, &a.brief) }},
 		{Method: "GET", Path: "/v3/volumes/detail", Rule: ruleGetAll, Handle: func(c *rest.Call) (rest.Reply, error) { return a.list(c, &a.table) }},
@@ -37,6 +37,7 @@ type api struct {
 	volumes *Volumes
 	table   rest.Resource[volume]
 	brief   rest.Resource[volume]
+	core    rest.Resource[volume]
 }
 
 func viewer(c *rest.Call) blockstorage.Viewer {
@@ -155,7 +156,7 @@ func (a api) create(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	return rest.Accepted(a.table.Body(c, v))
+	return rest.Accepted(a.core.Body(c, v))
 }
 
 // draft is the volume that a request describes.
@@ -242,7 +243,7 @@ func (a api) update(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	return rest.OK(a.table.Body(c, v))
+	return rest.OK(a.core.Body(c, v))
 }
 
 func (a api) remove(c *rest.Call) (rest.Reply, error) {

@@ -2,6 +2,7 @@ package volumes
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
 	"github.com/mekcloud/mek/internal/fault"
@@ -18,6 +19,19 @@ type field = rest.Field[volume]
 func table(s store) rest.Resource[volume] {
 	t := brief(s)
 	t.Fields = append(append([]field{}, detailFields...), hiddenFields...)
+	return t
+}
+
+// core is the volume as creation and update answer it: what upstream adds by
+// extensions is in show and list only.
+func core(s store) rest.Resource[volume] {
+	t := brief(s)
+	t.Fields = nil
+	for _, f := range detailFields {
+		if !strings.HasPrefix(f.Name, "os-vol-") && f.Name != "volume_image_metadata" {
+			t.Fields = append(t.Fields, f)
+		}
+	}
 	return t
 }
 

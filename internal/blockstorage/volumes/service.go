@@ -28,6 +28,7 @@ type Config struct {
 	Attachments blockstorage.Attachments
 	Quota       *quota.Quota
 	Images      image.Service
+	Messages    blockstorage.Messages
 	Servers     blockstorage.Servers
 }
 

@@ -45,7 +45,13 @@ func (s *Volumes) place(ctx context.Context, r *makeRun) error {
 	if err != nil {
 		return err
 	}
-	r.State.Host, err = choose(pools, v.SizeGiB, r.Params.Host)
+	t, err := s.Types.Resolve(ctx, v.TypeID, v.ProjectID, true)
+	if err == nil {
+		err = offered(t)
+	}
+	if err == nil {
+		r.State.Host, err = choose(pools, v.SizeGiB, r.Params.Host)
+	}
 	return err
 }
 
@@ -113,10 +119,12 @@ func (s *Volumes) markAvailable(ctx context.Context, tx *db.Tx, r *makeRun) erro
 
 func (s *Volumes) markFailed(ctx context.Context, tx *db.Tx, r *makeRun) error {
 	return s.ifThere(ctx, tx, r.Params.Volume, func(v *blockstorage.Volume) error {
-		if v.Status != blockstorage.Deleting {
-			v.Status, v.Error = blockstorage.Error, fault.As(r.Err).Text
+		if v.Status == blockstorage.Deleting {
+			return nil
 		}
-		return nil
+		v.Status, v.Error = blockstorage.Error, fault.As(r.Err).Text
+		return s.Messages.Tell(ctx, tx, blockstorage.Message{ProjectID: v.ProjectID, RequestID: r.RequestID, Kind: "VOLUME", ResourceID: v.ID,
+			Event: "001_001", Text: "create volume: " + orElse(v.Error, "An unknown error occurred.")})
 	})
 }
 

@@ -64,6 +64,36 @@ func choose(pools []Pool, sizeGiB int64, wanted string) (string, error) {
 	return pools[best].Host, nil
 }
 
+// What every host offers: the capabilities that extra specs of types may ask for.
+var capabilities = map[string]string{"volume_backend_name": "mek", "vendor_name": VendorName, "storage_protocol": StorageProtocol,
+	"thin_provisioning_support": "<is> True", "pool_name": "mek"}
+
+// The names that hosts go by; clients of other clouds' tests know the vendor.
+const (
+	VendorName      = "Open Source"
+	StorageProtocol = "file"
+)
+
+// offered refuses a type that asks for what no host has. Specs with a scope
+// other than "capabilities" are not for choosing a host.
+func offered(t *blockstorage.Type) error {
+	for key, want := range t.ExtraSpecs {
+		scope, name, scoped := strings.Cut(key, ":")
+		if !scoped {
+			name = key
+		} else if scope != "capabilities" {
+			continue
+		}
+		if name == "multiattach" || name == "replication_enabled" && strings.HasSuffix(want, "False") {
+			continue
+		}
+		if have, ok := capabilities[name]; !ok || have != want {
+			return fault.Conflictf("No valid backend was found. No weighed backends available")
+		}
+	}
+	return nil
+}
+
 // RaiseHost tells that what a host shall keep has changed.
 func (s *Volumes) RaiseHost(ctx context.Context, tx *db.Tx, host string) (int64, error) {
 	if host == "" {

@@ -124,7 +124,21 @@ CREATE TABLE blockstorage_transfers (
     created_at bigint NOT NULL
 );
 
+-- why accepted work failed, for users
+CREATE TABLE blockstorage_messages (
+    id text PRIMARY KEY,
+    project_id text NOT NULL,
+    request_id text NOT NULL,
+    kind text NOT NULL,
+    resource_id text NOT NULL,
+    event_id text NOT NULL,
+    text text NOT NULL,
+    created_at bigint NOT NULL
+);
+CREATE INDEX blockstorage_messages_project ON blockstorage_messages (project_id, created_at);
+
 -- +goose Down
+DROP TABLE blockstorage_messages;
 DROP TABLE blockstorage_transfers;
 DROP TABLE blockstorage_attachments;
 DROP TABLE blockstorage_labels;
