@@ -21,6 +21,7 @@ func (b *builder) compute(context.Context) error {
 		Images: b.shared.images, Networks: b.shared.networks, Volumes: b.shared.volumes, Front: b.frontDoor,
 	})
 	b.shared.imageClaims.add(s.Servers)
+	b.shared.grown.to = s.Servers
 	b.Hub.OnFacts(s.Hosts.Seen)
 	b.Hub.Register(hostlink.Guests, s.Servers.Render, s.Servers.Observe)
 	loop := reconcile.New(b.Clock, b.Log, s.Servers.Reconcilers()...)

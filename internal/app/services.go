@@ -20,6 +20,7 @@ type contracts struct {
 	// imageClaims tells Glance which hosts may read which images; services that make disks of images add themselves
 	imageClaims *imageClaims
 	volumes     blockstorage.Service
+	grown       *grownVolumes // compute is told through it
 	networks    network.ForCompute
 }
 
