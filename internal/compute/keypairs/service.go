@@ -3,7 +3,7 @@ package keypairs
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/md5" //nolint:gosec // the fingerprint's format is MD5, not its security
+	"crypto/md5"  //nolint:gosec // the fingerprint's format is MD5, not its security
 	"crypto/sha1" //nolint:gosec // the fingerprint of certificates is SHA-1
 	"crypto/x509"
 	"encoding/hex"

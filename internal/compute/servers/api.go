@@ -84,7 +84,7 @@ func (s *Servers) Routes() []rest.Route {
 	out := []rest.Route{
 		{Method: "GET", Path: "/v2.1/servers", Rule: ruleIndex, Handle: a.brief.Index},
 		{Method: "GET", Path: "/v2.1/servers/detail", Rule: ruleDetail, Handle: a.detail.Index},
-		{Method: "POST", Path: "/v2.1/servers", Rule: ruleCreate, Audit: "create", Handle: a.create, MaxBody: 4 << 20},
+		{Method: "POST", Path: "/v2.1/servers", Rule: ruleCreate, Audit: "create", Handle: a.create, MaxBody: 4 << 20, Variants: []string{"server.min_count"}},
 		{Method: "GET", Path: "/v2.1/servers/{id}", Rule: ruleShow, Object: true, Handle: a.show},
 		{Method: "PUT", Path: "/v2.1/servers/{id}", Rule: ruleUpdate, Object: true, Audit: "update", Handle: a.update},
 		{Method: "DELETE", Path: "/v2.1/servers/{id}", Rule: ruleDelete, Object: true, Audit: "delete", Handle: a.remove},

@@ -62,7 +62,8 @@ const (
 func (a *API) Routes() []rest.Route {
 	const tokens = "/v3/auth/tokens"
 	return []rest.Route{
-		{Method: "POST", Path: tokens, Open: true, Audit: "authenticate", MaxBody: maxLogin, Handle: a.login},
+		{Method: "POST", Path: tokens, Open: true, Audit: "authenticate", MaxBody: maxLogin, Handle: a.login,
+			Variants: []string{"identity.password", "identity.token", "identity.application_credential", "scope.OS-TRUST:trust"}},
 		{Method: "GET", Path: tokens, Rule: "identity:validate_token", Object: true, Handle: a.validate},
 		{Method: "HEAD", Path: tokens, Rule: "identity:check_token", Object: true, Handle: a.validate},
 		{Method: "DELETE", Path: tokens, Rule: "identity:revoke_token", Object: true, Audit: "revoke", Handle: a.revoke},

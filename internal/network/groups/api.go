@@ -24,7 +24,8 @@ func (s *Service) Routes() []rest.Route {
 		{Method: "PUT", Path: "/v2.0/security-groups/{id}", Rule: "update_security_group", Object: true, Audit: "update", Handle: a.update},
 		{Method: "DELETE", Path: "/v2.0/security-groups/{id}", Rule: "delete_security_group", Object: true, Audit: "delete", Handle: a.remove},
 		{Method: "GET", Path: "/v2.0/security-group-rules", Rule: "get_security_group_rule", Handle: a.listRules},
-		{Method: "POST", Path: "/v2.0/security-group-rules", Rule: "create_security_group_rule", Audit: "create", Handle: a.createRule},
+		{Method: "POST", Path: "/v2.0/security-group-rules", Rule: "create_security_group_rule", Audit: "create", Handle: a.createRule,
+			Variants: []string{"security_group_rules"}},
 		{Method: "GET", Path: "/v2.0/security-group-rules/{id}", Rule: "get_security_group_rule", Object: true, Handle: a.rules.Read},
 		{Method: "DELETE", Path: "/v2.0/security-group-rules/{id}", Rule: "delete_security_group_rule", Object: true, Audit: "delete", Handle: a.removeRule},
 	}

@@ -18,7 +18,7 @@ func (s *Service) Routes() []rest.Route {
 	a := &api{s, resource(s.records)}
 	return []rest.Route{
 		{Method: "GET", Path: "/v2.0/networks", Rule: "get_network", Handle: a.resource.Index},
-		{Method: "POST", Path: "/v2.0/networks", Rule: "create_network", Audit: "create", Handle: a.create},
+		{Method: "POST", Path: "/v2.0/networks", Rule: "create_network", Audit: "create", Handle: a.create, Variants: []string{"networks"}},
 		{Method: "GET", Path: "/v2.0/networks/{id}", Rule: "get_network", Object: true, Handle: a.resource.Read},
 		{Method: "PUT", Path: "/v2.0/networks/{id}", Rule: "update_network", Object: true, Audit: "update", Handle: a.update},
 		{Method: "DELETE", Path: "/v2.0/networks/{id}", Rule: "delete_network", Object: true, Audit: "delete", Handle: a.remove},

@@ -21,7 +21,7 @@ func (s *Service) Routes() []rest.Route {
 	a.resource = resource(s.records, s.target)
 	return []rest.Route{
 		{Method: "GET", Path: "/v2.0/ports", Rule: "get_port", Handle: a.resource.Index},
-		{Method: "POST", Path: "/v2.0/ports", Rule: "create_port", Audit: "create", Handle: a.create},
+		{Method: "POST", Path: "/v2.0/ports", Rule: "create_port", Audit: "create", Handle: a.create, Variants: []string{"ports"}},
 		{Method: "GET", Path: "/v2.0/ports/{id}", Rule: "get_port", Object: true, Handle: a.resource.Read},
 		{Method: "PUT", Path: "/v2.0/ports/{id}", Rule: "update_port", Object: true, Audit: "update", Handle: a.update},
 		{Method: "DELETE", Path: "/v2.0/ports/{id}", Rule: "delete_port", Object: true, Audit: "delete", Handle: a.remove},

@@ -20,7 +20,7 @@ func (s *Service) Routes() []rest.Route {
 	a.resource = resource(s.records, s.target)
 	return []rest.Route{
 		{Method: "GET", Path: "/v2.0/subnets", Rule: "get_subnet", Handle: a.resource.Index},
-		{Method: "POST", Path: "/v2.0/subnets", Rule: "create_subnet", Audit: "create", Handle: a.create},
+		{Method: "POST", Path: "/v2.0/subnets", Rule: "create_subnet", Audit: "create", Handle: a.create, Variants: []string{"subnets"}},
 		{Method: "GET", Path: "/v2.0/subnets/{id}", Rule: "get_subnet", Object: true, Handle: a.resource.Read},
 		{Method: "PUT", Path: "/v2.0/subnets/{id}", Rule: "update_subnet", Object: true, Audit: "update", Handle: a.update},
 		{Method: "DELETE", Path: "/v2.0/subnets/{id}", Rule: "delete_subnet", Object: true, Audit: "delete", Handle: a.remove},
