@@ -393,3 +393,14 @@ func (k *keystone) digest() string {
 	}
 	return strings.Join(out, "\n")
 }
+
+// Who is known and may not go somewhere is not guessing: it is never slowed.
+func TestRefusedScopesAreNotGuesses(t *testing.T) {
+	k := serve(t, dbtest.SQLite(t), identity.Compliance{})
+	token := k.login("demo", "demo-pw", nil)
+	for range 40 {
+		k.auth(byToken(token), onProject("admin")).expect(401)
+		k.auth(byPassword("demo", "demo-pw"), onProject("admin")).expect(401)
+	}
+	k.auth(byToken(token), onProject("demo")).expect(201)
+}

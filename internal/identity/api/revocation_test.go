@@ -232,3 +232,18 @@ func BenchmarkAuthenticate(b *testing.B) {
 		}
 	}
 }
+
+// A password that is changed while somebody logs in with the old one ends that
+// login too: the token is issued as of the moment the login began.
+func TestLoginDuringPasswordChange(t *testing.T) {
+	k := serve(t, dbtest.SQLite(t), identity.Compliance{})
+	v := newVictim(k)
+	v.grant()
+	began := k.service.tokens.Stamp() // where a login takes its time, before it checks the password
+	k.do(k.admin, "PATCH", v.url("user", v.user), obj{"user": obj{"password": "new"}}).expect(200)
+	late, _, err := k.service.tokens.Issue(identity.Token{UserID: v.user, Methods: []string{"password"}, Scope: identity.Scope{ProjectID: v.project}, IssuedAt: began}, "")
+	k.must(err)
+	if k.alive(late) {
+		t.Error("a login with the old password outlives its change")
+	}
+}

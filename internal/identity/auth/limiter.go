@@ -29,7 +29,9 @@ func newLimiter(c clock.Clock) *limiter {
 	return &limiter{c, otter.Must(&otter.Options[string, *rate.Limiter]{MaximumSize: remembered})}
 }
 
-// attempt is one login by an account name from an address.
+// attempt is one login by an account name from an address. Logins that name no
+// account (a token) are counted by address only: guessing one is hopeless, and
+// a dashboard makes many from one address.
 type attempt struct{ account, address *rate.Limiter }
 
 // begin refuses when too many logins failed; the answer does not depend on
@@ -39,7 +41,10 @@ func (l *limiter) begin(account, remote string) (attempt, error) {
 	if err != nil {
 		host = remote // no port: tests and pipes
 	}
-	a := attempt{l.bucket("u\x00"+account+"\x00"+host, accountRefill, accountBurst), l.bucket("a\x00"+host, addressRefill, addressBurst)}
+	a := attempt{address: l.bucket("a\x00"+host, addressRefill, addressBurst)}
+	if a.account = a.address; account != "" {
+		a.account = l.bucket("u\x00"+account+"\x00"+host, accountRefill, accountBurst)
+	}
 	now := l.clock.Now()
 	if a.account.TokensAt(now) < 1 || a.address.TokensAt(now) < 1 {
 		return a, fault.New(fault.RateLimited, "Too many failed logins. Try again later.")
@@ -57,6 +62,8 @@ func (l *limiter) bucket(key string, refill rate.Limit, burst int) *rate.Limiter
 
 func (l *limiter) failed(a attempt) {
 	now := l.clock.Now()
-	a.account.AllowN(now, 1)
 	a.address.AllowN(now, 1)
+	if a.account != a.address {
+		a.account.AllowN(now, 1)
+	}
 }

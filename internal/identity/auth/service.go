@@ -41,6 +41,8 @@ type Trusts interface {
 
 // Tokens makes, opens and ends tokens.
 type Tokens interface {
+	// Stamp is a moment for Token.IssuedAt, later than every one before.
+	Stamp() time.Time
 	Issue(t identity.Token, chain string) (string, identity.Token, error)
 	Read(token string, grace time.Duration) (identity.Token, error)
 	Alive(t identity.Token, a *identity.Access) error
@@ -116,11 +118,15 @@ func (s *Service) Login(ctx context.Context, payload []byte, remote string) (Iss
 	if err != nil {
 		return Issued{}, err
 	}
-	out, err := s.login(ctx, req)
+	began := s.Tokens.Stamp()
+	w, err := s.establish(ctx, req)
 	if fault.Is(err, fault.Unauthenticated) {
 		s.limits.failed(a)
 	}
-	return out, err
+	if err != nil {
+		return Issued{}, err
+	}
+	return s.login(ctx, req, w, began)
 }
 
 // account names whom a login is for, whether or not there is such a user.
@@ -137,11 +143,9 @@ func (r *request) account() string {
 	return ""
 }
 
-func (s *Service) login(ctx context.Context, req request) (Issued, error) {
-	w, err := s.establish(ctx, req)
-	if err != nil {
-		return Issued{}, err
-	}
+// login makes the token of somebody whose methods held. It is issued as of the
+// moment the login began: what ended the user's tokens since ends it too.
+func (s *Service) login(ctx context.Context, req request, w who, began time.Time) (Issued, error) {
 	if !enough(w.user.Options, w.methods) {
 		return Issued{}, refused(errFactors)
 	}
@@ -149,7 +153,7 @@ func (s *Service) login(ctx context.Context, req request) (Issued, error) {
 	if err != nil {
 		return Issued{}, err
 	}
-	t := identity.Token{UserID: w.user.ID, Methods: w.methods, Scope: scope}
+	t := identity.Token{UserID: w.user.ID, Methods: w.methods, Scope: scope, IssuedAt: began}
 	chain := ""
 	if w.parent != nil {
 		t.ExpiresAt, t.AppCredentialID, chain = w.parent.ExpiresAt, w.parent.AppCredentialID, w.parent.ChainID()

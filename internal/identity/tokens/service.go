@@ -83,9 +83,9 @@ func (s *Service) Generation() int64 { return s.generation.Load() }
 // Lifetime is how long a new token lives.
 func (s *Service) Lifetime() time.Duration { return s.lifetime }
 
-// stamp is the time, never the same twice in this process: what is issued
+// Stamp is the time, never the same twice in this process: what is issued
 // before a revocation is always earlier than it, and what comes after is later.
-func (s *Service) stamp() time.Time {
+func (s *Service) Stamp() time.Time {
 	for {
 		old := s.last.Load()
 		now := max(clock.Micros(s.clock.Now()), old+1)
@@ -108,7 +108,7 @@ func (s *Service) Changed(ctx context.Context, tx *db.Tx, what event.Record, end
 }
 
 func (s *Service) changed(ctx context.Context, tx *db.Tx, ended []identity.Revocation) error {
-	now := s.stamp()
+	now := s.Stamp()
 	list := make([]identity.Revocation, len(ended))
 	for i, r := range ended {
 		if r.Before.IsZero() {
@@ -218,9 +218,13 @@ func (s *Service) Rotate(ctx context.Context) error {
 
 // Issue seals a token. It sets the times and the token's own audit id; an
 // ExpiresAt that is set and earlier stays, so that a derived token never lives
-// longer than its parent. chain is the parent's chain id, empty at a login.
+// longer than its parent. chain is the parent's chain id, empty at a login. An
+// IssuedAt that is set (by Stamp, when the login began) stays too.
 func (s *Service) Issue(t identity.Token, chain string) (string, identity.Token, error) {
-	now := s.stamp()
+	now := t.IssuedAt
+	if now.IsZero() {
+		now = s.Stamp()
+	}
 	end := now.Add(s.lifetime).Truncate(time.Second)
 	if t.ExpiresAt.IsZero() || t.ExpiresAt.After(end) {
 		t.ExpiresAt = end
