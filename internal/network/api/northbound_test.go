@@ -282,6 +282,43 @@ func (w *random) step() string {
 	return steps[w.r.Intn(len(steps))]()
 }
 
+// quiet is an agent that can fall silent.
+type quiet struct {
+	oneHost
+	silent *bool
+}
+
+func (q quiet) Names() []string {
+	if *q.silent {
+		return nil
+	}
+	return []string{"host-1"}
+}
+
+// TestSilentHostKeepsGateways: a network goes on without its agent, and after
+// a restart of the server, before the agent is heard of again.
+func TestSilentHostKeepsGateways(t *testing.T) {
+	d := dbtest.SQLite(t)
+	silent := false
+	agents := quiet{silent: &silent}
+	fresh := func() *Service {
+		return New(Deps{DB: d, Clock: clock.Real{}, Log: slog.New(slog.DiscardHandler), Agents: agents})
+	}
+	s := fresh()
+	s.HostsChanged()
+	silent = true
+	s.HostsChanged()
+	if hosts, err := s.gateways(t.Context()); err != nil || fmt.Sprint(hosts) != "[host-1]" {
+		t.Errorf("after the agent fell silent: %v %v", hosts, err)
+	}
+	w := newSite(t, d, "")
+	n := w.make("network", "networks", map[string]any{"name": "n"})
+	w.make("port", "ports", map[string]any{"network_id": n, "binding:host_id": "host-1"})
+	if hosts, err := fresh().gateways(t.Context()); err != nil || fmt.Sprint(hosts) != "[host-1]" {
+		t.Errorf("after the server was restarted: %v %v", hosts, err)
+	}
+}
+
 // TestForCompute goes a server's way: plan, make, bind, report, give back.
 func TestForCompute(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {

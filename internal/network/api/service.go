@@ -110,11 +110,26 @@ func (s *Service) HostsChanged() {
 	}
 }
 
-// gateways are the hosts that live, in a fixed order.
-func (s *Service) gateways() []string {
-	names := s.deps.Agents.Names()
-	slices.Sort(names)
-	return names
+// gateways are the hosts that may hold gateways: those that live first, then
+// those that were heard of or have ports. One that does not answer keeps its
+// gateways while there is no other: its network goes on without its agent.
+func (s *Service) gateways(ctx context.Context) ([]string, error) {
+	live, silent := []string{}, []string{}
+	for _, h := range s.listHosts() {
+		if h.Alive {
+			live = append(live, h.Name)
+			continue
+		}
+		silent = append(silent, h.Name)
+	}
+	bound, err := s.records.BoundHosts(ctx)
+	for _, name := range bound {
+		if !slices.Contains(live, name) && !slices.Contains(silent, name) {
+			silent = append(silent, name)
+		}
+	}
+	slices.Sort(silent)
+	return append(live, silent...), err
 }
 
 // listHosts is every host that joined since the start, with whether it lives.

@@ -32,7 +32,7 @@ const fullEvery = 10 * time.Minute
 type Sync struct {
 	records  *records.Records
 	open     func(context.Context) (Database, error)
-	gateways func() []string
+	gateways func(context.Context) ([]string, error)
 	clock    clock.Clock
 	log      *slog.Logger
 
@@ -42,7 +42,7 @@ type Sync struct {
 
 // New makes a sync. open connects to the database, again after it was lost;
 // gateways lists the hosts that may hold gateways, the most wanted first.
-func New(r *records.Records, open func(context.Context) (Database, error), gateways func() []string, c clock.Clock, log *slog.Logger) *Sync {
+func New(r *records.Records, open func(context.Context) (Database, error), gateways func(context.Context) ([]string, error), c clock.Clock, log *slog.Logger) *Sync {
 	return &Sync{records: r, open: open, gateways: gateways, clock: c, log: log}
 }
 
@@ -252,7 +252,10 @@ func (s *Sync) router(ctx context.Context, id string) (ovn.RouterView, error) {
 	if err != nil {
 		return ovn.RouterView{}, err
 	}
-	v := ovn.RouterView{Router: *r, Chassis: s.gateways()}
+	v := ovn.RouterView{Router: *r}
+	if v.Chassis, err = s.gateways(ctx); err != nil {
+		return v, err
+	}
 	inner, err := s.records.InterfacesOf(ctx, s.records.DB, id)
 	if err != nil {
 		return v, err

@@ -170,3 +170,21 @@ func (r *Records) SetStatus(ctx context.Context, tx *db.Tx, host, portID string,
 	}
 	return portRows.Set(ctx, tx, portID, map[string]any{"status": string(status), "updated_at": r.Now()})
 }
+
+// BoundHosts lists the hosts that ports are bound to.
+func (r *Records) BoundHosts(ctx context.Context) ([]string, error) {
+	rows, err := r.DB.QueryContext(ctx, "SELECT DISTINCT host FROM network_ports WHERE host <> '' ORDER BY host")
+	if err != nil {
+		return nil, db.Translate(err, "list bound hosts")
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var host string
+		if err := rows.Scan(&host); err != nil {
+			return nil, db.Translate(err, "read bound hosts")
+		}
+		out = append(out, host)
+	}
+	return out, db.Translate(rows.Err(), "read bound hosts")
+}
