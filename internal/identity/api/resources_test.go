@@ -218,6 +218,14 @@ func TestRoleAssignments(t *testing.T) {
 func TestSecurityCompliance(t *testing.T) {
 	k := serve(t, dbtest.SQLite(t), identity.Compliance{LockoutFailureAttempts: 2, LockoutDuration: 5 * time.Second, UniqueLastPasswordCount: 2,
 		MinimumPasswordAgeDays: 0, PasswordExpiresDays: 30, PasswordRegex: regexp.MustCompile(`^.{4,}$`), PasswordRegexDescription: "four characters"})
+	rules := k.do(k.admin, "GET", "/v3/domains/default/config/security_compliance", nil).expect(200)
+	if rules.at("config.security_compliance.password_regex") != "^.{4,}$" {
+		t.Errorf("rules %s", rules.raw)
+	}
+	if a := k.do(k.admin, "GET", "/v3/domains/default/config/security_compliance/password_regex_description", nil).expect(200); a.at("config.password_regex_description") != "four characters" {
+		t.Errorf("rule %s", a.raw)
+	}
+	k.do(k.admin, "GET", "/v3/domains/default/config/security_compliance/lockout_duration", nil).expect(403)
 	u := k.make("user", "users", obj{"name": "eve", "password": "first", "domain_id": "default"})
 	change := func(from, to string) *answer {
 		return k.do("", "POST", "/v3/users/"+u+"/password", obj{"user": obj{"original_password": from, "password": to}})
@@ -341,7 +349,7 @@ func TestNobodyWithoutRoles(t *testing.T) {
 	k := serve(t, dbtest.SQLite(t), identity.Compliance{})
 	k.make("user", "users", obj{"name": "nobody", "password": "pw", "domain_id": "default"})
 	token := k.login("nobody", "pw", nil)
-	open := regexp.MustCompile(`^/v3/auth/|^/v3/OS-FEDERATION/|^/v3/regions|limits|^/v3$|^/$|/password$|^/v3/credentials$`)
+	open := regexp.MustCompile(`^/v3/auth/|^/v3/OS-FEDERATION/|^/v3/regions|limits|security_compliance|^/v3$|^/$|/password$|^/v3/credentials$`)
 	for _, r := range k.service.REST().Routes {
 		if open.MatchString(r.Path) && (r.Path == "/v3/auth/tokens" || r.Method == "GET" || r.Method == "HEAD" || r.Open) {
 			continue // for everybody, or about the caller

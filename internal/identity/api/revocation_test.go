@@ -247,3 +247,17 @@ func TestLoginDuringPasswordChange(t *testing.T) {
 		t.Error("a login with the old password outlives its change")
 	}
 }
+
+func TestRevocationEvents(t *testing.T) {
+	k := serve(t, dbtest.SQLite(t), identity.Compliance{})
+	v := newVictim(k)
+	v.disable("user", v.user)
+	a := k.do(k.admin, "GET", "/v3/OS-REVOKE/events", nil).expect(200)
+	if got := a.all("events", "user_id"); len(got) != 1 || got[0] != v.user {
+		t.Errorf("events %s", a.raw)
+	}
+	if got := k.do(k.admin, "GET", "/v3/OS-REVOKE/events?since=2026-11-26T00:00:00Z", nil).expect(200).all("events", "user_id"); len(got) != 0 {
+		t.Errorf("events of the future: %v", got)
+	}
+	k.do(k.login("demo", "demo-pw", onProject("demo")), "GET", "/v3/OS-REVOKE/events", nil).expect(403)
+}

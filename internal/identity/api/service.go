@@ -90,7 +90,7 @@ func New(ctx context.Context, d Deps) (*Service, error) {
 	s.roles = roles.New(d.DB, d.Clock, s.tokens)
 	s.assignments = assignments.NewService(d.DB, d.Clock, s.tokens)
 	s.catalog = catalog.New(d.DB, d.Clock, s.tokens, s.tokens, d.PublicURL)
-	s.domains = domains.New(s.projects)
+	s.domains = domains.New(s.projects, d.Compliance)
 	s.grants = assignments.New(s.assignments, assignments.Others{User: s.users.Get, Group: s.groups.Get, Project: s.projects.Get, Role: s.roles.Get,
 		RoleView: roles.View, ProjectView: projects.View, DomainView: domains.View, Reach: s.reach})
 	s.delegation = s.delegate(d, hasher)

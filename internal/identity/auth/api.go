@@ -19,6 +19,7 @@ func Rules() []policy.Rule {
 		wire.Rule("check_token", wire.AdminOrSystemReader+" or "+subject, wire.AllScopes, "Check a token."),
 		wire.Rule("validate_token", wire.AdminOrSystemReader+" or rule:service_role or "+subject, wire.AllScopes, "Show a token."),
 		wire.Rule("revoke_token", "rule:admin_required or "+subject, wire.AllScopes, "End a token."),
+		wire.Rule("list_revoke_events", "rule:service_or_admin", wire.SystemProject, "List what ended tokens."),
 		wire.Rule("get_auth_catalog", "", nil, "Show the catalog of the caller's token."),
 		wire.Rule("get_auth_projects", "", nil, "List the projects the caller may scope to."),
 		wire.Rule("get_auth_domains", "", nil, "List the domains the caller may scope to."),
@@ -71,6 +72,7 @@ func (a *API) Routes() []rest.Route {
 		{Method: "GET", Path: "/v3/auth/projects", Rule: "identity:get_auth_projects", Handle: a.projects},
 		{Method: "GET", Path: "/v3/auth/domains", Rule: "identity:get_auth_domains", Handle: a.domains},
 		{Method: "GET", Path: "/v3/auth/system", Rule: "identity:get_auth_system", Handle: a.system},
+		{Method: "GET", Path: "/v3/OS-REVOKE/events", Rule: "identity:list_revoke_events", Handle: a.events},
 		{Method: "GET", Path: "/v3/OS-FEDERATION/projects", Rule: "identity:get_auth_projects", Handle: a.projects},
 		{Method: "GET", Path: "/v3/OS-FEDERATION/domains", Rule: "identity:get_auth_domains", Handle: a.domains},
 	}
@@ -151,6 +153,31 @@ func (a *API) revoke(c *rest.Call) (rest.Reply, error) {
 		return rest.Reply{}, err
 	}
 	return rest.NoContent()
+}
+
+// events shows epochs in the words of upstream's revocation events.
+func (a *API) events(c *rest.Call) (rest.Reply, error) {
+	list, err := a.s.Tokens.Revocations(c.Context())
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	since := time.Time{}
+	if text := c.Values().Get("since"); text != "" {
+		us, err := rest.ParseTime("since", text)
+		if err != nil {
+			return rest.Reply{}, err
+		}
+		since = time.UnixMicro(us)
+	}
+	words := map[identity.Subject]string{identity.SubjectToken: "audit_id", identity.SubjectChain: "audit_chain_id", identity.SubjectUser: "user_id",
+		identity.SubjectProject: "project_id", identity.SubjectDomain: "domain_id", identity.SubjectTrust: "OS-TRUST:trust_id"}
+	events := []map[string]any{}
+	for _, r := range list {
+		if word, ok := words[r.Subject]; ok && !r.Before.Before(since) {
+			events = append(events, map[string]any{word: r.Key, "issued_before": wire.Time(r.Before)})
+		}
+	}
+	return rest.OK(wire.Collection(c, "events", events))
 }
 
 func (a *API) showCatalog(c *rest.Call) (rest.Reply, error) {

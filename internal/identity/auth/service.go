@@ -47,6 +47,7 @@ type Tokens interface {
 	Read(token string, grace time.Duration) (identity.Token, error)
 	Alive(t identity.Token, a *identity.Access) error
 	Revoke(ctx context.Context, t identity.Token) error
+	Revocations(ctx context.Context) ([]identity.Revocation, error)
 }
 
 // Access tells what a token is worth.

@@ -18,6 +18,7 @@ func Rules() []policy.Rule {
 		wire.Rule("get_domain", wire.AdminOrSystemReader+" or token.domain.id:%(target.domain.id)s or token.project.domain.id:%(target.domain.id)s",
 			wire.AllScopes, "Show a domain."),
 		wire.Rule("list_domains", wire.AdminOrSystemReader+" or (role:reader and domain_id:%(target.domain.id)s)", wire.AllScopes, "List domains."),
+		wire.Rule("get_security_compliance_domain_config", "", wire.AllScopes, "Show the rules for passwords."),
 		wire.Rule("create_domain", wire.AdminRequired, wire.SystemProject, "Create a domain."),
 		wire.Rule("update_domain", wire.AdminRequired, wire.SystemProject, "Update a domain."),
 		wire.Rule("delete_domain", wire.AdminRequired, wire.SystemProject, "Delete a domain."),
@@ -35,10 +36,13 @@ type Rows interface {
 }
 
 // API answers for domains.
-type API struct{ rows Rows }
+type API struct {
+	rows  Rows
+	rules identity.Compliance
+}
 
-// New makes the API.
-func New(rows Rows) *API { return &API{rows} }
+// New makes the API. rules are the same for all domains.
+func New(rows Rows, rules identity.Compliance) *API { return &API{rows, rules} }
 
 // Routes are the operations on domains.
 func (a *API) Routes() []rest.Route {
@@ -49,6 +53,8 @@ func (a *API) Routes() []rest.Route {
 		{Method: "GET", Path: one, Rule: "identity:get_domain", Object: true, Handle: a.show},
 		{Method: "PATCH", Path: one, Rule: "identity:update_domain", Object: true, Audit: "update", Handle: a.update},
 		{Method: "DELETE", Path: one, Rule: "identity:delete_domain", Object: true, Audit: "delete", Handle: a.delete},
+		{Method: "GET", Path: one + "/config/security_compliance", Rule: "identity:get_security_compliance_domain_config", Handle: a.passwordRules},
+		{Method: "GET", Path: one + "/config/security_compliance/{option}", Rule: "identity:get_security_compliance_domain_config", Handle: a.passwordRules},
 	}
 }
 
@@ -98,6 +104,29 @@ func (a *API) show(c *rest.Call) (rest.Reply, error) {
 		return rest.Reply{}, err
 	}
 	return rest.OK(map[string]any{"domain": View(c, p)})
+}
+
+// passwordRules shows what dashboards tell people who choose a password. Other
+// configuration of domains is not built.
+func (a *API) passwordRules(c *rest.Call) (rest.Reply, error) {
+	if p, err := a.rows.Get(c.Context(), c.Var("id")); fault.Is(err, fault.NotFound) || (err == nil && !p.IsDomain) {
+		return rest.Reply{}, fault.NotFoundf("Could not find domain: %s.", c.Var("id"))
+	} else if err != nil {
+		return rest.Reply{}, err
+	}
+	shown := map[string]any{"password_regex": nil, "password_regex_description": wire.OrNull(a.rules.PasswordRegexDescription)}
+	if re := a.rules.PasswordRegex; re != nil {
+		shown["password_regex"] = re.String()
+	}
+	option := c.Var("option")
+	if option == "" {
+		return rest.OK(map[string]any{"config": map[string]any{"security_compliance": shown}})
+	}
+	value, ok := shown[option]
+	if !ok {
+		return rest.Reply{}, fault.Forbiddenf("Invalid domain specific configuration: Reading security compliance values other than password_regex and password_regex_description is not allowed..")
+	}
+	return rest.OK(map[string]any{"config": map[string]any{option: value}})
 }
 
 type input struct {

@@ -57,6 +57,11 @@ func (s *Service) Revoke(ctx context.Context, t identity.Token) error {
 	})
 }
 
+// Revocations lists the epochs that can still end a token, as rows have them.
+func (s *Service) Revocations(ctx context.Context) ([]identity.Revocation, error) {
+	return s.store.live(ctx, s.db, s.clock.Now())
+}
+
 // dead is the one answer for every token that is not good.
 func dead(why error) error {
 	return fault.New(fault.Unauthenticated, "The request you have made requires authentication.").Because(why)
