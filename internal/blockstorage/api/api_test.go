@@ -141,7 +141,7 @@ func TestListsAreFilteredSortedAndPaged(t *testing.T) {
 		return len(w.do(c, "GET", "volumes/detail"+query, nil, 200).List("volumes"))
 	}
 	for query, want := range map[string]int{"": 4, "?name=v1": 1, "?name~=v": 4, "?metadata=%7B%27n%27%3A+%270%27%7D": 2, "?status=available": 4, "?bootable=true": 0,
-		"?limit=3": 3, "?all_tenants=1": 4, "?limit=2&marker=" + ids[1]: 1} {
+		"?limit=3": 3, "?all_tenants=1": 4, "?limit=2&marker=" + ids[1]: 1, "?limit=3&offset=2": 2, "?offset=4": 0} {
 		if got := count(w.Demo, query); got != want {
 			t.Errorf("%s lists %d, want %d", query, got, want)
 		}
@@ -320,6 +320,15 @@ func TestAttachmentsAndLegacyActions(t *testing.T) {
 	act("os-roll_detaching", m{}, 202)
 	act("os-detach", m{}, 202)
 	w.reaches("volumes/"+v, "volume.status", "available")
+	act("os-attach", m{"instance_uuid": server, "mountpoint": "/dev/vdc"}, 202)
+	w.do(w.Admin, "POST", "volumes/"+v+"/action", m{"os-reset_status": m{"status": "error"}}, 202)
+	act("os-force_detach", m{}, 403)
+	w.do(w.Admin, "POST", "volumes/"+v+"/action", m{"os-force_detach": m{"connector": nil}}, 202)
+	w.reaches("volumes/"+v, "volume.status", "available")
+	fast := w.do(w.Admin, "POST", "types", m{"volume_type": m{"name": "fast"}}, 200).String("volume_type.id")
+	act("os-retype", m{"new_type": "nosuch"}, 400)
+	act("os-retype", m{"new_type": "fast", "migration_policy": "never"}, 202)
+	w.reaches("volumes/"+v, "volume.volume_type_id", fast)
 	act("os-reset_status", m{"status": "error"}, 403)
 	w.do(w.Admin, "POST", "volumes/"+v+"/action", m{"os-reset_status": m{"status": "error"}}, 202)
 	w.reaches("volumes/"+v, "volume.status", "error")
@@ -342,6 +351,9 @@ func TestWhatIsSaidOfTheService(t *testing.T) {
 	}
 	if got := w.do(w.Admin, "GET", "scheduler-stats/get_pools?detail=True", nil, 200); got.Value("pools.0.capabilities.total_capacity_gb") != 4096.0 {
 		t.Errorf("pools: %s", got.Body)
+	}
+	if got := w.do(w.Admin, "GET", "os-hosts/sim-1@mek", nil, 200); got.String("host.0.resource.volume_count") != "0" {
+		t.Errorf("host: %s", got.Body)
 	}
 	if got := w.do(w.Demo, "GET", "os-availability-zone", nil, 200); got.String("availabilityZoneInfo.0.zoneName") != "nova" {
 		t.Errorf("zones: %s", got.Body)

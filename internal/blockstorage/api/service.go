@@ -86,6 +86,11 @@ func (l lister) Pools(ctx context.Context) ([]pools.Pool, error) {
 	return out, err
 }
 
+func (l lister) KeptBy(ctx context.Context, host string) ([4]int64, error) {
+	k, err := l.volumes.KeptBy(ctx, host)
+	return [4]int64{k.Volumes, k.VolumeGiB, k.Snapshots, k.SnapshotGiB}, err
+}
+
 // Prepare makes the first data: the default type.
 func (s *Service) Prepare(ctx context.Context) error { return s.types.Prepare(ctx) }
 

@@ -2,6 +2,7 @@ package pools
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
@@ -49,6 +50,8 @@ type Pool struct {
 // Lister lists pools.
 type Lister interface {
 	Pools(ctx context.Context) ([]Pool, error)
+	// KeptBy counts volumes, their GiB, snapshots and their GiB on a host.
+	KeptBy(ctx context.Context, host string) ([4]int64, error)
 }
 
 // API serves what is known of hosts.
@@ -67,6 +70,7 @@ func (a *API) Routes() []rest.Route {
 		{Method: "GET", Path: "/v3/os-services", Rule: ruleServices, Handle: a.services},
 		{Method: "GET", Path: "/v3/scheduler-stats/get_pools", Rule: rulePools, Handle: a.list},
 		{Method: "GET", Path: "/v3/os-hosts", Rule: ruleHosts, Handle: a.hosts},
+		{Method: "GET", Path: "/v3/os-hosts/{host}", Rule: ruleHosts, Handle: a.host},
 		{Method: "GET", Path: "/v3/capabilities/{host}", Rule: ruleCapabilities, Handle: a.capabilities},
 		{Method: "GET", Path: "/v3/os-availability-zone", Rule: ruleZones, Handle: a.zones},
 		{Method: "GET", Path: "/v3/extensions", Rule: ruleExtensions, Handle: a.extensions},
@@ -156,6 +160,28 @@ func (a *API) hosts(c *rest.Call) (rest.Reply, error) {
 			"service-state": "enabled", "last-update": blockstorage.TimeSeconds(a.clock.Now())})
 	}
 	return rest.OK(map[string]any{"hosts": out})
+}
+
+// host shows what a host keeps, for all projects together.
+func (a *API) host(c *rest.Call) (rest.Reply, error) {
+	name, _, _ := strings.Cut(c.Var("host"), "@")
+	pools, err := a.pools.Pools(c.Context())
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	for _, p := range pools {
+		if p.Host != name {
+			continue
+		}
+		n, err := a.pools.KeptBy(c.Context(), name)
+		if err != nil {
+			return rest.Reply{}, err
+		}
+		return rest.OK(map[string]any{"host": []any{map[string]any{"resource": map[string]string{"host": c.Var("host"), "project": "(total)",
+			"volume_count": strconv.FormatInt(n[0], 10), "total_volume_gb": strconv.FormatInt(n[1], 10),
+			"snapshot_count": strconv.FormatInt(n[2], 10), "total_snapshot_gb": strconv.FormatInt(n[3], 10)}}}})
+	}
+	return rest.Reply{}, fault.NotFoundf("Host %s could not be found.", c.Var("host"))
 }
 
 func (a *API) capabilities(c *rest.Call) (rest.Reply, error) {

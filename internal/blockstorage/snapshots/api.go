@@ -83,7 +83,11 @@ func (a api) list(c *rest.Call, t *rest.Resource[snapshot]) (rest.Reply, error) 
 			terms = nil
 		}
 	}
-	body, err := t.ListBody(c, terms...)
+	skip, err := blockstorage.SkipTerm(c.Values().Get("offset"))
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	body, err := t.ListBody(c, append(slices.Clone(terms), skip...)...)
 	if err != nil {
 		return rest.Reply{}, err
 	}

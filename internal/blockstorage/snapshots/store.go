@@ -73,6 +73,7 @@ func NewStore(d *db.DB) *Store { return &Store{d} }
 func (s *Store) List(ctx context.Context, q listing.Query) ([]*blockstorage.Snapshot, error) {
 	var conds []db.Cond
 	var where []listing.Term
+	q, skip := blockstorage.Skip(q)
 	for _, t := range q.Where {
 		if t.Column == labelled {
 			conds = append(conds, db.Cond{SQL: "id IN (SELECT object_id FROM blockstorage_labels WHERE kind = 'metadata' AND name = ? AND value = ?)", Args: t.Values})
@@ -82,6 +83,7 @@ func (s *Store) List(ctx context.Context, q listing.Query) ([]*blockstorage.Snap
 	}
 	q.Where = where
 	list, err := rows.List(ctx, s.db, q, conds...)
+	list = list[min(skip, len(list)):]
 	out := make([]*blockstorage.Snapshot, 0, len(list))
 	for _, r := range list {
 		out = append(out, r.snapshot())

@@ -27,7 +27,8 @@ func (a api) actions() map[string]rest.Action {
 		"os-roll_detaching":       {Rule: ruleRollDetaching, Audit: "roll_detaching", Handle: a.status(rollDetaching)},
 		"os-attach":               {Rule: ruleAttach, Audit: "attach", Handle: a.attach},
 		"os-detach":               {Rule: ruleDetach, Audit: "detach", Handle: a.detach},
-		"os-force_detach":         {Rule: ruleForceDetach, Audit: "detach", Handle: a.detach},
+		"os-force_detach":         {Rule: ruleForceDetach, Audit: "detach", Handle: func(c *rest.Call) (rest.Reply, error) { return a.release(c, true) }},
+		"os-retype":               {Rule: ruleRetype, Audit: "retype", Handle: a.retype},
 		"os-set_image_metadata":   {Rule: ruleImageMetaSet, Audit: "update", Handle: a.setImageMeta},
 		"os-unset_image_metadata": {Rule: ruleImageMetaRemove, Audit: "update", Handle: a.unsetImageMeta},
 		"os-show_image_metadata":  {Rule: ruleImageMetaShow, Audit: "show", Handle: a.showImageMeta},
@@ -232,7 +233,11 @@ func (a api) attach(c *rest.Call) (rest.Reply, error) {
 	return rest.Accepted(nil)
 }
 
-func (a api) detach(c *rest.Call) (rest.Reply, error) {
+func (a api) detach(c *rest.Call) (rest.Reply, error) { return a.release(c, false) }
+
+// release ends an attachment; by force also when the volume's status was
+// written over, which it then loses.
+func (a api) release(c *rest.Call, force bool) (rest.Reply, error) {
 	v, err := a.table.Find(c, c.Var("id"))
 	if err != nil {
 		return rest.Reply{}, err
@@ -260,6 +265,11 @@ func (a api) detach(c *rest.Call) (rest.Reply, error) {
 	err = a.volumes.DB.Write(c.Context(), func(tx *db.Tx) error {
 		if err := a.volumes.Detached(c.Context(), tx, v.ID, which); err != nil {
 			return err
+		}
+		if force {
+			if _, err := a.volumes.Change(c.Context(), tx, v.ID, settleStatus); err != nil {
+				return err
+			}
 		}
 		return outbox.Write(c.Context(), tx, record)
 	})
@@ -358,4 +368,57 @@ func (a api) upload(c *rest.Call) (rest.Reply, error) {
 		"display_description": blockstorage.OrNull(v.Description, v.NoDescribed), "size": v.SizeGiB, "volume_type": blockstorage.NullIfEmpty(v.TypeName),
 		"image_id": made.ID, "container_format": made.Container, "disk_format": made.Disk, "image_name": made.Name,
 		"visibility": orElse(string(made.Visibility), "private"), "protected": false}})
+}
+
+// settleStatus gives a volume the status that follows from its attachments,
+// unless work on it is under way.
+func settleStatus(v *volume) error {
+	switch v.Status {
+	case blockstorage.Creating, blockstorage.Downloading, blockstorage.Deleting, blockstorage.Extending, blockstorage.Uploading:
+	default:
+		v.Status = blockstorage.StatusOf(v.Attachments)
+	}
+	return nil
+}
+
+// retype gives a volume another type. All hosts offer the same, so no data
+// moves; a type that no host offers is refused at once.
+func (a api) retype(c *rest.Call) (rest.Reply, error) {
+	v, err := a.table.Find(c, c.Var("id"))
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	var in struct {
+		Type   string           `json:"new_type" v:"required,min=1,max=255"`
+		Policy rest.Opt[string] `json:"migration_policy" v:"enum=on-demand|never"`
+	}
+	if err := c.Decode(&in); err != nil {
+		return rest.Reply{}, err
+	}
+	t, err := a.volumes.Types.Resolve(c.Context(), in.Type, v.ProjectID, viewer(c).Admin)
+	if fault.Is(err, fault.NotFound) {
+		return rest.Reply{}, fault.Invalidf("Invalid input received: Invalid volume_type passed: %s.", in.Type)
+	}
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	if err := offered(t); err != nil {
+		return rest.Reply{}, fault.Invalidf("Invalid input received: %s", fault.As(err).Text)
+	}
+	_, err = a.volumes.change(c.Context(), v.ID, c.Event("volume", v.ID, v.ProjectID), func(v *volume) error {
+		switch {
+		case v.Status != blockstorage.Available && v.Status != blockstorage.InUse:
+			return blockstorage.InvalidVolume("Retype needs volume to be in available or in-use state, not be part of an active migration or a consistency group, and requested type has to be different that the one from the volume, and for in-use volumes front-end qos specs cannot change.")
+		case v.TypeID == t.ID:
+			return fault.Invalidf("Invalid input received: Volume %s already has the requested type.", v.ID)
+		case v.Status == blockstorage.InUse && v.Multiattach != t.Multiattach():
+			return fault.Invalidf("Invalid input received: Changing multiattach of a volume in use is not possible.")
+		}
+		v.TypeID, v.Multiattach = t.ID, t.Multiattach()
+		return nil
+	})
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	return rest.Accepted(nil)
 }

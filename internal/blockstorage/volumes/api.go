@@ -56,7 +56,11 @@ func scope(c *rest.Call) []listing.Term {
 }
 
 func (a api) list(c *rest.Call, t *rest.Resource[volume]) (rest.Reply, error) {
-	body, err := t.ListBody(c, scope(c)...)
+	skip, err := blockstorage.SkipTerm(c.Values().Get("offset"))
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	body, err := t.ListBody(c, append(scope(c), skip...)...)
 	if err != nil {
 		return rest.Reply{}, err
 	}

@@ -36,6 +36,7 @@ const (
 	ruleRollDetaching   = "volume_extension:volume_actions:roll_detaching"
 	ruleAttach          = "volume_extension:volume_actions:attach"
 	ruleDetach          = "volume_extension:volume_actions:detach"
+	ruleRetype          = "volume:retype"
 	ruleReadOnly        = "volume:update_readonly_flag"
 )
 
@@ -46,7 +47,7 @@ func Rules() []policy.Rule {
 		policy.ProjectReaderOrAdmin: {ruleGet, ruleGetAll, ruleTenant, ruleMetaGet, ruleImageMetaShow},
 		policy.ProjectMemberOrAdmin: {ruleCreate, ruleCreateFromImage, ruleUpdate, ruleDelete, ruleMetaCreate, ruleMetaUpdate, ruleMetaDelete, ruleImageMetaSet,
 			ruleImageMetaRemove, ruleExtend, ruleExtendAttached, ruleUpload, ruleReserve, ruleUnreserve, ruleBeginDetaching, ruleRollDetaching, ruleAttach,
-			ruleDetach, ruleReadOnly},
+			ruleDetach, ruleReadOnly, ruleRetype},
 		policy.Admin: {ruleHost, ruleMigration, ruleResetStatus, ruleForceDelete, ruleForceDetach, ruleUploadPublic},
 	} {
 		for _, name := range names {

@@ -104,11 +104,13 @@ func conditions(q listing.Query) (listing.Query, []db.Cond) {
 
 // List loads a page of volumes with attachments and type names.
 func (s store) List(ctx context.Context, q listing.Query) ([]*blockstorage.Volume, error) {
+	q, skip := blockstorage.Skip(q)
 	q, conds := conditions(q)
 	rows, err := volumeRows.List(ctx, s.db, q, conds...)
 	if err != nil {
 		return nil, err
 	}
+	rows = rows[min(skip, len(rows)):]
 	out := make([]*blockstorage.Volume, 0, len(rows))
 	for _, r := range rows {
 		out = append(out, r.volume())
@@ -270,4 +272,12 @@ func dependents(ctx context.Context, q db.Querier, id string) (int64, error) {
 	err := q.QueryRowContext(ctx, `SELECT COUNT(*) FROM blockstorage_volumes WHERE (source_volid = $1 OR snapshot_id = $1)
 		AND status IN ('creating', 'downloading')`, id).Scan(&n)
 	return n, db.Translate(err, "count clones")
+}
+
+func keptBy(ctx context.Context, q db.Querier, host string) (k Kept, err error) {
+	err = q.QueryRowContext(ctx, "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM blockstorage_volumes WHERE kept AND host = $1", host).Scan(&k.Volumes, &k.VolumeGiB)
+	if err == nil {
+		err = q.QueryRowContext(ctx, "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM blockstorage_snapshots WHERE kept AND host = $1", host).Scan(&k.Snapshots, &k.SnapshotGiB)
+	}
+	return k, db.Translate(err, "count what a host keeps")
 }

@@ -31,8 +31,16 @@ type Pool struct {
 	PromisedGiB int64
 }
 
+// Kept is what a host keeps.
+type Kept struct{ Volumes, VolumeGiB, Snapshots, SnapshotGiB int64 }
+
 // FreeGiB is what the host may still promise.
 func (p Pool) FreeGiB() int64 { return p.TotalGiB*Overcommit - p.PromisedGiB }
+
+// KeptBy counts what a host keeps.
+func (s *Volumes) KeptBy(ctx context.Context, host string) (Kept, error) {
+	return keptBy(ctx, s.DB, host)
+}
 
 // Pools lists the hosts that are there, by name.
 func (s *Volumes) Pools(ctx context.Context) ([]Pool, error) {
