@@ -172,18 +172,18 @@ func (s *Set) waitReady(ctx context.Context, p Process, r record) error {
 			return nil
 		}
 		if !r.alive() {
-			return fmt.Errorf("%s ended before it was ready: %s", p.Name, lastLines(p.Log, err))
+			return fmt.Errorf("%s ended before it was ready: %s", p.Name, LastLines(p.Log, err))
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready (%w): %s", p.Name, ctx.Err(), lastLines(p.Log, err))
+			return fmt.Errorf("%s is not ready (%w): %s", p.Name, ctx.Err(), LastLines(p.Log, err))
 		case <-s.clock.After(pause):
 		}
 	}
 }
 
 // lastLines is the end of a log, for an error message.
-func lastLines(path string, otherwise error) string {
+func LastLines(path string, otherwise error) string {
 	const most = 2048
 	f, err := os.Open(path)
 	if err != nil {

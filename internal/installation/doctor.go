@@ -96,7 +96,7 @@ func (i *Installation) examineLedger(ctx context.Context) ([]Finding, error) {
 	missing, err := led.Missing(ctx, host.Host{})
 	var out []Finding
 	for _, c := range missing {
-		if c.Kind == ledger.Cgroup || c.Kind == ledger.Dir && c.Detail["keep"] != "" || c.Kind == ledger.File {
+		if c.Kind == ledger.Cgroup || c.Kind == ledger.Dir || c.Kind == ledger.File {
 			continue
 		}
 		out = append(out, Finding{"ledger/missing", fmt.Sprintf("%s %s", c.Kind, c.Name), "recorded as made, not on the host", "mek up --data-dir " + i.cfg.DataDir})

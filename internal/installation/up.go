@@ -46,7 +46,7 @@ func (i *Installation) Up(ctx context.Context, o UpOptions) error {
 		return err
 	}
 	defer unlock()
-	if err := i.install(ctx, led, o); err != nil {
+	if err := i.install(ctx, led); err != nil {
 		return err
 	}
 	i.Print.line("\n  Starting")
@@ -100,6 +100,10 @@ func (i *Installation) settle() error {
 // check looks at the machine, prints what it found and returns what it chose.
 func (i *Installation) check(ctx context.Context, o UpOptions) (preflight.Choices, error) {
 	i.Print.line("  Checks")
+	if missing := packages.Missing(); o.NoInstall && !i.cfg.Simulated() && len(missing) > 0 {
+		names := strings.Join(missing, " ")
+		return nil, &Failure{Code: ExitBlocked, What: "packages are missing: " + names, Do: "Install them:  apt-get install --no-install-recommends " + names}
+	}
 	results, choices := preflight.Run(ctx, preflight.Want{Config: i.cfg, ListenGiven: o.ListenGiven, Running: i.exists() && i.ours(), Fixed: i.exists()})
 	i.showChecks(results)
 	if preflight.Worst(results) == preflight.Blocked {
@@ -126,7 +130,7 @@ func (i *Installation) showChecks(results []preflight.Result) {
 }
 
 // install brings missing packages, after saying which.
-func (i *Installation) install(ctx context.Context, led *ledger.Ledger, o UpOptions) error {
+func (i *Installation) install(ctx context.Context, led *ledger.Ledger) error {
 	if i.cfg.Simulated() {
 		return nil
 	}
@@ -135,9 +139,6 @@ func (i *Installation) install(ctx context.Context, led *ledger.Ledger, o UpOpti
 		return nil
 	}
 	names := strings.Join(missing, " ")
-	if o.NoInstall {
-		return &Failure{Code: ExitBlocked, What: "packages are missing: " + names, Do: "Install them:  apt-get install --no-install-recommends " + names}
-	}
 	i.Print.line("\n  Installing  %s", names)
 	logPath := i.cfg.Path("log", "packages.log")
 	if err := os.MkdirAll(filepath.Dir(logPath), 0o755); err != nil {
@@ -262,8 +263,10 @@ func (i *Installation) await(ctx context.Context, set *engine.Set, p engine.Proc
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for {
-		err := errors.New("is not running")
-		if set.Current(p) {
+		err := errors.New("it does not run")
+		if !set.Current(p) {
+			err = errors.New(engine.LastLines(p.Log, err))
+		} else {
 			if err = p.Ready(ctx); err == nil {
 				return nil
 			}
