@@ -189,6 +189,7 @@ func TestSecurityGroups(t *testing.T) {
 		"ports without protocol":     {"direction": "ingress", "port_range_min": 1, "port_range_max": 2},
 		"range backwards":            {"direction": "ingress", "protocol": "tcp", "port_range_min": 9, "port_range_max": 2},
 		"address of another version": {"direction": "ingress", "ethertype": "IPv6", "remote_ip_prefix": "10.0.0.0/8"},
+		"no such port":               {"direction": "ingress", "protocol": "tcp", "port_range_min": 80, "port_range_max": 65536},
 		"unknown protocol":           {"direction": "ingress", "protocol": "carrier-pigeon"},
 		"both remotes":               {"direction": "ingress", "remote_group_id": id, "remote_ip_prefix": "10.0.0.0/8"},
 		"code without type":          {"direction": "ingress", "protocol": "icmp", "port_range_max": 3},
@@ -200,6 +201,7 @@ func TestSecurityGroups(t *testing.T) {
 			t.Errorf("%s: %d %s", name, a.Status, a.Body)
 		}
 	}
+	demo.Do("PUT", base+"/security-groups/"+id, m{"security_group": m{"name": "default"}}).Expect(409)
 	other := cloud.Admin
 	net := create(demo, "network", "networks", m{}).Expect(201).String("network.id")
 	port := create(demo, "port", "ports", m{"network_id": net, "security_groups": []string{id}}).Expect(201).String("port.id")

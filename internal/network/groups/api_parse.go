@@ -3,7 +3,6 @@ package groups
 import (
 	"encoding/json"
 	"net/netip"
-	"strconv"
 	"strings"
 
 	"github.com/mekcloud/mek/internal/fault"
@@ -107,10 +106,14 @@ func (in ruleBody) setPorts(r *network.Rule) error {
 		return setICMP(r, low, high)
 	case number != 6 && number != 17 && number != 132:
 		return badRule("SecurityGroupRuleInvalidProtocol", "Port ranges are not supported for protocol %s.", r.Protocol)
-	case low == nil || high == nil || *low > *high:
+	}
+	for _, n := range []*int{low, high} {
+		if n != nil && (*n < 1 || *n > 65535) {
+			return badRule("SecurityGroupInvalidPortValue", "Invalid value for port %d", *n)
+		}
+	}
+	if low == nil || high == nil || *low > *high {
 		return badRule("SecurityGroupInvalidPortRange", "For TCP/UDP protocols, port_range_min must be <= port_range_max")
-	case *low < 1 || *high > 65535:
-		return badRule("SecurityGroupInvalidPortValue", "Invalid value for port %s", strconv.Itoa(*low))
 	}
 	r.PortMin, r.PortMax = low, high
 	return nil

@@ -72,6 +72,9 @@ func (s *Service) Update(ctx context.Context, groupID string, change func(*netwo
 		if isDefault && before.Name != g.Name {
 			return fault.Conflictf("Updating default security group not allowed.").With("SecurityGroupCannotUpdateDefault")
 		}
+		if !isDefault && g.Name == "default" {
+			return fault.Conflictf("Default security group already exists.").With("SecurityGroupDefaultAlreadyExists")
+		}
 		if before.Stateful != g.Stateful {
 			if err := s.unused(ctx, tx, groupID); err != nil {
 				return err
