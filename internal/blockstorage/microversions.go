@@ -8,6 +8,7 @@ const (
 	MaxVersion = microversion.Version(3070)
 
 	UserMessages      = microversion.Version(3003)
+	Clusters          = microversion.Version(3007)
 	GroupOnVolume     = microversion.Version(3013)
 	GroupOnSnapshot   = microversion.Version(3014)
 	MetadataETag      = microversion.Version(3015)

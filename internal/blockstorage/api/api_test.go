@@ -156,7 +156,7 @@ func TestListsAreFilteredSortedAndPaged(t *testing.T) {
 	w.do(w.Demo, "GET", "volumes/"+other, nil, 404)
 	w.do(w.Demo, "DELETE", "volumes/"+other, nil, 404)
 	w.do(w.Demo, "GET", "volumes/"+id.New(), nil, 404)
-	w.do(w.Demo, "GET", "volumes?marker="+other, nil, 400)
+	w.do(w.Demo, "GET", "volumes?marker="+other, nil, 404)
 	if got := w.do(w.Demo, "GET", "volumes/summary", nil, 200); got.Value("volume-summary.total_count") != 4.0 || got.Value("volume-summary.total_size") != 4.0 {
 		t.Errorf("summary: %s", got.Body)
 	}
@@ -352,6 +352,18 @@ func TestWhatIsSaidOfTheService(t *testing.T) {
 	if got := w.do(w.Admin, "GET", "scheduler-stats/get_pools?detail=True", nil, 200); got.Value("pools.0.capabilities.total_capacity_gb") != 4096.0 {
 		t.Errorf("pools: %s", got.Body)
 	}
+	for _, host := range []string{"sim-1", "sim-2@mek"} {
+		w.do(w.Admin, "PUT", "os-services/disable-log-reason", m{"host": host, "binary": "cinder-volume"}, 400)
+		w.do(w.Admin, "PUT", "os-services/disable-log-reason", m{"host": host, "binary": "cinder-volume", "disabled_reason": "repair"}, 200)
+	}
+	w.do(w.Admin, "PUT", "os-services/enable", m{"host": "mars", "binary": "cinder-volume"}, 404)
+	if got := w.do(w.Admin, "GET", "os-services?host=sim-1", nil, 200); got.String("services.0.status") != "disabled" || got.String("services.0.disabled_reason") != "repair" {
+		t.Errorf("a closed host: %s", got.Body)
+	}
+	nowhere := w.volume(m{})
+	w.reaches("volumes/"+nowhere, "volume.status", "error")
+	w.do(w.Admin, "PUT", "os-services/enable", m{"host": "sim-2", "binary": "cinder-volume"}, 200)
+	w.reaches("volumes/"+w.volume(m{}), "volume.status", "available")
 	if got := w.do(w.Admin, "GET", "os-hosts/sim-1@mek", nil, 200); got.String("host.0.resource.volume_count") != "0" {
 		t.Errorf("host: %s", got.Body)
 	}

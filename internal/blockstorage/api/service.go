@@ -54,13 +54,14 @@ func New(d Deps) *Service {
 	s := &Service{db: d.DB, types: types.New(d.DB, d.Clock), messages: messages.NewStore(d.DB, d.Clock)}
 	taken, kept := snapshots.NewStore(d.DB), attachments.NewStore(d.DB)
 	quota := quotas.Declare(volumes.Number, snapshots.Number, gigabytes, d.Quotas)
+	doors := pools.NewDoors(d.DB)
 	s.Volumes = volumes.New(volumes.Config{DB: d.DB, Clock: d.Clock, Tasks: d.Tasks, Hosts: d.Hosts, Types: s.types, Snapshots: taken,
-		Attachments: kept, Quota: quota, Images: d.Images, Messages: s.messages, Servers: d.Servers})
+		Attachments: kept, Quota: quota, Images: d.Images, Messages: s.messages, Doors: doors, Servers: d.Servers})
 	s.snapshots = snapshots.New(taken, d.Clock, d.Tasks, s.Volumes, d.Hosts, s.messages)
 	s.attachments = attachments.New(kept, s.Volumes, s.Volumes)
 	s.quotas = quotas.New(d.DB, quota, s.types)
 	s.transfers = transfers.New(d.DB, d.Clock, s.Volumes)
-	s.pools = pools.New(lister{s.Volumes}, d.Clock, d.Server)
+	s.pools = pools.New(lister{s.Volumes}, d.Clock, d.Server, doors)
 	return s
 }
 

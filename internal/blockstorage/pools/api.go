@@ -14,6 +14,7 @@ import (
 
 const (
 	ruleServices     = "volume_extension:services:index"
+	ruleSwitch       = "volume_extension:services:update"
 	rulePools        = "scheduler_extension:scheduler_stats:get_pools"
 	ruleHosts        = "volume_extension:hosts"
 	ruleCapabilities = "volume_extension:capabilities"
@@ -27,6 +28,7 @@ func Rules() []policy.Rule {
 	scopes := []string{"project"}
 	return []policy.Rule{
 		{Name: ruleServices, Check: policy.Admin, Scopes: scopes, Description: "List services."},
+		{Name: ruleSwitch, Check: policy.Admin, Scopes: scopes, Description: "Open and close hosts for new volumes."},
 		{Name: rulePools, Check: policy.Admin, Scopes: scopes, Description: "List back-end pools."},
 		{Name: ruleHosts, Check: policy.Admin, Scopes: scopes, Description: "List hosts."},
 		{Name: ruleCapabilities, Check: policy.Admin, Scopes: scopes, Description: "Show what a back end can do."},
@@ -59,15 +61,19 @@ type API struct {
 	pools  Lister
 	clock  clock.Clock
 	server string // name of the host that runs the server
+	doors  *Doors
 }
 
 // New makes the API.
-func New(l Lister, c clock.Clock, server string) *API { return &API{l, c, server} }
+func New(l Lister, c clock.Clock, server string, d *Doors) *API { return &API{l, c, server, d} }
 
 // Routes are the operations of this package.
 func (a *API) Routes() []rest.Route {
 	return []rest.Route{
 		{Method: "GET", Path: "/v3/os-services", Rule: ruleServices, Handle: a.services},
+		{Method: "PUT", Path: "/v3/os-services/enable", Rule: ruleSwitch, Audit: "enable", Handle: a.switchService(true, false)},
+		{Method: "PUT", Path: "/v3/os-services/disable", Rule: ruleSwitch, Audit: "disable", Handle: a.switchService(false, false)},
+		{Method: "PUT", Path: "/v3/os-services/disable-log-reason", Rule: ruleSwitch, Audit: "disable", Handle: a.switchService(false, true)},
 		{Method: "GET", Path: "/v3/scheduler-stats/get_pools", Rule: rulePools, Handle: a.list},
 		{Method: "GET", Path: "/v3/os-hosts", Rule: ruleHosts, Handle: a.hosts},
 		{Method: "GET", Path: "/v3/os-hosts/{host}", Rule: ruleHosts, Handle: a.host},
@@ -83,40 +89,6 @@ func word(up bool, yes, no string) string {
 		return yes
 	}
 	return no
-}
-
-func (a *API) services(c *rest.Call) (rest.Reply, error) {
-	list, err := a.pools.Pools(c.Context())
-	if err != nil {
-		return rest.Reply{}, err
-	}
-	now := blockstorage.TimeSeconds(a.clock.Now())
-	service := func(binary, host string, up bool) map[string]any {
-		out := map[string]any{"binary": binary, "host": host, "zone": blockstorage.Zone, "status": "enabled", "state": word(up, "up", "down"),
-			"updated_at": now, "disabled_reason": nil}
-		if c.At(3007) {
-			out["cluster"] = nil
-		}
-		if binary == "cinder-volume" {
-			out["frozen"], out["replication_status"], out["active_backend_id"] = false, "disabled", nil
-			if c.At(blockstorage.BackendState) {
-				out["backend_state"] = word(up, "up", "down")
-			}
-		}
-		return out
-	}
-	all := []map[string]any{service("cinder-scheduler", a.server, true)}
-	for _, p := range list {
-		all = append(all, service("cinder-volume", p.Host+"@mek", p.Alive))
-	}
-	out := []map[string]any{}
-	for _, s := range all {
-		binary, host := c.Values().Get("binary"), c.Values().Get("host")
-		if (binary == "" || s["binary"] == binary) && (host == "" || s["host"] == host || strings.HasPrefix(s["host"].(string), host+"@")) {
-			out = append(out, s)
-		}
-	}
-	return rest.OK(map[string]any{"services": out})
 }
 
 func name(p Pool) string { return p.Host + "@mek#mek" }

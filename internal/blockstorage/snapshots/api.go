@@ -88,6 +88,9 @@ func (a api) list(c *rest.Call, t *rest.Resource[snapshot]) (rest.Reply, error) 
 		return rest.Reply{}, err
 	}
 	body, err := t.ListBody(c, append(slices.Clone(terms), skip...)...)
+	if fault.As(err).Code == "MarkerNotFound" {
+		err = blockstorage.SnapshotNotFound(c.Values().Get("marker"))
+	}
 	if err != nil {
 		return rest.Reply{}, err
 	}
@@ -109,7 +112,7 @@ func (a api) list(c *rest.Call, t *rest.Resource[snapshot]) (rest.Reply, error) 
 func (a api) create(c *rest.Call) (rest.Reply, error) {
 	var in struct {
 		Snapshot struct {
-			Volume             string                      `json:"volume_id" v:"required,uuid"`
+			Volume             string                      `json:"volume_id" v:"required,max=36"`
 			Name               rest.Opt[string]            `json:"name" v:"max=255"`
 			DisplayName        rest.Opt[string]            `json:"display_name" v:"max=255"`
 			Description        rest.Opt[string]            `json:"description" v:"max=65535"`

@@ -61,6 +61,9 @@ func (a api) list(c *rest.Call, t *rest.Resource[volume]) (rest.Reply, error) {
 		return rest.Reply{}, err
 	}
 	body, err := t.ListBody(c, append(scope(c), skip...)...)
+	if fault.As(err).Code == "MarkerNotFound" {
+		err = blockstorage.VolumeNotFound(c.Values().Get("marker"))
+	}
 	if err != nil {
 		return rest.Reply{}, err
 	}

@@ -17,6 +17,11 @@ import (
 	"github.com/mekcloud/mek/internal/task"
 )
 
+// Doors tells which hosts get no new volumes.
+type Doors interface {
+	Closed(ctx context.Context) (map[string]string, error)
+}
+
 // Config is what the service works with. Servers may be nil.
 type Config struct {
 	DB          *db.DB
@@ -29,6 +34,7 @@ type Config struct {
 	Quota       *quota.Quota
 	Images      image.Service
 	Messages    blockstorage.Messages
+	Doors       Doors
 	Servers     blockstorage.Servers
 }
 

@@ -2,6 +2,7 @@ package volumes
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
@@ -45,6 +46,11 @@ func (s *Volumes) place(ctx context.Context, r *makeRun) error {
 	if err != nil {
 		return err
 	}
+	closed, err := s.Doors.Closed(ctx)
+	if err != nil {
+		return err
+	}
+	pools = slices.DeleteFunc(pools, func(p Pool) bool { _, shut := closed[p.Host]; return shut && p.Host != r.Params.Host })
 	t, err := s.Types.Resolve(ctx, v.TypeID, v.ProjectID, true)
 	if err == nil {
 		err = offered(t)

@@ -124,6 +124,13 @@ CREATE TABLE blockstorage_transfers (
     created_at bigint NOT NULL
 );
 
+-- hosts that an operator closed for new volumes
+CREATE TABLE blockstorage_closed_hosts (
+    host text PRIMARY KEY,
+    reason text NOT NULL,
+    closed_at bigint NOT NULL
+);
+
 -- why accepted work failed, for users
 CREATE TABLE blockstorage_messages (
     id text PRIMARY KEY,
@@ -139,6 +146,7 @@ CREATE INDEX blockstorage_messages_project ON blockstorage_messages (project_id,
 
 -- +goose Down
 DROP TABLE blockstorage_messages;
+DROP TABLE blockstorage_closed_hosts;
 DROP TABLE blockstorage_transfers;
 DROP TABLE blockstorage_attachments;
 DROP TABLE blockstorage_labels;
