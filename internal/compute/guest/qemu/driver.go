@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -68,6 +69,21 @@ func New(ctx context.Context, cfg Config) (*Driver, error) {
 	return d, nil
 }
 
+// lockPatience is how long a killed agent's last child may hold the lock: it
+// shares the open file from its fork to its exec.
+const lockPatience = 5 * time.Second
+
+func (d *Driver) takeLock() error {
+	end := d.cfg.Clock.Now().Add(lockPatience)
+	for {
+		err := unix.Flock(int(d.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil || !errors.Is(err, unix.EWOULDBLOCK) || d.cfg.Clock.Now().After(end) {
+			return err
+		}
+		<-d.cfg.Clock.After(20 * time.Millisecond)
+	}
+}
+
 // prepare makes folders and takes the lock on them.
 func (d *Driver) prepare() (err error) {
 	for _, dir := range []string{d.cfg.Dir, d.guestsDir(), d.images.dir, d.cfg.RunDir} {
@@ -90,7 +106,7 @@ func (d *Driver) prepare() (err error) {
 	if err != nil {
 		return fmt.Errorf("lock the folder of guests: %w", err)
 	}
-	if err := unix.Flock(int(d.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := d.takeLock(); err != nil {
 		_ = d.lock.Close() // never locked
 		return fault.Conflictf("another process looks after the guests of this folder").Because(err)
 	}
