@@ -5,6 +5,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/identity"
+	"github.com/mekcloud/mek/internal/listing"
 )
 
 // Seeds are what a new cloud begins with.
@@ -163,21 +164,39 @@ func (w *sower) offer(seed Seeds) {
 	for _, e := range seed.Catalog {
 		key := e.Type + ":" + e.Name
 		w.once("service:"+key, func() (string, error) {
-			made, err := w.s.catalog.CreateService(w.ctx, identity.Service{Type: e.Type, Name: e.Name, Enabled: true})
-			if err != nil {
-				return "", err
-			}
-			return made.ID, nil
+			return w.service(e)
 		})
 		for _, face := range []string{"public", "internal", "admin"} {
 			w.once("endpoint:"+key+":"+face, func() (string, error) {
-				made, err := w.s.catalog.CreateEndpoint(w.ctx, identity.Endpoint{ServiceID: w.done["service:"+key], RegionID: seed.Region,
-					Interface: face, URL: e.URL, Enabled: true})
-				if err != nil {
-					return "", err
-				}
-				return made.ID, nil
+				return w.endpoint(identity.Endpoint{ServiceID: w.done["service:"+key], RegionID: seed.Region, Interface: face, URL: e.URL, Enabled: true})
 			})
 		}
 	}
+}
+
+// service finds what an interrupted start has made, or makes it: nothing else
+// keeps a service from being there twice.
+func (w *sower) service(e identity.CatalogEntry) (string, error) {
+	have, err := w.s.catalog.Services(w.ctx, listing.Query{Limit: 1}.And("type", listing.Eq, e.Type).And("name", listing.Eq, e.Name))
+	if err != nil || len(have) > 0 {
+		return first(have, func(s *identity.Service) string { return s.ID }), err
+	}
+	made, err := w.s.catalog.CreateService(w.ctx, identity.Service{Type: e.Type, Name: e.Name, Enabled: true})
+	return made.ID, err
+}
+
+func (w *sower) endpoint(e identity.Endpoint) (string, error) {
+	have, err := w.s.catalog.Endpoints(w.ctx, listing.Query{Limit: 1}.And("service_id", listing.Eq, e.ServiceID).And("interface", listing.Eq, e.Interface))
+	if err != nil || len(have) > 0 {
+		return first(have, func(e *identity.Endpoint) string { return e.ID }), err
+	}
+	made, err := w.s.catalog.CreateEndpoint(w.ctx, e)
+	return made.ID, err
+}
+
+func first[T any](list []*T, id func(*T) string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return id(list[0])
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/db/dbtest"
 	"github.com/mekcloud/mek/internal/identity"
+	"github.com/mekcloud/mek/internal/identity/passwords"
 )
 
 // Every plain resource: create, show, list by name and operator, update with
@@ -270,6 +271,15 @@ func TestFloodOfFailedLogins(t *testing.T) {
 	k.auth(byPassword("demo", "demo-pw"), nil).expect(201) // others get in
 	k.clock.Advance(time.Minute)
 	k.auth(byPassword("nobody", "x"), nil).expect(401)
+	for range 30 { // the other door to a hash
+		last = k.do("", "POST", "/v3/users/somebody/password", obj{"user": obj{"original_password": "a", "password": "b"}})
+		if last.status == 429 {
+			break
+		}
+	}
+	if last.status != 429 {
+		t.Errorf("status %d after 30 failed changes of a password", last.status)
+	}
 	k.do("", "POST", "/v3/auth/tokens", strings.Repeat(" ", 17<<10)).expect(413)
 }
 
@@ -411,4 +421,51 @@ func TestRefusedScopesAreNotGuesses(t *testing.T) {
 		k.auth(byPassword("demo", "demo-pw"), onProject("admin")).expect(401)
 	}
 	k.auth(byToken(token), onProject("demo")).expect(201)
+}
+
+// A first start that was killed at any moment is finished by the next one, and
+// nothing is there twice.
+func TestBootstrapFinishesWhatWasInterrupted(t *testing.T) {
+	reference := serve(t, dbtest.SQLite(t), identity.Compliance{})
+	want := reference.census()
+	for _, commits := range []int{1, 7, 20, 45, 60, 80, 100, 120, 129} {
+		d := dbtest.SQLite(t)
+		service, err := New(t.Context(), Deps{DB: d, Clock: reference.clock, Sealer: sealer(t), PasswordCost: passwords.Cost{MemoryKiB: 64, Passes: 1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, kill := context.WithCancel(t.Context())
+		ctx = &dying{Context: ctx, left: commits, kill: kill}
+		if err := service.Bootstrap(ctx, testSeeds); err == nil {
+			t.Fatalf("the start was not interrupted after %d", commits)
+		}
+		if got := serve(t, d, identity.Compliance{}).census(); got != want {
+			t.Errorf("interrupted after %d: %s, want %s", commits, got, want)
+		}
+	}
+}
+
+// dying ends itself when it was asked a number of times whether it has ended,
+// as every transaction asks.
+type dying struct {
+	context.Context
+	left int
+	kill context.CancelFunc
+}
+
+func (d *dying) Err() error {
+	if d.left--; d.left < 0 {
+		d.kill()
+	}
+	return d.Context.Err()
+}
+
+// census counts what there is.
+func (k *keystone) census() string {
+	k.Helper()
+	var out []string
+	for _, many := range []string{"domains", "projects", "users", "roles", "services", "endpoints", "regions", "role_assignments"} {
+		out = append(out, fmt.Sprint(many, " ", len(k.do(k.admin, "GET", "/v3/"+many, nil).expect(200).all(many, "id"))))
+	}
+	return strings.Join(out, ", ")
 }

@@ -21,7 +21,7 @@ func (s *Service) REST() *rest.Service {
 		Name: "keystone", Type: "identity", Prefix: "/identity", Dialect: wire.Dialect(),
 		Rules: slices.Concat(auth.Rules(), projects.Rules(), domains.Rules(), users.Rules(), groups.Rules(), roles.Rules(),
 			assignments.Rules(), catalog.Rules(), delegationRules()),
-		Routes: slices.Concat(versionRoutes(), wire.Routes(slices.Concat(s.auth.Routes(), s.projects.Routes(), s.domains.Routes(), s.users.Routes(),
+		Routes: slices.Concat(versionRoutes(), wire.Routes(slices.Concat(s.auth.Routes(), s.projects.Routes(), s.domains.Routes(), s.users.Routes(s.login.Guard),
 			s.groups.Routes(), s.roles.Routes(), s.grants.Routes(), s.catalog.Routes(), s.delegationRoutes()))),
 	}
 }

@@ -49,6 +49,7 @@ type Service struct {
 	assignments   *assignments.Service
 	grants        *assignments.API
 	catalog       *catalog.Service
+	login         *auth.Service
 	auth          *auth.API
 	domains       *domains.API
 	delegation
@@ -94,9 +95,9 @@ func New(ctx context.Context, d Deps) (*Service, error) {
 	s.grants = assignments.New(s.assignments, assignments.Others{User: s.users.Get, Group: s.groups.Get, Project: s.projects.Get, Role: s.roles.Get,
 		RoleView: roles.View, ProjectView: projects.View, DomainView: domains.View, Reach: s.reach})
 	s.delegation = s.delegate(d, hasher)
-	login := auth.NewService(auth.Config{Clock: d.Clock, Users: s.users, Projects: s.projects, AppCredentials: s.appCredentials, Trusts: s.trusts,
+	s.login = auth.NewService(auth.Config{Clock: d.Clock, Users: s.users, Projects: s.projects, AppCredentials: s.appCredentials, Trusts: s.trusts,
 		Tokens: s.tokens, Access: s.access, Log: j})
-	s.auth = auth.New(login, s.catalog, s.grants)
+	s.auth = auth.New(s.login, s.catalog, s.grants)
 	return s, nil
 }
 

@@ -130,6 +130,19 @@ func (s *Service) Login(ctx context.Context, payload []byte, remote string) (Iss
 	return s.login(ctx, req, w, began)
 }
 
+// Guard runs an attempt to prove who somebody is under the limits of logins: it
+// is refused when too many failed, and counted when it fails.
+func (s *Service) Guard(account, remote string, attempt func() error) error {
+	a, err := s.limits.begin(account, remote)
+	if err != nil {
+		return err
+	}
+	if err = attempt(); fault.Is(err, fault.Unauthenticated) {
+		s.limits.failed(a)
+	}
+	return err
+}
+
 // account names whom a login is for, whether or not there is such a user.
 func (r *request) account() string {
 	switch {

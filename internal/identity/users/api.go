@@ -25,11 +25,17 @@ func Rules() []policy.Rule {
 	}
 }
 
-type api struct{ s *Service }
+// Guard runs an attempt to prove who somebody is under the limits of logins.
+type Guard func(account, remote string, attempt func() error) error
+
+type api struct {
+	s     *Service
+	guard Guard
+}
 
 // Routes are the operations on users themselves.
-func (s *Service) Routes() []rest.Route {
-	a := &api{s}
+func (s *Service) Routes(guard Guard) []rest.Route {
+	a := &api{s, guard}
 	const one = "/v3/users/{id}"
 	return []rest.Route{
 		{Method: "GET", Path: "/v3/users", Rule: "identity:list_users", Object: true, Handle: a.list},
@@ -192,7 +198,10 @@ func (a *api) password(c *rest.Call) (rest.Reply, error) {
 	if in.Original == "" || in.Password == "" {
 		return rest.Reply{}, fault.Invalidf("'original_password' and 'password' are required properties")
 	}
-	if err := a.s.ChangePassword(c.Context(), c.Var("id"), in.Original, in.Password); err != nil {
+	err := a.guard(c.Var("id"), c.RemoteAddr, func() error {
+		return a.s.ChangePassword(c.Context(), c.Var("id"), in.Original, in.Password)
+	})
+	if err != nil {
 		return rest.Reply{}, err
 	}
 	return rest.NoContent()
@@ -205,7 +214,7 @@ func (s *Service) ListInGroup(c *rest.Call, group string) (rest.Reply, error) {
 	if d := c.Auth.DomainID; d != "" { // people of a domain see its users only
 		more = append(more, listing.Term{Column: "domain_id", Op: listing.Eq, Values: []any{d}})
 	}
-	a := &api{s}
+	a := &api{s: s}
 	l := a.index()
 	l.Load = func(ctx context.Context, q listing.Query) ([]*identity.User, error) { return s.InGroup(ctx, group, q) }
 	return l.Reply(c, more...)
