@@ -11,9 +11,10 @@ export CGO_ENABLED = 0
 ENGINES := qemu-system-x86 qemu-utils openvswitch-switch ovn-central ovn-host bubblewrap nftables iproute2 openssh-client
 TESTING := $(ENGINES) postgresql python3-openstackclient genisoimage ca-certificates git procps
 
-.PHONY: up test check build guest lint clean conformance bench soak scale packages-engines packages-test
+.PHONY: bare up test check build guest lint clean conformance bench soak scale packages-engines packages-test
 
-up: packages-engines build guest
+# mek up itself installs the engines' packages, and keeps their services from starting.
+up: build guest
 	bin/mek up
 	bin/mek launch --first
 
@@ -46,6 +47,10 @@ packages-test:
 
 conformance bench soak scale:
 	@echo "make $@: not built yet" >&2; exit 1
+
+# What the README promises, on a Debian 12 imitated in namespaces.
+bare:
+	tools/bare
 
 clean:
 	rm -rf bin out
