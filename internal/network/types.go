@@ -153,15 +153,14 @@ type SecurityGroup struct {
 // Rule lets one kind of traffic pass.
 type Rule struct {
 	Standard
-	GroupID        string
-	Direction      string // "ingress" or "egress"
-	EtherType      string // "IPv4" or "IPv6"
-	Protocol       string // name or number as given; empty: any
-	PortMin        *int   // ICMP type for ICMP
-	PortMax        *int   // ICMP code for ICMP
-	RemoteGroupID  string
-	RemotePrefix   netip.Prefix // invalid: any
-	AddressGroupID string
+	GroupID       string
+	Direction     string // "ingress" or "egress"
+	EtherType     string // "IPv4" or "IPv6"
+	Protocol      string // name or number as given; empty: any
+	PortMin       *int   // ICMP type for ICMP
+	PortMax       *int   // ICMP code for ICMP
+	RemoteGroupID string
+	RemotePrefix  netip.Prefix // invalid: any
 }
 
 // The directions of rules.

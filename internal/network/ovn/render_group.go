@@ -85,9 +85,6 @@ func ruleMatch(r network.Rule) string {
 	if r.RemoteGroupID != "" {
 		m += fmt.Sprintf(" && %s%s == $%s_%s", ip, end, groupName(r.RemoteGroupID), ip)
 	}
-	if r.AddressGroupID != "" {
-		m += fmt.Sprintf(" && %s%s == $%s_%s", ip, end, addressGroupName(r.AddressGroupID), ip)
-	}
 	return m + protocolMatch(r)
 }
 
@@ -140,5 +137,3 @@ func portMatch(r network.Rule, word string) string {
 		return fmt.Sprintf(" && %s.dst >= %d && %s.dst <= %d", word, *r.PortMin, word, *r.PortMax)
 	}
 }
-
-func addressGroupName(id string) string { return "ag_" + strings.ReplaceAll(id, "-", "_") }

@@ -75,7 +75,6 @@ var owned = map[string]map[string]kind{
 	"NAT":                         {"type": text, "external_ip": text, "logical_ip": text, "external_mac": set, "logical_port": set, "options": mapping, "external_ids": mapping},
 	"Port_Group":                  {"name": text, "external_ids": mapping, "ports": children, "acls": children},
 	"ACL":                         {"direction": text, "priority": number, "match": text, "action": text, "external_ids": mapping},
-	"Address_Set":                 {"name": text, "addresses": set, "external_ids": mapping},
 	"DHCP_Options":                {"cidr": text, "options": mapping, "external_ids": mapping},
 }
 
