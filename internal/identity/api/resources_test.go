@@ -428,19 +428,34 @@ func TestRefusedScopesAreNotGuesses(t *testing.T) {
 func TestBootstrapFinishesWhatWasInterrupted(t *testing.T) {
 	reference := serve(t, dbtest.SQLite(t), identity.Compliance{})
 	want := reference.census()
-	for _, commits := range []int{1, 7, 20, 45, 60, 80, 100, 120, 129} {
-		d := dbtest.SQLite(t)
+	interrupt := func(left int) (d *db.DB, asked int, err error) {
+		d = dbtest.SQLite(t)
 		service, err := New(t.Context(), Deps{DB: d, Clock: reference.clock, Sealer: sealer(t), PasswordCost: passwords.Cost{MemoryKiB: 64, Passes: 1}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, kill := context.WithCancel(t.Context())
-		ctx = &dying{Context: ctx, left: commits, kill: kill}
-		if err := service.Bootstrap(ctx, testSeeds); err == nil {
-			t.Fatalf("the start was not interrupted after %d", commits)
+		defer kill()
+		dying := &dying{Context: ctx, left: left, kill: kill}
+		err = service.Bootstrap(dying, testSeeds)
+		return d, left - dying.left, err
+	}
+	_, total, err := interrupt(1 << 20)
+	reference.must(err)
+	var points []int
+	for i := range 8 {
+		points = append(points, 1+i*total/8)
+	}
+	for i := range 12 { // where the catalog is made nothing else keeps names from being there twice
+		points = append(points, total-2-3*i)
+	}
+	for _, left := range points {
+		d, _, err := interrupt(left)
+		if err == nil {
+			t.Fatalf("the start was not interrupted after %d of %d", left, total)
 		}
 		if got := serve(t, d, identity.Compliance{}).census(); got != want {
-			t.Errorf("interrupted after %d: %s, want %s", commits, got, want)
+			t.Errorf("interrupted after %d of %d: %s, want %s", left, total, got, want)
 		}
 	}
 }
