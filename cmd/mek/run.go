@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -23,6 +25,14 @@ func (g *global) load() (config.Config, *slog.Logger, error) {
 	return c, logger(c.LogLevel), nil
 }
 
+// ended tells an end that was asked for by a signal from a failure.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
+		return nil
+	}
+	return err
+}
+
 func serverCommand(g *global) *cobra.Command {
 	return &cobra.Command{Use: "server", Short: "The API and control plane (mek up starts it)", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -36,14 +46,14 @@ func serverCommand(g *global) *cobra.Command {
 					return usageError{fmt.Errorf("MEK_LISTEN_FD: %w", err)}
 				}
 			}
-			return app.RunServer(c.Context(), s, log)
+			return ended(c.Context(), app.RunServer(c.Context(), s, log))
 		}}
 }
 
 func agentCommand(g *global) *cobra.Command {
 	c := &cobra.Command{Use: "agent", Short: "What a host runs (mek up starts it)", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return runAgent(c.Context(), g)
+			return ended(c.Context(), runAgent(c.Context(), g))
 		}}
 	c.AddCommand(&cobra.Command{Use: "join TOKEN", Short: "Join this machine to a cloud as a further host", Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(*cobra.Command, []string) error { return installation.NotBuilt("joining further hosts") }})
@@ -61,6 +71,6 @@ func superviseCommand(g *global) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return i.Supervise(c.Context())
+			return ended(c.Context(), i.Supervise(c.Context()))
 		}}
 }
