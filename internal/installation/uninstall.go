@@ -101,10 +101,16 @@ func (i *Installation) takeBack(ctx context.Context, led *ledger.Ledger) error {
 			return err
 		}
 	}
-	_, err = led.Replay(ctx, host.Host{}, func(c ledger.Change) bool {
-		return c.Kind != ledger.Package && c.Detail["above"] == ""
-	})
-	return err
+	// What was handed over by another cloud is younger than what lies in it.
+	for _, shared := range []bool{false, true} {
+		_, err := led.Replay(ctx, host.Host{}, func(c ledger.Change) bool {
+			return c.Kind != ledger.Package && c.Detail["above"] == "" && sharedByMachine(c) == shared
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // removeClouds takes our entries out of people's clouds.yaml, which are theirs.
