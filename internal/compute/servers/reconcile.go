@@ -36,11 +36,39 @@ func (s *Servers) Render(ctx context.Context, host string) (body any, revision i
 		return nil, 0, err
 	}
 	nics, err := nicsOf(ctx, s.DB, ids...)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := s.refresh(ctx, ids, nics); err != nil {
+		return nil, 0, err
+	}
 	doc := guest.Document{Guests: make([]guest.Spec, 0, len(all))}
 	for _, one := range all {
 		doc.Guests = append(doc.Guests, specOf(one, disks[one.ID], nics[one.ID]))
 	}
-	return doc, revision, err
+	return doc, revision, nil
+}
+
+// refresh lays over cards what networks say of them now: floating addresses
+// come and go without a change of the server, and its metadata shows them.
+func (s *Servers) refresh(ctx context.Context, ids []string, nics map[string][]*NIC) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	now, err := s.Networks.Interfaces(ctx, ids...)
+	if err != nil {
+		return err
+	}
+	for server, cards := range nics {
+		for _, n := range cards {
+			for _, i := range now[server] {
+				if i.PortID == n.PortID {
+					n.Facts = i
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // Observe takes over what a host reports of its guests by themselves: one that

@@ -201,7 +201,7 @@ func maskOf(p netip.Prefix) string {
 
 // ec2Tree is the tree below latest/meta-data.
 func ec2Tree(s *Server, nics []*NIC) map[string]any {
-	private, public, groups := firstAddress(nics, false), "", ""
+	private, public, groups := firstAddress(nics, false), firstAddress(nics, true), ""
 	for _, n := range nics {
 		if n.Defined && groups == "" {
 			groups = strings.Join(n.Facts.Groups, "\n")
