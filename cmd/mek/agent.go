@@ -12,5 +12,8 @@ func runAgent(ctx context.Context, g *global) error {
 	if err != nil {
 		return err
 	}
+	if err := dropCapabilities(); err != nil {
+		return err
+	}
 	return app.RunAgent(ctx, conf.Agent(), log)
 }

@@ -1,13 +1,10 @@
 package installation
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"os/user"
@@ -19,13 +16,7 @@ import (
 	"github.com/mekcloud/mek/internal/id"
 	"github.com/mekcloud/mek/internal/installation/plan"
 	"github.com/mekcloud/mek/internal/ledger"
-	"github.com/mekcloud/mek/internal/pki"
 )
-
-// registry says which clouds live on this machine: a file per cloud, named by
-// its hash, holding its data directory and, on a second line, which network
-// namespace it is in.
-const registry = "/etc/mek/clouds"
 
 // makeDataDir makes the data directory and what is missing above it, and
 // returns the ledger in it. Folders made above it are recorded.
@@ -50,87 +41,6 @@ func (i *Installation) makeDataDir() (*ledger.Ledger, error) {
 		}
 	}
 	return led, nil
-}
-
-// register gives this cloud a hash that no other cloud of this machine has.
-func (i *Installation) register(led *ledger.Ledger) error {
-	if os.Geteuid() != 0 {
-		return nil // other users' clouds have other run directories, and no links
-	}
-	for _, dir := range []string{filepath.Dir(registry), registry, config.RunRoot()} {
-		if err := makeShared(led, dir); err != nil {
-			return err
-		}
-	}
-	for try := 0; ; try++ {
-		taken, err := i.hashTaken()
-		if err != nil {
-			return err
-		}
-		if !taken {
-			break
-		}
-		other := config.Default(fmt.Sprintf("%s#%d", i.cfg.DataDir, try))
-		i.cfg.Hash = other.Hash
-	}
-	path := filepath.Join(registry, i.cfg.Hash)
-	if err := led.Record(ledger.Change{Kind: ledger.File, Name: path}); err != nil {
-		return err
-	}
-	return os.WriteFile(path, []byte(i.cfg.DataDir+"\n"+ownNamespace()+"\n"), 0o644)
-}
-
-// ownNamespace names the network namespace that this process is in.
-func ownNamespace() string {
-	name, err := os.Readlink("/proc/self/ns/net")
-	if err != nil {
-		return "unknown"
-	}
-	return name
-}
-
-// hashTaken tells whether another cloud uses the part of the hash that is in
-// the names of links.
-func (i *Installation) hashTaken() (bool, error) {
-	same, err := filepath.Glob(filepath.Join(registry, i.cfg.Hash[:4]+"*"))
-	if err != nil {
-		return false, fmt.Errorf("clouds of this machine: %w", err)
-	}
-	for _, path := range same {
-		if dir, _ := readRegistry(path); dir != "" && dir != i.cfg.DataDir {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-func readRegistry(path string) (dataDir, namespace string) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "", "" // taken off meanwhile
-	}
-	dataDir, namespace, _ = strings.Cut(strings.TrimSpace(string(b)), "\n")
-	return dataDir, namespace
-}
-
-// otherClouds are data directories of clouds on this machine but this one, and
-// among them those in the same network namespace.
-func (i *Installation) otherClouds() (all, near []string, err error) {
-	files, err := filepath.Glob(filepath.Join(registry, "*"))
-	if err != nil {
-		return nil, nil, fmt.Errorf("clouds of this machine: %w", err)
-	}
-	for _, path := range files {
-		dir, namespace := readRegistry(path)
-		if _, err := os.Stat(filepath.Join(dir, "ledger")); dir == "" || dir == i.cfg.DataDir || err != nil {
-			continue // our own, or one whose folder somebody removed by hand
-		}
-		all = append(all, dir)
-		if namespace == ownNamespace() {
-			near = append(near, dir)
-		}
-	}
-	return all, near, nil
 }
 
 // makeShared makes a folder that several clouds use; it goes when empty.
@@ -275,101 +185,6 @@ func (i *Installation) installGuest() error {
 		}
 	}
 	return nil
-}
-
-// Certificates makes or renews every certificate of this machine. It is called
-// by up and, every hour, by the supervisor.
-func (i *Installation) Certificates() (changed bool, err error) {
-	uid, gid, err := plan.Account()
-	if err != nil {
-		return false, err
-	}
-	server, agent := i.cfg.Server(), i.cfg.Agent()
-	master, err := pki.MasterKey(server.MasterKeyFile)
-	if err != nil {
-		return false, err
-	}
-	authority, err := pki.OpenAuthority(pki.FilesIn(i.cfg.DataDir), master, i.cfg.HostName, i.Clock)
-	if err != nil {
-		return false, err
-	}
-	names := doorNames(i.cfg)
-	var door, bus, own1 bool
-	if !i.cfg.InsecureHTTP {
-		if door, err = authority.EnsureDoor(server.CertFile, server.KeyFile, names); err != nil {
-			return false, err
-		}
-	}
-	local := pki.Names{Hosts: []string{"localhost"}, Addresses: names.Addresses}
-	if bus, err = authority.EnsureBus(server.Bus.CertFile, server.Bus.KeyFile, pki.RoleServer, i.cfg.HostName, local); err != nil {
-		return false, err
-	}
-	if own1, err = authority.EnsureBus(agent.Bus.CertFile, agent.Bus.KeyFile, pki.RoleAgent, i.cfg.HostName, pki.Names{}); err != nil {
-		return false, err
-	}
-	root, err := os.ReadFile(server.CAFile)
-	if err != nil {
-		return false, fmt.Errorf("root certificate: %w", err)
-	}
-	if have, err := os.ReadFile(server.Bus.CAFile); err != nil || !bytes.Equal(have, root) {
-		if err := os.WriteFile(server.Bus.CAFile, root, 0o644); err != nil {
-			return false, fmt.Errorf("root certificate: %w", err)
-		}
-	}
-	for _, path := range []string{server.MasterKeyFile, server.KeyFile, server.Bus.KeyFile,
-		pki.FilesIn(i.cfg.DataDir).RootKey, pki.FilesIn(i.cfg.DataDir).IntermediateKey} {
-		if path == "" {
-			continue
-		}
-		if err := own(path, uid, gid); err != nil {
-			return false, err
-		}
-	}
-	return door || bus || own1, nil
-}
-
-// doorNames is what the front door may be called: host name, localhost, every
-// address of this machine, and what the operator added.
-func doorNames(c config.Config) pki.Names {
-	n := pki.Names{Hosts: []string{c.HostName, "localhost"}}
-	seen := map[netip.Addr]bool{}
-	add := func(a netip.Addr) {
-		if a = a.Unmap().WithZone(""); a.IsValid() && !a.IsLinkLocalUnicast() && !seen[a] {
-			seen[a] = true
-			n.Addresses = append(n.Addresses, a)
-		}
-	}
-	add(netip.MustParseAddr("127.0.0.1"))
-	add(netip.MustParseAddr("::1"))
-	if host, _, err := net.SplitHostPort(c.Listen); err == nil {
-		if a, err := netip.ParseAddr(host); err == nil && !a.IsUnspecified() {
-			add(a)
-		}
-	}
-	if public, err := netip.ParsePrefix(c.Network.PublicRange); err == nil && !c.Simulated() {
-		add(public.Addr().Next()) // of this host on the external network, where it will be
-	}
-	metadata, err := netip.ParsePrefix(c.Network.MetadataRange)
-	if err != nil {
-		metadata = netip.Prefix{} // refused by validation
-	}
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		addrs = nil // loopback and what was configured remain
-	}
-	for _, a := range addrs {
-		if p, err := netip.ParsePrefix(a.String()); err == nil && !metadata.Contains(p.Addr()) { // those stand for guests
-			add(p.Addr())
-		}
-	}
-	for _, name := range c.ServerNames {
-		if a, err := netip.ParseAddr(name); err == nil {
-			add(a)
-		} else {
-			n.Hosts = append(n.Hosts, name)
-		}
-	}
-	return n
 }
 
 // ensureBootstrap makes the first passwords, once.
