@@ -41,9 +41,12 @@ func (a *Applier) Apply(ctx context.Context, doc hostlink.Document, report func(
 	var made []hostnet.Port
 	for _, p := range want.Ports {
 		if err := a.driver.Ensure(ctx, p); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err() // a newer document, or the end: nothing is said about this port
+			}
 			failed++
 			a.log.Warn("port not made", "port", p.ID, "error", err)
-			report(hostlink.ObjectReport{ID: p.ID, Phase: hostlink.Failed, Error: "the host could not connect the port"})
+			report(hostlink.ObjectReport{ID: p.ID, Phase: phaseOf(err), Error: "the host could not connect the port"})
 			continue
 		}
 		pending[p.ID] = true
@@ -59,6 +62,15 @@ func (a *Applier) Apply(ctx context.Context, doc hostlink.Document, report func(
 		return fault.Unavailablef("%d ports could not be made", failed)
 	}
 	return nil
+}
+
+// phaseOf tells whether a port that could not be made will be tried again: a
+// switch that does not answer is being restarted, a wrong port stays wrong.
+func phaseOf(err error) hostlink.Phase {
+	if fault.Is(err, fault.Invalid) {
+		return hostlink.Failed
+	}
+	return hostlink.Pending
 }
 
 // prune removes the ports that are on the host and not wanted.

@@ -32,7 +32,7 @@ func (h *host) Ensure(_ context.Context, p hostnet.Port) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.broken[p.ID] {
-		return fault.Internalf("no more taps")
+		return fault.Invalidf("this port can never be made")
 	}
 	h.ports[p.ID] = h.ports[p.ID]
 	return nil
