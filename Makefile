@@ -45,7 +45,11 @@ packages-engines:
 packages-test:
 	tools/packages $(TESTING)
 
-conformance bench soak scale:
+# Tempest and the client rows of ../shared; LISTS and CLIENTS choose.
+conformance: packages-test build guest
+	tools/conformance
+
+bench soak scale:
 	@echo "make $@: not built yet" >&2; exit 1
 
 # What the README promises, on a Debian 12 imitated in namespaces.
