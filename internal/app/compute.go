@@ -23,6 +23,7 @@ func (b *builder) compute(context.Context) error {
 	b.shared.imageClaims.add(s.Servers)
 	b.shared.grown.to = s.Servers
 	b.Hub.OnFacts(s.Hosts.Seen)
+	b.Hub.OnLease(s.Hosts.LeaseChanged)
 	b.Hub.Register(hostlink.Guests, s.Servers.Render, s.Servers.Observe)
 	loop := reconcile.New(b.Clock, b.Log, s.Servers.Reconcilers()...)
 	b.background("compute", reconciled(loop))

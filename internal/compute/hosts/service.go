@@ -2,6 +2,7 @@ package hosts
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/mekcloud/mek/internal/clock"
@@ -56,11 +57,45 @@ type Hosts struct {
 	placement Placement
 	alive     Alive
 	servers   Servers
+	started   time.Time
+
+	mu   sync.Mutex
+	lost map[string]time.Time // when a host's lease ended
 }
+
+// downAfter is how long a host may be silent before it counts as down: an
+// agent or a server that restarts takes seconds, and what is asked of its
+// hosts meanwhile waits. Nova's service_down_time has the same default.
+const downAfter = time.Minute
 
 // New makes the service.
 func New(d *db.DB, c clock.Clock, p Placement, a Alive, s Servers) *Hosts {
-	return &Hosts{db: d, clock: c, placement: p, alive: a, servers: s}
+	return &Hosts{db: d, clock: c, placement: p, alive: a, servers: s, started: c.Now(), lost: map[string]time.Time{}}
+}
+
+// LeaseChanged notes when a host falls silent; a hub's observer of leases.
+func (s *Hosts) LeaseChanged(host string, alive bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if alive {
+		delete(s.lost, host)
+		return
+	}
+	s.lost[host] = s.clock.Now()
+}
+
+// up tells whether a host answers, or did a moment ago.
+func (s *Hosts) up(host string) bool {
+	if s.alive.Alive(host) {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	silent, known := s.lost[host]
+	if !known {
+		silent = s.started // before that, another process saw it
+	}
+	return s.clock.Now().Sub(silent) < downAfter
 }
 
 // Facts is what a host's agent says of it.
@@ -93,7 +128,7 @@ func (h *Host) Usable() bool { return h.Up && !h.Disabled }
 
 func (s *Hosts) host(r *row) *Host {
 	return &Host{ID: r.ID, ServiceID: r.ServiceID, Name: r.Name, Zone: r.Zone, Serial: r.Serial, Facts: r.Facts.V, Disabled: r.Disabled,
-		DisabledReason: r.DisabledReason, ForcedDown: r.ForcedDown, SeenAt: r.SeenAt, Up: !r.ForcedDown && s.alive.Alive(r.Name)}
+		DisabledReason: r.DisabledReason, ForcedDown: r.ForcedDown, SeenAt: r.SeenAt, Up: !r.ForcedDown && s.up(r.Name)}
 }
 
 // List gives all hosts in the order of their names.
