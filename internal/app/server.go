@@ -51,6 +51,7 @@ func RunServer(ctx context.Context, cfg config.Server, log *slog.Logger) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return cloud.Run(ctx) })
+	group.Go(func() error { return returnMemory(ctx, parts.Clock) })
 	group.Go(func() error { return serveHTTP(ctx, listener, cloud.Handler, log) })
 	if err := announce(cfg.ReadyFile, listener.Addr().String()); err != nil {
 		return err

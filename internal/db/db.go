@@ -79,13 +79,13 @@ func connect(ctx context.Context, address string) (*DB, error) {
 func openSQLite(ctx context.Context, path string) (*DB, error) {
 	dsn := func(extra ...string) string {
 		v := url.Values{"_pragma": {"journal_mode(WAL)", "busy_timeout(10000)", "foreign_keys(1)", "synchronous(FULL)",
-			"cache_size(-8000)", "wal_autocheckpoint(2000)", "journal_size_limit(67108864)", "temp_store(MEMORY)"}}
+			"wal_autocheckpoint(2000)", "journal_size_limit(67108864)", "temp_store(MEMORY)"}}
 		v["_pragma"] = append(v["_pragma"], extra...)
 		v.Set("_txlock", "immediate")
 		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + v.Encode()
 	}
 	registerRegexp()
-	write, err := sql.Open("sqlite", dsn())
+	write, err := sql.Open("sqlite", dsn("cache_size(-8000)"))
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,8 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 		write.Close()
 		return nil, err
 	}
-	read, err := sql.Open("sqlite", dsn("query_only(1)"))
+	// Readers are many, and the system caches the file for all of them.
+	read, err := sql.Open("sqlite", dsn("query_only(1)", "cache_size(-1000)"))
 	if err != nil {
 		write.Close()
 		return nil, err

@@ -14,7 +14,8 @@ import (
 const (
 	firstPause = 250 * time.Millisecond
 	lastPause  = 30 * time.Second
-	steady     = time.Minute // a process that ran this long is healthy
+	readyPause = 2 * time.Second // the longest for a process that had come up: somebody waits for it
+	steady     = time.Minute     // a process that ran this long is healthy
 )
 
 // Config is what a supervisor looks after.
@@ -79,6 +80,9 @@ func (c Config) keep(ctx context.Context, p engine.Process, tried func()) {
 		case <-c.Clock.After(pause):
 		}
 		pause = min(2*pause, lastPause)
+		if err == nil {
+			pause = min(pause, readyPause)
+		}
 	}
 }
 
