@@ -15,6 +15,7 @@ const (
 	HostStatus           = microversion.Version(2016) // servers show host_status
 	CrashDump            = microversion.Version(2017) // trigger_crash_dump
 	ServerDescription    = microversion.Version(2019)
+	ActionsOfDeleted     = microversion.Version(2021) // the action log of deleted servers
 	ServerTags           = microversion.Version(2026)
 	HypervisorCPUInfo    = microversion.Version(2028) // cpu_info is an object
 	DeviceTags           = microversion.Version(2032)

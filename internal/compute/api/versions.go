@@ -19,6 +19,7 @@ func versionRoutes() []rest.Route {
 	return []rest.Route{
 		{Method: "GET", Path: "/", Open: true, Handle: allVersions},
 		{Method: "GET", Path: "/v2.1", Open: true, Handle: oneVersion},
+		{Method: "GET", Path: "/v2", Open: true, Handle: oldVersion},
 		{Method: "GET", Path: "/v2.1/extensions", Rule: ruleExtensions, Handle: extensions},
 		{Method: "GET", Path: "/v2.1/extensions/{alias}", Rule: ruleExtensions, Handle: extension},
 	}
@@ -29,15 +30,26 @@ func document(c *rest.Call) map[string]any {
 		"updated": "2013-07-23T11:33:21Z", "links": []map[string]string{{"rel": "self", "href": c.Link("/v2.1/")}}}
 }
 
-func allVersions(c *rest.Call) (rest.Reply, error) {
-	return rest.Answer(http.StatusOK, map[string]any{"versions": []any{document(c)}})
+// oldDocument tells of the API before microversions, which clients look for
+// first. Its operations are those of v2.1.
+func oldDocument(c *rest.Call) map[string]any {
+	return map[string]any{"id": "v2.0", "status": "SUPPORTED", "version": "", "min_version": "", "updated": "2011-01-21T11:33:21Z",
+		"links": []map[string]string{{"rel": "self", "href": c.Link("/v2/")}}}
 }
 
-func oneVersion(c *rest.Call) (rest.Reply, error) {
-	doc := document(c)
+func allVersions(c *rest.Call) (rest.Reply, error) {
+	return rest.Answer(http.StatusOK, map[string]any{"versions": []any{oldDocument(c), document(c)}})
+}
+
+func oneVersion(c *rest.Call) (rest.Reply, error) { return whole(document(c), "2.1") }
+
+func oldVersion(c *rest.Call) (rest.Reply, error) { return whole(oldDocument(c), "2") }
+
+// whole is the answer about one version.
+func whole(doc map[string]any, kind string) (rest.Reply, error) {
 	doc["links"] = append(doc["links"].([]map[string]string),
 		map[string]string{"rel": "describedby", "type": "text/html", "href": "http://docs.openstack.org/"})
-	doc["media-types"] = []map[string]string{{"base": "application/json", "type": "application/vnd.openstack.compute+json;version=2.1"}}
+	doc["media-types"] = []map[string]string{{"base": "application/json", "type": "application/vnd.openstack.compute+json;version=" + kind}}
 	return rest.OK(map[string]any{"version": doc})
 }
 

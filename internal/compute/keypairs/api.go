@@ -100,20 +100,20 @@ var newName = regexp.MustCompile(`^[a-zA-Z0-9@._ -]*$`)
 
 type createBody struct {
 	KeyPair struct {
-		Name      string `json:"name" v:"required,name,min=1,max=255"`
-		Type      string `json:"type" since:"2.2" v:"enum=ssh|x509"`
-		PublicKey string `json:"public_key"`
-		UserID    string `json:"user_id" since:"2.10"`
+		Name      string           `json:"name" v:"required,name,min=1,max=255"`
+		Type      string           `json:"type" since:"2.2" v:"enum=ssh|x509"`
+		PublicKey rest.Opt[string] `json:"public_key"`
+		UserID    string           `json:"user_id" since:"2.10"`
 	} `json:"keypair" v:"required"`
 }
 
 func (a api) create(c *rest.Call) (rest.Reply, error) {
-	p, err := a.read(c)
+	p, given, err := a.read(c)
 	if err != nil {
 		return rest.Reply{}, err
 	}
 	private := ""
-	if p.PublicKey != "" {
+	if given {
 		err = a.pairs.Import(c.Context(), p, c.Auth.ProjectID, c.Event("keypair", "", c.Auth.ProjectID))
 	} else if c.At(compute.NoKeyPairGeneration) {
 		err = fault.Invalidf("Invalid input for field/attribute keypair. 'public_key' is a required property")
@@ -134,27 +134,29 @@ func (a api) create(c *rest.Call) (rest.Reply, error) {
 	return rest.OK(map[string]any{"keypair": view})
 }
 
-func (a api) read(c *rest.Call) (*compute.KeyPair, error) {
+// read tells also whether the user gave a public key: an empty one is refused,
+// a missing one is made.
+func (a api) read(c *rest.Call) (p *compute.KeyPair, given bool, err error) {
 	var in createBody
 	if err := c.Decode(&in); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	who, err := user(c, in.KeyPair.UserID)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	pattern := oldName
 	if c.At(compute.NoKeyPairGeneration) {
 		pattern = newName
 	}
 	if !pattern.MatchString(in.KeyPair.Name) {
-		return nil, fault.Invalidf("Keypair data is invalid: Keypair name contains unsafe characters")
+		return nil, false, fault.Invalidf("Keypair data is invalid: Keypair name contains unsafe characters")
 	}
 	kind := compute.SSHKey
 	if in.KeyPair.Type != "" {
 		kind = compute.KeyType(in.KeyPair.Type)
 	}
-	return &compute.KeyPair{UserID: who, Name: in.KeyPair.Name, Type: kind, PublicKey: strings.TrimSpace(in.KeyPair.PublicKey)}, nil
+	return &compute.KeyPair{UserID: who, Name: in.KeyPair.Name, Type: kind, PublicKey: strings.TrimSpace(in.KeyPair.PublicKey.V)}, in.KeyPair.PublicKey.Set, nil
 }
 
 func (a api) show(c *rest.Call) (rest.Reply, error) {

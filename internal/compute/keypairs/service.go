@@ -94,11 +94,15 @@ func taken(err error, name string) error {
 	return fault.Conflictf("Key pair '%s' already exists.", name)
 }
 
-// Generate makes a pair, adds its public half and gives the private one, in
-// OpenSSH's format. It is kept nowhere.
+// Generate makes a pair, adds its public half and gives the private one: in
+// OpenSSH's format, or PEM with a certificate as the public half. It is kept
+// nowhere.
 func (s *KeyPairs) Generate(ctx context.Context, p *compute.KeyPair, project string, record event.Record) (private string, err error) {
-	if p.Type != compute.SSHKey {
-		return "", fault.Invalidf("Only ssh key pairs can be generated; import a certificate instead.")
+	if p.Type == compute.X509Key {
+		if p.PublicKey, private, err = certify(p.UserID, s.clock.Now()); err != nil {
+			return "", err
+		}
+		return private, s.Import(ctx, p, project, record)
 	}
 	secret := ed25519.NewKeyFromSeed(id.Bytes(ed25519.SeedSize))
 	line, err := ssh.NewPublicKey(secret.Public())

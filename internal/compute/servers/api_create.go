@@ -220,6 +220,7 @@ func accessAddress(in rest.Opt[string], version int) (*string, error) {
 	if err != nil || (version == 4) != a.Is4() {
 		return nil, fault.Invalidf("Invalid input for field/attribute accessIPv%d. Value: %s. It is not an IPv%d address", version, text, version)
 	}
+	text = a.String() // the canonical form, as upstream keeps it
 	return &text, nil
 }
 

@@ -108,6 +108,9 @@ func (s *Servers) removeRows(ctx context.Context, tx *db.Tx, r *removeRun) error
 	if err := deleteServer(ctx, tx, r.Object); err != nil {
 		return err
 	}
+	if err := endAction(ctx, tx, r.Object, r.RequestID, r.State.Gone.Host, nil, stamp(s.Clock)); err != nil {
+		return err
+	}
 	return outbox.Write(ctx, tx, event.Record{Service: "compute", Action: "delete.end", Kind: "server", Object: r.Object, ProjectID: r.ProjectID,
 		UserID: r.UserID, RequestID: r.RequestID})
 }

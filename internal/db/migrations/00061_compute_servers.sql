@@ -73,7 +73,7 @@ CREATE INDEX compute_nics_server ON compute_nics (server);
 
 CREATE TABLE compute_actions (
     id text PRIMARY KEY,
-    server text NOT NULL REFERENCES compute_servers (id) ON DELETE CASCADE,
+    server text NOT NULL, -- no reference: the log outlives its server
     action text NOT NULL,
     request_id text NOT NULL,
     user_id text NOT NULL,
