@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/ovn-kubernetes/libovsdb/ovsdb"
@@ -144,10 +145,17 @@ func (d *Driver) Inventory(ctx context.Context) ([]hostnet.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]hostnet.State, 0, len(rows))
+	out, joined := make([]hostnet.State, 0, len(rows)), map[string]bool{}
 	for _, i := range rows {
 		id := i.External[idPort]
+		joined[i.Name] = true
 		out = append(out, hostnet.State{ID: id, Tap: i.Name, Wired: i.External[idWired] == "true" && i.Ofport != nil && *i.Ofport > 0 && linkExists(i.Name)})
 	}
-	return out, nil
+	names, err := tapLinks(d.cfg.prefix())
+	for _, name := range names {
+		if !joined[name] { // an agent died in between; the name holds only the beginning of the port's id, which is enough to remove it
+			out = append(out, hostnet.State{ID: strings.TrimPrefix(name, d.cfg.prefix()), Tap: name})
+		}
+	}
+	return out, err
 }

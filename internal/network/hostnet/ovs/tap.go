@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -90,6 +91,27 @@ func linkExists(name string) bool {
 	_, err := netlink.LinkByName(name)
 	return err == nil
 }
+
+// tapLinks lists the taps whose name has a prefix and the beginning of a UUID.
+// Bridges and patches have names that are none.
+func tapLinks(prefix string) ([]string, error) {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return nil, fmt.Errorf("list links: %w", err)
+	}
+	var names []string
+	for _, l := range links {
+		name := l.Attrs().Name
+		rest, ours := strings.CutPrefix(name, prefix)
+		if ours && l.Type() == "tuntap" && len(rest) == tapDigits && strings.Trim(rest, "0123456789abcdef") == "" {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// tapDigits are the digits of a port's id in the name of its tap.
+const tapDigits = 9
 
 func removeLink(name string) error {
 	link, err := netlink.LinkByName(name)
