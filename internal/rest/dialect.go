@@ -22,9 +22,12 @@ type Dialect struct {
 	Versions         *Versions // nil: the API has no microversions
 	// ProjectInPath accepts a project id behind the version segment; a foreign one is refused.
 	ProjectInPath bool
-	KeepSuffix    bool // ".json" is part of a name (object store)
-	KeepSlash     bool // a trailing slash is part of a name (object store)
-	List          ListStyle
+	// Base maps an older version segment to the one whose routes serve it, at the
+	// lowest microversion and whatever the request asks for: {"v2": "v2.1"}.
+	Base       map[string]string
+	KeepSuffix bool // ".json" is part of a name (object store)
+	KeepSlash  bool // a trailing slash is part of a name (object store)
+	List       ListStyle
 }
 
 // ListStyle is how a service writes pages.

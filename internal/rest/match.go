@@ -25,6 +25,10 @@ func (m *mounted) route(c *Call, path string) (e *endpoint, values []string, pro
 	if len(segs) > 1 && segs[0] == segs[1] && looksLikeVersion(segs[0]) {
 		segs = segs[1:]
 	}
+	if len(segs) > 1 && m.Dialect.Base[segs[0]] != "" {
+		segs = slices.Concat([]string{m.Dialect.Base[segs[0]]}, segs[1:])
+		c.base = true
+	}
 	serves := func(e *endpoint) bool { return e.forMethod(c.Method) != nil || e.planned[c.Method] != nil }
 	if m.Dialect.ProjectInPath && len(segs) > 1 && !m.firsts[segs[1]] {
 		project = segs[1]
@@ -81,6 +85,10 @@ func (c *Call) plannedAction(name string) bool { return slices.Contains(c.planne
 func (c *Call) negotiate() error {
 	v := c.service.Dialect.Versions
 	if v == nil {
+		return nil
+	}
+	if c.base {
+		c.Version = v.Min
 		return nil
 	}
 	header := c.W.Header()

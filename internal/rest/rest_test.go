@@ -105,7 +105,7 @@ func server(t *testing.T) http.Handler {
 	}
 	svc := &rest.Service{
 		Name: "nova", Type: "compute", Prefix: "/compute",
-		Dialect: rest.Dialect{ProjectInPath: true, Versions: &rest.Versions{Min: microversion.V(2, 1), Max: microversion.V(2, 9), Types: []string{"compute"}, Legacy: "X-Openstack-Nova-Api-Version"},
+		Dialect: rest.Dialect{ProjectInPath: true, Base: map[string]string{"v2": "v2.1"}, Versions: &rest.Versions{Min: microversion.V(2, 1), Max: microversion.V(2, 9), Types: []string{"compute"}, Legacy: "X-Openstack-Nova-Api-Version"},
 			List: rest.ListStyle{MaxLimit: 10, Links: func(_ *rest.Call, many string, body map[string]any, p rest.PageLinks) {
 				if p.Next != nil {
 					body[many+"_next"] = p.Next.Get("marker")
@@ -156,6 +156,7 @@ func TestRequests(t *testing.T) {
 		{"slash and suffix", "GET", "/compute/v2.1/things.json/", "p1", "", "", 200, `"three"`},
 		{"doubled version", "GET", "/compute/v2.1/v2.1/things", "p1", "", "", 200, `"three"`},
 		{"project in path", "GET", "/compute/v2.1/p1/things", "p1", "", "", 200, `"three"`},
+		{"older version", "GET", "/compute/v2/p1/things/1", "p1", "", "2.5", 200, `{"thing":{"id":"1","name":"one"}}`},
 		{"wrong project in path", "GET", "/compute/v2.1/p2/things", "p1", "", "", 400, "Malformed request URL"},
 		{"newer field", "GET", "/compute/v2.1/things?limit=1", "p1", "", "2.5", 200, `{"things":[{"id":"1","name":"one","project":"p1"}],"things_next":"1"}`},
 		{"marker", "GET", "/compute/v2.1/things?marker=1", "p1", "", "", 200, `{"things":[{"id":"3","name":"three"}]}`},

@@ -24,6 +24,7 @@ var dialect = rest.Dialect{
 	Error:            errorBody,
 	RequestIDHeaders: []string{"X-Compute-Request-Id"},
 	ProjectInPath:    true,
+	Base:             map[string]string{"v2": "v2.1"},
 	Versions: &rest.Versions{Min: compute.MinVersion, Max: compute.MaxVersion, Types: []string{"compute", "nova"},
 		Legacy: "X-OpenStack-Nova-API-Version"},
 	List: rest.ListStyle{MaxLimit: 1000, Links: nextLink},

@@ -31,7 +31,7 @@ func document(c *rest.Call) map[string]any {
 }
 
 // oldDocument tells of the API before microversions, which clients look for
-// first. Its operations are those of v2.1.
+// first. Its operations are those of v2.1 without microversions (Dialect.Base).
 func oldDocument(c *rest.Call) map[string]any {
 	return map[string]any{"id": "v2.0", "status": "SUPPORTED", "version": "", "min_version": "", "updated": "2011-01-21T11:33:21Z",
 		"links": []map[string]string{{"rel": "self", "href": c.Link("/v2/")}}}
