@@ -49,7 +49,11 @@ packages-test:
 conformance: packages-test build guest
 	tools/conformance
 
-bench soak scale:
+# Rates and latencies on simulated hosts; PEER=1 measures a real OpenStack beside it.
+bench: build
+	tools/bench
+
+soak scale:
 	@echo "make $@: not built yet" >&2; exit 1
 
 # What the README promises, on a Debian 12 imitated in namespaces.
