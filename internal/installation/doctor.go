@@ -96,7 +96,7 @@ func (i *Installation) examineLedger(ctx context.Context) ([]Finding, error) {
 	missing, err := led.Missing(ctx, host.Host{})
 	var out []Finding
 	for _, c := range missing {
-		if c.Kind == ledger.Cgroup || c.Kind == ledger.Dir || c.Kind == ledger.File {
+		if c.Kind == ledger.Link && isTap(c.Name, i.cfg.Hash) || c.Kind == ledger.Cgroup || c.Kind == ledger.Dir || c.Kind == ledger.File {
 			continue
 		}
 		out = append(out, Finding{"ledger/missing", fmt.Sprintf("%s %s", c.Kind, c.Name), "recorded as made, not on the host", "mek up --data-dir " + i.cfg.DataDir})
@@ -202,7 +202,22 @@ func (i *Installation) examineLinks(ctx context.Context) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	return strayTaps(links, ports, "mk"+i.cfg.Hash[:4]), nil
+	return strayTaps(links, ports, linkPrefix(i.cfg.Hash)), nil
+}
+
+// linkPrefix begins the names of a cloud's links.
+func linkPrefix(hash string) string { return "mk" + hash[:min(4, len(hash))] }
+
+// isTap tells the links of guests, which come and go, from the cloud's own.
+func isTap(link, hash string) bool {
+	_, yes := tapOf(link, linkPrefix(hash))
+	return yes
+}
+
+// tapOf is the beginning of a port's id in the name of its tap.
+func tapOf(link, prefix string) (id string, yes bool) {
+	rest, ours := strings.CutPrefix(link, prefix)
+	return rest, ours && len(rest) == 9 && strings.Trim(rest, "0123456789abcdef") == ""
 }
 
 // strayTaps are links of this cloud that stand for no port. Bridges have names
@@ -211,8 +226,8 @@ func strayTaps(links []net.Interface, ports []apiclient.Object, prefix string) [
 	var out []Finding
 next:
 	for _, l := range links {
-		rest, ours := strings.CutPrefix(l.Name, prefix)
-		if !ours || len(rest) != 9 || strings.Trim(rest, "0123456789abcdef") != "" {
+		rest, ours := tapOf(l.Name, prefix)
+		if !ours {
 			continue
 		}
 		for _, p := range ports {
