@@ -46,6 +46,9 @@ func (s *Volumes) place(ctx context.Context, r *makeRun) error {
 	if err != nil {
 		return err
 	}
+	if s.early(pools, v) {
+		return fault.Unavailablef("No host has joined yet.") // tried again
+	}
 	closed, err := s.Doors.Closed(ctx)
 	if err != nil {
 		return err
@@ -59,6 +62,13 @@ func (s *Volumes) place(ctx context.Context, r *makeRun) error {
 		r.State.Host, err = choose(pools, v.SizeGiB, r.Params.Host)
 	}
 	return err
+}
+
+// early tells whether a new volume should wait for a host: an agent or a server
+// that restarts takes seconds, and is not what a user should see.
+func (s *Volumes) early(pools []Pool, v *blockstorage.Volume) bool {
+	there := slices.ContainsFunc(pools, func(p Pool) bool { return p.Alive })
+	return !there && s.now()-v.CreatedAt < time.Minute.Microseconds()
 }
 
 func (s *Volumes) keep(ctx context.Context, tx *db.Tx, r *makeRun) error {
