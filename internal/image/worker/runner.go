@@ -117,8 +117,36 @@ func (r *Runner) Convert(ctx context.Context, f *os.File, from image.Format, out
 	if !Convertible(from) || !Convertible(to) {
 		return fault.Invalidf("Images of format %s cannot be converted to %s", from, to)
 	}
+	if os.Geteuid() == 0 {
+		giveBack, err := r.lend(f, out)
+		if err != nil {
+			return err
+		}
+		defer giveBack()
+	}
 	_, err := r.run(ctx, convertTime, f, out, limit, verbConvert, string(from), string(to))
 	return err
+}
+
+// lend lets the worker's user read in and write out: qemu-img opens both anew
+// by their descriptors, so their modes count. The folders they are in keep
+// everybody else away.
+func (r *Runner) lend(in, out *os.File) (giveBack func(), err error) {
+	before, err := in.Stat()
+	if err == nil {
+		err = in.Chmod(before.Mode().Perm() | 0o444)
+	}
+	if err == nil {
+		err = out.Chown(int(r.opt.UID), -1)
+	}
+	if err != nil {
+		return nil, fault.Internalf("lend files to an image worker: %w", err)
+	}
+	return func() {
+		// A failure leaves a file that its folder protects and its owner removes.
+		_ = in.Chmod(before.Mode().Perm())
+		_ = out.Chown(0, -1)
+	}, nil
 }
 
 // run starts one worker and gives what it answered.
