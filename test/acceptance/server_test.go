@@ -129,6 +129,12 @@ func checkNeighbours(t *testing.T, c *cloud, address, key string) {
 }
 
 func checkVolume(t *testing.T, c *cloud, address, key string) {
+	c.openstack("volume", "create", "--size", "1", "--image", "guest", "bootable")
+	c.until("the volume made of an image is available", time.Minute, func() (bool, string) {
+		v := c.openstack("volume", "show", "bootable").text("status")
+		return v == "available", v
+	})
+	c.openstack("volume", "delete", "bootable")
 	id := c.openstack("volume", "create", "--size", "1", "data").text("id")
 	c.until("the volume is available", time.Minute, func() (bool, string) {
 		v := c.openstack("volume", "show", "data").text("status")
