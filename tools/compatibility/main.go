@@ -74,7 +74,10 @@ func render(dir string) ([]byte, error) {
 	if err := clients(&page, filepath.Join(dir, "clients", "results.tsv")); err != nil {
 		return nil, err
 	}
-	return page.Bytes(), coverage(&page, filepath.Join(dir, "coverage.json"))
+	if err := coverage(&page, filepath.Join(dir, "coverage.json")); err != nil {
+		return nil, err
+	}
+	return page.Bytes(), nil
 }
 
 // tally counts the states in a column of a table, in all and by group.
