@@ -2,6 +2,7 @@ package rest
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,7 +84,7 @@ func (r *Resource[T]) Query(c *Call) (listing.Query, Page, error) {
 		return q, page, err
 	}
 	for _, name := range sortedKeys(c.Values()) {
-		if reserved[name] || contains(r.AllKeys, name) {
+		if reserved[name] || slices.Contains(r.AllKeys, name) {
 			continue
 		}
 		terms, known, err := r.filter(c, name, c.Values()[name], style)
@@ -98,15 +99,6 @@ func (r *Resource[T]) Query(c *Call) (listing.Query, Page, error) {
 		q.Where = append(q.Where, terms...)
 	}
 	return q, page, nil
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 func (r *Resource[T]) page(c *Call, q *listing.Query, style *ListStyle) (Page, error) {
