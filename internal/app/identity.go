@@ -52,6 +52,7 @@ func (b *builder) identity(ctx context.Context) error {
 		return err
 	}
 	b.shared.auth, b.shared.identity = s.Authenticator(), s
+	b.shared.keys, b.shared.directory = s.AccessKeys(), s.Directory()
 	loop := reconcile.New(b.Clock, b.Log, s.Reconcilers()...)
 	b.background("identity", reconciled(loop))
 	b.serve(s.REST())

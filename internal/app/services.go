@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
+	"github.com/mekcloud/mek/internal/identity"
 	identityapi "github.com/mekcloud/mek/internal/identity/api"
 	"github.com/mekcloud/mek/internal/image"
 	"github.com/mekcloud/mek/internal/network"
@@ -13,8 +14,11 @@ import (
 
 // contracts are what services offer each other, filled in the order of serviceSteps.
 type contracts struct {
-	auth      rest.Authenticator
-	identity  *identityapi.Service
+	auth     rest.Authenticator
+	identity *identityapi.Service
+	// keys and directory serve the object store: signatures of S3, names in access lists.
+	keys      identity.AccessKeys
+	directory identity.Directory
 	placement placement.Allocator
 	images    image.Service
 	// imageClaims tells Glance which hosts may read which images; services that make disks of images add themselves

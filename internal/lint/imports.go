@@ -76,10 +76,10 @@ func refused(t Tree, f *File, own, to string, ours bool, imported string) string
 // refusedInService covers contracts, features, drivers and assemblies.
 func refusedInService(t Tree, f *File, service, own, to string) string {
 	if own == service { // the contract
-		if slices.Contains(leaves, to) || to == "db" {
+		if slices.Contains(leaves, to) || to == "policy" || to == "db" {
 			return ""
 		}
-		return "a contract imports leaves, and of db the type Tx"
+		return "a contract imports leaves, policy, and of db the type Tx"
 	}
 	assembly := own == service+"/api"
 	switch {

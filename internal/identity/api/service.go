@@ -52,6 +52,7 @@ type Service struct {
 	login         *auth.Service
 	auth          *auth.API
 	domains       *domains.API
+	accessKeys    *accessKeys
 	delegation
 }
 
@@ -97,6 +98,7 @@ func New(ctx context.Context, d Deps) (*Service, error) {
 	s.delegation = s.delegate(d, hasher)
 	s.login = auth.NewService(auth.Config{Clock: d.Clock, Users: s.users, Projects: s.projects, AppCredentials: s.appCredentials, Trusts: s.trusts,
 		Tokens: s.tokens, Access: s.access, Log: j})
+	s.accessKeys = newAccessKeys(s)
 	s.auth = auth.New(s.login, s.catalog, s.grants)
 	return s, nil
 }

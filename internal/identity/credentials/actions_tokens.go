@@ -1,13 +1,11 @@
 package credentials
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"time"
 
 	"github.com/mekcloud/mek/internal/fault"
-	"github.com/mekcloud/mek/internal/identity"
 	"github.com/mekcloud/mek/internal/rest"
 )
 
@@ -50,42 +48,14 @@ func (a *api) token(c *rest.Call, check func(r *signed, secret string, now time.
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	cr, k, err := a.s.keyFor(c.Context(), r.Access)
+	secret, t, err := a.s.Open(c.Context(), r.Access, a.o.Trust)
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	if why := check(r, k.Secret, a.s.clock.Now()); why != nil {
+	if why := check(r, secret, a.s.clock.Now()); why != nil {
 		return rest.Reply{}, refused(why)
 	}
-	t := identity.Token{UserID: cr.UserID, Methods: []string{identity.MethodEC2}, Scope: identity.Scope{ProjectID: cr.ProjectID}, AppCredentialID: k.AppCredID}
-	if k.TrustID != nil && *k.TrustID != "" {
-		trust, err := a.o.Trust(c.Context(), *k.TrustID)
-		if err != nil {
-			return rest.Reply{}, refused(err)
-		}
-		t.Scope.TrustID = trust.ID
-		if trust.Impersonation { // the key is in the trustor's name, the token is the trustee's
-			t.UserID = trust.TrusteeID
-		}
-	}
 	return a.o.Issue(c, t)
-}
-
-// keyFor loads an access key with its secret; one that is not there is answered
-// as a wrong signature is.
-func (s *Service) keyFor(ctx context.Context, access string) (*identity.Credential, key, error) {
-	cr, err := s.Get(ctx, hashAccess(access))
-	if fault.Is(err, fault.NotFound) || (err == nil && cr.Type != typeEC2) {
-		return nil, key{}, refused(errNoKey)
-	}
-	if err != nil {
-		return nil, key{}, err
-	}
-	var k key
-	if err := json.Unmarshal([]byte(cr.Blob), &k); err != nil || k.Secret == "" || k.Access != access {
-		return nil, key{}, refused(errNoKey)
-	}
-	return cr, k, nil
 }
 
 // readSigned takes the request under any of the names that clients use.
