@@ -42,7 +42,7 @@ func (s *Aggregates) create(ctx context.Context, name, zone string, record event
 		if err := free(ctx, tx, name, ""); err != nil {
 			return err
 		}
-		if a.Serial, err = nextSerial(ctx, tx); err != nil {
+		if a.Serial, err = db.NextSerial(ctx, tx, "compute.aggregate"); err != nil {
 			return err
 		}
 		if err := rows.Insert(ctx, tx, a); err != nil {

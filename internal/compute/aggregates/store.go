@@ -33,8 +33,3 @@ func bySerial(ctx context.Context, q db.Querier, serial int64) (*Aggregate, erro
 	}
 	return a, err
 }
-
-func nextSerial(ctx context.Context, tx *db.Tx) (n int64, err error) {
-	err = tx.QueryRowContext(ctx, "SELECT COALESCE(MAX(serial), 0) + 1 FROM compute_aggregates").Scan(&n)
-	return n, db.Translate(err, "number an aggregate")
-}

@@ -65,6 +65,9 @@ func (d Disk) check() error {
 	if d.Serial != "" && !Word(d.Serial) {
 		return fault.Invalidf("disk %s: the serial number is not valid", d.ID)
 	}
+	if err := d.checkLayers(); err != nil {
+		return err
+	}
 	switch d.Kind {
 	case DiskImage, DiskCD:
 		if !id.Valid(d.ImageID) {
@@ -86,6 +89,20 @@ func (d Disk) check() error {
 		}
 	default:
 		return fault.Invalidf("disk %s is of unknown kind %q", d.ID, d.Kind)
+	}
+	return nil
+}
+
+func (d Disk) checkLayers() error {
+	seen := map[string]bool{}
+	for _, l := range d.Layers {
+		if !Word(l) || seen[l] || (d.Kind != DiskImage && d.Kind != DiskBlank) {
+			return fault.Invalidf("disk %s: the name of a layer is not valid or not unique", d.ID)
+		}
+		seen[l] = true
+	}
+	if d.From != "" && d.Kind != DiskImage && d.Kind != DiskBlank {
+		return fault.Invalidf("disk %s cannot come from elsewhere", d.ID)
 	}
 	return nil
 }

@@ -103,6 +103,14 @@ type Disk struct {
 	ImageFormat string `json:"image_format,omitempty"` // "raw" or "qcow2", as Glance checked it; never guessed
 	VolumeID    string `json:"volume_id,omitempty"`    // kind volume
 	Fill        string `json:"fill,omitempty"`         // kind blank: "" nothing, "swap" a swap signature
+	// Layers are names of what lies over a disk of kind image or blank, the
+	// lowest first, each copied on write over what is below it. A layer is made
+	// when it is missing and removed, with all that was written to it, when it
+	// is no longer asked for: so a change can be taken back.
+	Layers []string `json:"layers,omitempty"`
+	// From names what a disk of kind image or blank is made of instead: bytes
+	// in flat qcow2 that ImageSource gives once, from another host.
+	From string `json:"from,omitempty"`
 
 	BootIndex  int    `json:"boot_index,omitempty"`  // 1 is tried first; 0: not booted from
 	DeviceName string `json:"device_name,omitempty"` // what the API shows, "/dev/vda"; a wish, guests decide themselves

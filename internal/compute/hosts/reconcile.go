@@ -23,7 +23,7 @@ func (s *Hosts) Seen(ctx context.Context, f hostlink.Facts) error {
 		r, err := byName(ctx, tx, f.Host)
 		if fault.Is(err, fault.NotFound) {
 			r = &row{ID: f.ID, ServiceID: serviceID, Name: f.Host, Zone: DefaultZone, CreatedAt: now}
-			if r.Serial, err = nextSerial(ctx, tx); err != nil {
+			if r.Serial, err = db.NextSerial(ctx, tx, "compute.host"); err != nil {
 				return err
 			}
 			r.Facts, r.SeenAt, known = db.J(facts), now, r

@@ -32,8 +32,3 @@ func byName(ctx context.Context, q db.Querier, name string) (*row, error) {
 	}
 	return r, err
 }
-
-func nextSerial(ctx context.Context, tx *db.Tx) (n int64, err error) {
-	err = tx.QueryRowContext(ctx, "SELECT COALESCE(MAX(serial), 0) + 1 FROM compute_hosts").Scan(&n)
-	return n, db.Translate(err, "number a host")
-}

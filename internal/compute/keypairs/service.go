@@ -77,7 +77,7 @@ func (s *KeyPairs) Import(ctx context.Context, p *compute.KeyPair, project strin
 		if limit >= 0 && n >= limit {
 			return fault.OverQuotaf("Quota exceeded, too many key pairs.")
 		}
-		if p.Serial, err = s.store.nextSerial(ctx, tx); err != nil {
+		if p.Serial, err = db.NextSerial(ctx, tx, "compute.keypair"); err != nil {
 			return err
 		}
 		if err := rows.Insert(ctx, tx, &row{p.ID, p.Serial, p.UserID, p.Name, string(p.Type), p.PublicKey, p.Fingerprint, p.CreatedAt}); err != nil {

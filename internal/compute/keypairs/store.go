@@ -58,9 +58,3 @@ func (s store) page(ctx context.Context, user, marker string, limit int) ([]*com
 	}
 	return out, err
 }
-
-// nextSerial numbers pairs; the transaction is the only writer or holds the row's uniqueness.
-func (s store) nextSerial(ctx context.Context, tx *db.Tx) (n int64, err error) {
-	err = tx.QueryRowContext(ctx, "SELECT COALESCE(MAX(serial), 0) + 1 FROM compute_keypairs").Scan(&n)
-	return n, db.Translate(err, "number a key pair")
-}

@@ -105,7 +105,7 @@ func (s *Servers) groupHasRoom(ctx context.Context, tx *db.Tx, one *Server, more
 }
 
 func (s *Servers) insert(ctx context.Context, tx *db.Tx, one *Server, disks []*Disk, nics []*NIC, p createParams, record event.Record) (err error) {
-	if one.Serial, err = nextSerial(ctx, tx); err != nil {
+	if one.Serial, err = db.NextSerial(ctx, tx, "compute.server"); err != nil {
 		return err
 	}
 	if err := insertServer(ctx, tx, one); err != nil {

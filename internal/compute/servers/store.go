@@ -193,11 +193,6 @@ func deleteServer(ctx context.Context, tx *db.Tx, id string) error {
 	return serverRows.Delete(ctx, tx, id)
 }
 
-func nextSerial(ctx context.Context, tx *db.Tx) (n int64, err error) {
-	err = tx.QueryRowContext(ctx, "SELECT COALESCE(MAX(serial), 0) + 1 FROM compute_servers").Scan(&n)
-	return n, db.Translate(err, "number a server")
-}
-
 func eq(column string, value any) listing.Term {
 	return listing.Term{Column: column, Op: listing.Eq, Values: []any{value}}
 }

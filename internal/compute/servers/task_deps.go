@@ -95,6 +95,20 @@ func (s *Servers) vacate(ctx context.Context, p place, server string) error {
 	return err
 }
 
+// restored waits until a host has a guest as it was before something that is
+// being undone. A host that is not there, or that cannot, holds up no undo:
+// what it reports later is observed.
+func (s *Servers) restored(ctx context.Context, p place, server string) error {
+	if p.Host == "" || !s.Agents.Alive(p.Host) {
+		return nil
+	}
+	_, err := s.settle(ctx, p, server)
+	if fault.Is(err, fault.Invalid) || (err != nil && !s.Agents.Alive(p.Host)) {
+		return nil
+	}
+	return err
+}
+
 // touch edits a server's row in a saga's transaction. A row that is gone is no
 // error: whatever was to be said about it is said to nobody.
 func (s *Servers) touch(ctx context.Context, tx *db.Tx, id string, fn func(one *Server) error) error {

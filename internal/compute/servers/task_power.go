@@ -41,6 +41,7 @@ type powerParams struct {
 type powerState struct {
 	Before guest.Power `json:"before"`
 	Set    place       `json:"set"`
+	Back   place       `json:"back"` // what it was before, once it is undone
 }
 
 type powerRun = task.Run[powerParams, powerState]
@@ -50,6 +51,7 @@ func (s *Servers) powerSaga() task.Saga[powerParams, powerState] {
 		{Name: "begin", UndoCommit: func(ctx context.Context, tx *db.Tx, r *powerRun) error {
 			return s.actionFailed(ctx, tx, r.Object, r.RequestID, r.Err)
 		}},
+		{Name: "restored", Undo: func(ctx context.Context, r *powerRun) error { return s.restored(ctx, r.State.Back, r.Object) }},
 		{Name: "define", Commit: s.setPower, UndoCommit: s.resetPower},
 		{Name: "settle", Do: s.awaitPower},
 		{Name: "end", Commit: s.powerChanged},
@@ -85,7 +87,7 @@ func (s *Servers) resetPower(ctx context.Context, tx *db.Tx, r *powerRun) error 
 	if err := put(ctx, tx, one); err != nil {
 		return err
 	}
-	_, err = s.raise(ctx, tx, one.Host)
+	r.State.Back, err = s.raise(ctx, tx, one.Host)
 	return err
 }
 

@@ -87,7 +87,14 @@ CREATE TABLE toolkit_facts (
     value text NOT NULL
 );
 
+-- the last number given under a name; never given again
+CREATE TABLE serials (
+    name text PRIMARY KEY,
+    last bigint NOT NULL
+);
+
 -- +goose Down
+DROP TABLE serials;
 DROP TABLE toolkit_facts;
 DROP TABLE hoststate_revisions;
 DROP TABLE quota_limits;

@@ -122,6 +122,19 @@ func Size(f *os.File, format string) (int64, error) {
 	return headerSize(head[:n])
 }
 
+// OwnSize is the virtual size of a qcow2 file that this host made itself: it
+// may be written over another.
+func OwnSize(f *os.File) (int64, error) {
+	head := make([]byte, qcowHeaderBytes)
+	if _, err := f.ReadAt(head, 0); err != nil {
+		return 0, fmt.Errorf("read a disk: %w", err)
+	}
+	if binary.BigEndian.Uint32(head) != qcowMagic {
+		return 0, fault.Internalf("a disk is not in qcow2 format")
+	}
+	return int64(min(binary.BigEndian.Uint64(head[24:]), MaxBytes)), nil
+}
+
 // headerSize reads the virtual size out of a qcow2 header.
 func headerSize(head []byte) (int64, error) {
 	be := binary.BigEndian

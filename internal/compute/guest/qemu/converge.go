@@ -168,7 +168,9 @@ func (m *machine) removeStrayDisks(spec guest.Spec) error {
 	}
 	keep := map[string]bool{}
 	for _, d := range spec.Disks {
-		keep[d.ID] = true
+		for _, file := range ownFiles(d) {
+			keep[file] = true
+		}
 	}
 	for key := range m.rec.Slots {
 		if m.plugged["d"+m.rec.Slots[key]] {

@@ -2,7 +2,6 @@ package qemu
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/mekcloud/mek/internal/compute/guest"
 	"github.com/mekcloud/mek/internal/compute/guest/configdrive"
-	"github.com/mekcloud/mek/internal/compute/guest/qcow2"
 	"github.com/mekcloud/mek/internal/fault"
 )
 
@@ -25,20 +23,14 @@ func (m *machine) openDisk(ctx context.Context, want guest.Disk, slot string) (d
 		}
 	}()
 	switch want.Kind {
-	case guest.DiskImage:
-		return d, m.openOverlay(ctx, &d)
+	case guest.DiskImage, guest.DiskBlank:
+		return d, m.openOwn(ctx, &d)
 	case guest.DiskCD:
 		base, err := m.d.images.open(ctx, want.ImageID, want.ImageFormat)
 		if err != nil {
 			return d, err
 		}
 		d.layers = []layer{{file: base, format: want.ImageFormat, readOnly: true}}
-	case guest.DiskBlank:
-		f, err := m.openBlank(want)
-		if err != nil {
-			return d, err
-		}
-		d.layers = []layer{{file: f, format: "raw"}}
 	case kindConfig:
 		f, err := m.openDrive()
 		if err != nil {
@@ -49,63 +41,6 @@ func (m *machine) openDisk(ctx context.Context, want guest.Disk, slot string) (d
 		d.layers, err = m.openVolume(ctx, want)
 	}
 	return d, err
-}
-
-func (m *machine) diskPath(diskID string) string { return filepath.Join(m.dir, disksDir, diskID) }
-
-// openOverlay opens a disk that is copied on write over an image.
-func (m *machine) openOverlay(ctx context.Context, d *disk) error {
-	base, err := m.d.images.open(ctx, d.ImageID, d.ImageFormat)
-	if err != nil {
-		return err
-	}
-	d.layers = []layer{{file: base, format: d.ImageFormat, readOnly: true}}
-	path := m.diskPath(d.ID)
-	top, err := os.OpenFile(path, os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		top, err = m.makeOverlay(path, base, d.Disk)
-	}
-	if err != nil {
-		return fmt.Errorf("open disk %s: %w", d.ID, err)
-	}
-	d.layers = []layer{{file: top, format: "qcow2"}, d.layers[0]}
-	return nil
-}
-
-func (m *machine) makeOverlay(path string, base *os.File, d guest.Disk) (*os.File, error) {
-	least, err := qcow2.Size(base, d.ImageFormat)
-	if err != nil {
-		return nil, err
-	}
-	size := d.SizeBytes
-	if size == 0 {
-		size = least
-	}
-	if size < least {
-		return nil, fault.Invalidf("the image needs a disk of %d bytes, and the server's has %d", least, size)
-	}
-	over := qcow2.Backing{Name: filepath.Join("../../../images", imageFile(d.ImageID, d.ImageFormat)), Format: d.ImageFormat}
-	return m.makeFile(path, func(f *os.File) error { return qcow2.Empty(f, size, over) })
-}
-
-// openBlank opens an empty disk: a sparse file, so that space is taken as the
-// guest writes and given back as it discards.
-func (m *machine) openBlank(d guest.Disk) (*os.File, error) {
-	path := m.diskPath(d.ID)
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		f, err = m.makeFile(path, func(f *os.File) error {
-			if err := f.Truncate(d.SizeBytes); err != nil || d.Fill != "swap" {
-				return err
-			}
-			_, err := f.WriteAt(swapHeader(d.SizeBytes), 0)
-			return err
-		})
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open disk %s: %w", d.ID, err)
-	}
-	return f, nil
 }
 
 // makeFile makes a file of a guest under its final name, which it gets once it
@@ -127,17 +62,6 @@ func (m *machine) makeFile(path string, fill func(*os.File) error) (*os.File, er
 	}
 	m.unflushed = append(m.unflushed, path)
 	return f, nil
-}
-
-// swapHeader is what mkswap writes: version 1, the last page, and a signature
-// at the end of the first page.
-func swapHeader(size int64) []byte {
-	const page = 4096
-	b := make([]byte, page)
-	binary.LittleEndian.PutUint32(b[1024:], 1)
-	binary.LittleEndian.PutUint32(b[1028:], uint32(size/page-1))
-	copy(b[page-10:], "SWAPSPACE2")
-	return b
 }
 
 // openDrive writes the config drive anew: metadata may have changed since.
