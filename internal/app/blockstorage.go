@@ -18,7 +18,7 @@ func (b *builder) blockstorage(ctx context.Context) error {
 	if err := s.Prepare(ctx); err != nil {
 		return err
 	}
-	b.shared.volumes = s.Volumes
+	b.shared.volumes = s.ForCompute()
 	b.shared.imageClaims.add(s.Volumes)
 	b.Hub.Register(hostlink.Volumes, s.Render, nil)
 	b.Hub.HandleStream(disk.StreamRead, s.Volumes.Stream)

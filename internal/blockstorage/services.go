@@ -39,6 +39,14 @@ type Reservation struct {
 	ReadOnly bool
 }
 
+// NewSnapshot asks for a snapshot of a volume, which may be in use. The id is
+// minted by the caller, so that the call may be repeated.
+type NewSnapshot struct {
+	ID, VolumeID string
+	Viewer       Viewer
+	Name         string
+}
+
 // Service is what compute may ask of block storage. Safe for concurrent use;
 // every call may be repeated with the same ids.
 type Service interface {
@@ -69,6 +77,14 @@ type Service interface {
 	RollDetach(ctx context.Context, attachment string) error
 	// Detach ends an attachment in any state; one that does not exist is fine.
 	Detach(ctx context.Context, attachment string) error
+	// Snapshot records a snapshot and begins to take it. OverQuota, Invalid, NotFound of the volume.
+	Snapshot(ctx context.Context, in NewSnapshot) error
+	// SnapshotReady waits until a snapshot is taken. Unavailable when ctx ends
+	// first, Conflict with its reason when it cannot be, NotFound when it was deleted.
+	SnapshotReady(ctx context.Context, id string) error
+	// DiscardSnapshot deletes a snapshot, whatever its status; one that does
+	// not exist is fine. It does not wait.
+	DiscardSnapshot(ctx context.Context, id string) error
 }
 
 // Servers is what block storage may tell compute.

@@ -24,6 +24,7 @@ const (
 	NoProxies            = microversion.Version(2036) // the proxies to images, networks and volumes go
 	RequiredNetworks     = microversion.Version(2037) // networks must be given: auto, none or a list
 	UsagePaging          = microversion.Version(2040)
+	ImageIDInBody        = microversion.Version(2045) // createImage answers the image's id in its body, not as Location
 	EmbeddedFlavor       = microversion.Version(2047) // the server's flavor is embedded, not linked
 	QuotaWithoutNetwork  = microversion.Version(2050)
 	EventUpdatedAt       = microversion.Version(2051)

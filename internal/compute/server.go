@@ -55,6 +55,10 @@ type Server struct {
 
 	PowerSerial int64 // raised by start, stop and hard reboot (guest.Spec)
 	BuildSerial int64 // raised by rebuild
+
+	Image        ImageFacts // of the image it was made from, as they were then
+	ShelvedImage string     // image that keeps the root disk while it is shelved
+	Password     string     // posted by the guest, encrypted for the owner of its key
 }
 
 // ServerFault says why a server is in ERROR.

@@ -29,7 +29,9 @@ const (
 	BlockDeviceMapping TaskState = "block_device_mapping"
 	Networking         TaskState = "networking"
 	Spawning           TaskState = "spawning"
+	ImageWaiting       TaskState = "image_snapshot_pending"
 	ImageSnapshot      TaskState = "image_snapshot"
+	ImageBackup        TaskState = "image_backup"
 	ImageUploading     TaskState = "image_uploading"
 	PoweringOff        TaskState = "powering-off"
 	PoweringOn         TaskState = "powering-on"
@@ -41,6 +43,7 @@ const (
 	Resuming           TaskState = "resuming"
 	Deleting           TaskState = "deleting"
 	Rebuilding         TaskState = "rebuilding"
+	RebuildVolumes     TaskState = "rebuild_block_device_mapping"
 	RebuildSpawning    TaskState = "rebuild_spawning"
 	ResizePrep         TaskState = "resize_prep"
 	ResizeMigrating    TaskState = "resize_migrating"
@@ -50,6 +53,7 @@ const (
 	Rescuing           TaskState = "rescuing"
 	Unrescuing         TaskState = "unrescuing"
 	Shelving           TaskState = "shelving"
+	ShelvingUploading  TaskState = "shelving_image_uploading"
 	ShelvingOffloading TaskState = "shelving_offloading"
 	Unshelving         TaskState = "unshelving"
 	SettingPassword    TaskState = "updating_password"
@@ -91,19 +95,19 @@ var statuses = map[VMState]statusRow{
 	Active: {"ACTIVE", map[TaskState]Status{
 		Rebooting: "REBOOT", "reboot_pending": "REBOOT", "reboot_started": "REBOOT",
 		RebootingHard: "HARD_REBOOT", "reboot_pending_hard": "HARD_REBOOT", "reboot_started_hard": "HARD_REBOOT",
-		SettingPassword: "PASSWORD", Rebuilding: "REBUILD", "rebuild_block_device_mapping": "REBUILD", RebuildSpawning: "REBUILD",
+		SettingPassword: "PASSWORD", Rebuilding: "REBUILD", RebuildVolumes: "REBUILD", RebuildSpawning: "REBUILD",
 		"migrating": "MIGRATING", ResizePrep: "RESIZE", ResizeMigrating: "RESIZE", "resize_migrated": "RESIZE", ResizeFinish: "RESIZE",
 	}},
 	Building: {"BUILD", nil},
 	VMStopped: {"SHUTOFF", map[TaskState]Status{
 		ResizePrep: "RESIZE", ResizeMigrating: "RESIZE", "resize_migrated": "RESIZE", ResizeFinish: "RESIZE",
-		Rebuilding: "REBUILD", "rebuild_block_device_mapping": "REBUILD", RebuildSpawning: "REBUILD",
+		Rebuilding: "REBUILD", RebuildVolumes: "REBUILD", RebuildSpawning: "REBUILD",
 	}},
 	Resized:          {"VERIFY_RESIZE", map[TaskState]Status{ResizeReverting: "REVERT_RESIZE", ResizeConfirming: "VERIFY_RESIZE"}},
 	VMPaused:         {"PAUSED", map[TaskState]Status{"migrating": "MIGRATING"}},
 	VMSuspended:      {"SUSPENDED", nil},
 	Rescued:          {"RESCUE", nil},
-	VMError:          {"ERROR", map[TaskState]Status{Rebuilding: "REBUILD", "rebuild_block_device_mapping": "REBUILD", RebuildSpawning: "REBUILD"}},
+	VMError:          {"ERROR", map[TaskState]Status{Rebuilding: "REBUILD", RebuildVolumes: "REBUILD", RebuildSpawning: "REBUILD"}},
 	Deleted:          {"DELETED", nil},
 	SoftDeleted:      {"SOFT_DELETED", nil},
 	Shelved:          {"SHELVED", nil},
@@ -162,6 +166,7 @@ var Allowed = map[string]Allowance{
 	"trigger_crash_dump":  {VM: []VMState{Active, VMPaused, Rescued, Resized, VMError}},
 	"migrate":             {VM: []VMState{Active, VMStopped}},
 	"os-migrateLive":      {VM: []VMState{Active, VMPaused}},
+	"restore":             {VM: []VMState{SoftDeleted}},
 	"createBackup":        {VM: []VMState{Active, VMStopped, VMPaused, VMSuspended}},
 }
 

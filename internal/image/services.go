@@ -40,6 +40,8 @@ type Service interface {
 	// Lookup finds an image that the viewer may use. NotFound for one that does
 	// not exist or is not shown to it. It does not ask for a status: see Image.Usable.
 	Lookup(ctx context.Context, viewer Viewer, id string) (*Image, error)
+	// Find lists a project's active images that have all these properties, newest first.
+	Find(ctx context.Context, owner string, properties map[string]string) ([]*Image, error)
 	// Open opens the bytes of an active image without asking who wants them:
 	// callers MUST have looked the image up for their user. NotFound when it has none.
 	Open(ctx context.Context, id string) (*Image, Bytes, error)

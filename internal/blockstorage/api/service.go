@@ -37,7 +37,7 @@ type Deps struct {
 
 // Service is block storage with all its resources.
 type Service struct {
-	Volumes *volumes.Volumes // implements blockstorage.Service
+	Volumes *volumes.Volumes
 
 	db          *db.DB
 	types       *types.Types
@@ -91,6 +91,22 @@ func (l lister) KeptBy(ctx context.Context, host string) ([4]int64, error) {
 	k, err := l.volumes.KeptBy(ctx, host)
 	return [4]int64{k.Volumes, k.VolumeGiB, k.Snapshots, k.SnapshotGiB}, err
 }
+
+// forCompute is block storage as compute sees it.
+type forCompute struct {
+	*volumes.Volumes
+	snapshotter
+}
+
+// snapshotter is the part of blockstorage.Service that package snapshots has.
+type snapshotter interface {
+	Snapshot(ctx context.Context, in blockstorage.NewSnapshot) error
+	SnapshotReady(ctx context.Context, id string) error
+	DiscardSnapshot(ctx context.Context, id string) error
+}
+
+// ForCompute is what compute may ask.
+func (s *Service) ForCompute() blockstorage.Service { return forCompute{s.Volumes, s.snapshots} }
 
 // Prepare makes the first data: the default type.
 func (s *Service) Prepare(ctx context.Context) error { return s.types.Prepare(ctx) }

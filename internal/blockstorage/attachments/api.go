@@ -1,6 +1,7 @@
 package attachments
 
 import (
+	"context"
 	"slices"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
@@ -34,17 +35,23 @@ func Rules() []policy.Rule {
 	}
 }
 
+// Service is what the API asks of volumes.
+type Service interface {
+	Reserve(ctx context.Context, r blockstorage.Reservation) (*blockstorage.Attachment, error)
+	Complete(ctx context.Context, attachment, device string) error
+}
+
 // API serves attachments.
 type API struct {
 	store   *Store
-	service blockstorage.Service
+	service Service
 	volumes blockstorage.Volumes
 	table   rest.Resource[blockstorage.Attachment]
 	brief   rest.Resource[blockstorage.Attachment]
 }
 
 // New makes the API.
-func New(s *Store, service blockstorage.Service, volumes blockstorage.Volumes) *API {
+func New(s *Store, service Service, volumes blockstorage.Volumes) *API {
 	a := &API{store: s, service: service, volumes: volumes, brief: table(s)}
 	a.table = table(s)
 	a.table.Fields = append(a.table.Fields, details...)

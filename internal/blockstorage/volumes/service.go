@@ -48,10 +48,7 @@ type Volumes struct {
 	upload *task.Handle[uploadParams]
 }
 
-var (
-	_ blockstorage.Volumes = (*Volumes)(nil)
-	_ blockstorage.Service = (*Volumes)(nil)
-)
+var _ blockstorage.Volumes = (*Volumes)(nil)
 
 // New makes the service and registers its sagas.
 func New(cfg Config) *Volumes {

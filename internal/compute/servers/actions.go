@@ -1,6 +1,8 @@
 package servers
 
 import (
+	"maps"
+
 	"github.com/mekcloud/mek/internal/compute"
 	"github.com/mekcloud/mek/internal/id"
 	"github.com/mekcloud/mek/internal/rest"
@@ -8,7 +10,7 @@ import (
 
 // actions are what POST /servers/{id}/action knows.
 func (a *api) actions() map[string]rest.Action {
-	return map[string]rest.Action{
+	out := map[string]rest.Action{
 		"os-start":            {Rule: ruleStart, Audit: "start", Handle: a.power("os-start")},
 		"os-stop":             {Rule: ruleStop, Audit: "stop", Handle: a.power("os-stop")},
 		"pause":               {Rule: rulePause, Handle: a.power("pause")},
@@ -22,6 +24,10 @@ func (a *api) actions() map[string]rest.Action {
 		"forceDelete":         {Rule: ruleForceDel, Audit: "delete", Handle: a.forceDelete},
 		"os-getConsoleOutput": {Rule: ruleConsole, Audit: "console", Handle: a.console},
 	}
+	for _, more := range []map[string]rest.Action{a.imageActions()} {
+		maps.Copy(out, more)
+	}
+	return out
 }
 
 // power handles the actions without parameters: null, or anything, as upstream.

@@ -64,7 +64,7 @@ func Rules() []policy.Rule {
 		ruleVolumes+"delete", ruleCards+"create", ruleCards+"delete")
 	add(policy.Admin, ruleIndexAll, ruleDetailAll, ruleAllFilters, ruleHostStatus, ruleForceHost, ruleZeroDisk, ruleOverride, ruleReset, ruleExtended,
 		ruleActions+"events", ruleActions+"events:details")
-	return out
+	return append(out, imageRules()...)
 }
 
 type api struct {

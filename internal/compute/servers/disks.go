@@ -3,6 +3,7 @@ package servers
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
 	"github.com/mekcloud/mek/internal/compute/guest"
@@ -35,6 +36,9 @@ func badMapping(format string, args ...any) error {
 // planDisks makes disks of a request: the root first, then what the user named,
 // then ephemeral disks and swap of the flavor.
 func (s *Servers) planDisks(ctx context.Context, in *Request) ([]*Disk, error) {
+	if err := s.mapImage(ctx, in); err != nil {
+		return nil, err
+	}
 	root, others := -1, 0
 	for i, d := range in.Disks {
 		if d.root() {
@@ -79,6 +83,30 @@ func (s *Servers) planDisks(ctx context.Context, in *Request) ([]*Disk, error) {
 	}
 	out = append(out, flavorDisks(in, others > 0)...)
 	return out, number(out, in.Disks)
+}
+
+// mapImage lets an image of a volume-backed server name the disks, unless the
+// user did.
+func (s *Servers) mapImage(ctx context.Context, in *Request) error {
+	if !id.Valid(in.Server.ImageID) {
+		return nil // refused below, or a volume is booted
+	}
+	img, err := s.Images.Lookup(ctx, image.Viewer{ProjectID: in.Server.ProjectID, Admin: in.Admin}, in.Server.ImageID)
+	if err != nil {
+		return nil // whoever needs it says so
+	}
+	mapped, err := mappedDisks(img)
+	if err != nil || len(mapped) == 0 {
+		return err
+	}
+	in.Server.Image = factsOf(img)
+	for _, d := range mapped {
+		if d.root() && slices.ContainsFunc(in.Disks, DiskRequest.root) {
+			continue
+		}
+		in.Disks = append(in.Disks, d)
+	}
+	return nil
 }
 
 // flavorDisks are those that come with a flavor, unless the user placed them.
@@ -189,6 +217,9 @@ func (s *Servers) userVolume(ctx context.Context, in *Request, a DiskRequest, d 
 	if in.Max > 1 {
 		return badMapping("Volume %s cannot be attached to more than one server", v.ID)
 	}
+	if a.root() {
+		in.Server.Image = factsOfVolume(v)
+	}
 	d.VolumeID, d.GuestID, d.SizeGiB = v.ID, v.ID, int(v.SizeGiB)
 	return nil
 }
@@ -232,6 +263,9 @@ func (s *Servers) imageDisk(ctx context.Context, in *Request, imageID string, lo
 		return nil, fault.Invalidf("Image %s is unacceptable: its format cannot be booted here", imageID)
 	case int(img.MinRAM) > f.MemoryMiB:
 		return nil, fault.Invalidf("Flavor's memory is too small for requested image.")
+	}
+	if len(in.Server.Image.Properties) == 0 {
+		in.Server.Image = factsOf(img)
 	}
 	need := max(img.MinDisk<<30, img.VirtualSize, img.Size)
 	if !local {

@@ -148,9 +148,10 @@ func TestPowerSaga(t *testing.T) {
 			}
 		}, func(t *testing.T, w *surroundings) {
 			w.check(t, 1, 1, 1, 1, 0, true)
-			if one := w.only(t); one.Status != "ACTIVE" || one.Desired != guest.Running {
-				t.Errorf("%+v", one)
-			}
+			until(t, "active again", func() bool { // the host reports on its way there
+				one := w.only(t)
+				return one.Status == "ACTIVE" && one.Desired == guest.Running
+			})
 		})
 	}})
 }

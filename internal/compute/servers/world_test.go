@@ -25,7 +25,6 @@ import (
 	"github.com/mekcloud/mek/internal/hostlink/hub"
 	"github.com/mekcloud/mek/internal/hostlink/inproc"
 	"github.com/mekcloud/mek/internal/id"
-	"github.com/mekcloud/mek/internal/image"
 	"github.com/mekcloud/mek/internal/network"
 	"github.com/mekcloud/mek/internal/placement"
 	"github.com/mekcloud/mek/internal/placement/records"
@@ -52,6 +51,7 @@ type surroundings struct {
 	agent   *agent.Agent
 	net     *ports
 	vol     *volumes
+	img     *images
 	place   *records.Store
 	fail    func(call, guestID string) sim.Fault
 	hub     *hub.Hub
@@ -67,7 +67,8 @@ func surroundingsOn(t *testing.T, d *db.DB) *surroundings {
 	w := &surroundings{t: t, db: d, state: sim.NewState()}
 	w.net = &ports{w: w, all: map[string]*port{}, applied: map[string]bool{}}
 	w.vol = &volumes{all: map[string]*blockstorage.Volume{volumeA: {ID: volumeA, ProjectID: project, SizeGiB: 1, Status: blockstorage.Available, Bootable: true}},
-		attached: map[string]string{}}
+		attached: map[string]string{}, shots: map[string]string{}}
+	w.img = newImages()
 	w.driver = sim.New(sim.Config{Clock: clock.Real{}, State: w.state, Fault: func(call, id string) sim.Fault {
 		if w.fail != nil {
 			return w.fail(call, id)
@@ -115,7 +116,7 @@ func (w *surroundings) open(o task.Options) *task.Engine {
 	w.engine = task.New(o)
 	w.hub = hub.New(hub.Config{Log: log})
 	w.place = records.New(w.db, clock.Real{})
-	w.servers = New(Deps{DB: w.db, Clock: clock.Real{}, Log: log, Tasks: w.engine, Agents: w.hub, Hosts: w, Flavors: w, Keys: keys{}, Images: images{},
+	w.servers = New(Deps{DB: w.db, Clock: clock.Real{}, Log: log, Tasks: w.engine, Agents: w.hub, Hosts: w, Flavors: w, Keys: keys{}, Images: w.img,
 		Networks: w.net, Volumes: w.vol, Placement: w.place, Quota: unlimited{}})
 	w.hub.Register(hostlink.Guests, w.servers.Render, w.servers.Observe)
 	w.hub.Register(hostlink.Ports, w.net.render, nil)
@@ -152,15 +153,6 @@ type unlimited struct{}
 func (unlimited) Check(context.Context, *db.Tx, string, map[string]int64) error { return nil }
 func (unlimited) Limits(context.Context, db.Querier, string) (map[string]int64, error) {
 	return map[string]int64{"metadata_items": 2, "server_group_members": -1, "injected_files": -1, "injected_file_content_bytes": -1}, nil
-}
-
-type images struct{ image.Service }
-
-func (images) Lookup(_ context.Context, _ image.Viewer, id string) (*image.Image, error) {
-	if id != imageA {
-		return nil, fault.NotFoundf("no such image")
-	}
-	return &image.Image{ID: id, Status: image.Active, Content: image.QCOW2, Size: 1 << 20, VirtualSize: 1 << 30}, nil
 }
 
 // port is one port of the model network.
@@ -303,6 +295,7 @@ type volumes struct {
 	all      map[string]*blockstorage.Volume
 	attached map[string]string // attachment to volume
 	refuse   error             // of Connect
+	shots    map[string]string // snapshot to volume
 }
 
 func (v *volumes) Lookup(_ context.Context, _ blockstorage.Viewer, id string) (*blockstorage.Volume, error) {
@@ -315,7 +308,12 @@ func (v *volumes) Lookup(_ context.Context, _ blockstorage.Viewer, id string) (*
 	return nil, fault.NotFoundf("no such volume")
 }
 
-func (v *volumes) LookupSnapshot(context.Context, blockstorage.Viewer, string) (*blockstorage.Snapshot, error) {
+func (v *volumes) LookupSnapshot(_ context.Context, _ blockstorage.Viewer, id string) (*blockstorage.Snapshot, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if volume, ok := v.shots[id]; ok {
+		return &blockstorage.Snapshot{ID: id, VolumeID: volume, SizeGiB: 1}, nil
+	}
 	return nil, fault.NotFoundf("no such snapshot")
 }
 

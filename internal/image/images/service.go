@@ -9,6 +9,7 @@ import (
 	"github.com/mekcloud/mek/internal/event"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/image"
+	"github.com/mekcloud/mek/internal/listing"
 	"github.com/mekcloud/mek/internal/outbox"
 	"github.com/mekcloud/mek/internal/quota"
 )
@@ -61,6 +62,16 @@ func (s *Images) Get(ctx context.Context, id string) (*image.Image, error) {
 // All loads every image, for checks.
 func (s *Images) All(ctx context.Context) ([]*image.Image, error) {
 	return list(ctx, s.DB, selection{visibility: "all"}, viewer{all: true})
+}
+
+// With lists a project's active images that have all these properties, newest first.
+func (s *Images) With(ctx context.Context, owner string, properties map[string]string) ([]*image.Image, error) {
+	want := selection{visibility: "all", Query: listing.Query{Order: []listing.Order{{Column: "created_at", Desc: true}, {Column: "id", Desc: true}}}}
+	want.Query = want.And("owner", listing.Eq, owner).And("status", listing.Eq, string(image.Active))
+	for name, value := range properties {
+		want.properties = append(want.properties, pair{name, value})
+	}
+	return list(ctx, s.DB, want, viewer{all: true})
 }
 
 // Membership is the status of a project's membership in an image; empty: none.

@@ -31,6 +31,11 @@ func (t *Transfers) Lookup(ctx context.Context, viewer image.Viewer, id string) 
 	return i, nil
 }
 
+// Find implements image.Service.
+func (t *Transfers) Find(ctx context.Context, owner string, properties map[string]string) ([]*image.Image, error) {
+	return t.Records.With(ctx, owner, properties)
+}
+
 // Open implements image.Service.
 func (t *Transfers) Open(ctx context.Context, id string) (*image.Image, image.Bytes, error) {
 	i, err := t.Records.Get(ctx, id)

@@ -21,6 +21,7 @@ import (
 type Records interface {
 	Get(ctx context.Context, id string) (*image.Image, error)
 	All(ctx context.Context) ([]*image.Image, error)
+	With(ctx context.Context, owner string, properties map[string]string) ([]*image.Image, error)
 	Membership(ctx context.Context, id, project string) (string, error)
 	Insert(ctx context.Context, i *image.Image, record event.Record) (*image.Image, error)
 	Delete(ctx context.Context, id string, record event.Record, force bool) error
