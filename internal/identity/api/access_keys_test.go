@@ -44,9 +44,9 @@ func TestAccessKeysForOtherServices(t *testing.T) {
 		works(access)
 	}
 	l.token = l.login("demo", "demo-pw", onProject("demo"))
-	trust := l.do(l.token, "POST", "/v3/OS-TRUST/trusts", obj{"trust": l.trust(obj{"impersonation": true, "roles": []obj{{"name": "reader"}}})}).expect(201).text("trust.id")
+	trust := l.do(l.token, "POST", "/v3/OS-TRUST/trusts", obj{"trust": l.trust(obj{"impersonation": true, "roles": []obj{{"name": "member"}}})}).expect(201).text("trust.id")
 	lent, _ := made(l.asTrustee(trust).expect(201).header.Get("X-Subject-Token"))
-	if k, err = l.service.AccessKeys().Lookup(ctx, lent); err != nil || !slices.Equal(k.Credentials.Roles, []string{"reader"}) {
+	if k, err = l.service.AccessKeys().Lookup(ctx, lent); err != nil || !slices.Equal(k.Credentials.Roles, []string{"member", "reader"}) {
 		t.Errorf("a key made through a trust: %+v, %v", k.Credentials, err)
 	}
 	l.do(l.token, "DELETE", "/v3/OS-TRUST/trusts/"+trust, nil).expect(204)
