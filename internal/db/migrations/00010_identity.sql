@@ -265,7 +265,62 @@ CREATE UNIQUE INDEX identity_limits_resource
     ON identity_limits (COALESCE(project_id, ''), COALESCE(domain_id, ''), registered_id);
 CREATE INDEX identity_limits_registered ON identity_limits (registered_id);
 
+CREATE TABLE identity_policies (
+    id         text PRIMARY KEY,
+    type       text NOT NULL,
+    blob       text NOT NULL,
+    extra      text NOT NULL,
+    created_at bigint NOT NULL
+);
+
+CREATE TABLE identity_policy_ties (
+    id          text PRIMARY KEY,
+    policy_id   text NOT NULL REFERENCES identity_policies (id) ON DELETE CASCADE,
+    endpoint_id text REFERENCES identity_endpoints (id) ON DELETE CASCADE,
+    service_id  text REFERENCES identity_services (id) ON DELETE CASCADE,
+    region_id   text REFERENCES identity_regions (id) ON DELETE CASCADE
+);
+CREATE UNIQUE INDEX identity_policy_ties_target
+    ON identity_policy_ties (COALESCE(endpoint_id, ''), COALESCE(service_id, ''), COALESCE(region_id, ''));
+CREATE INDEX identity_policy_ties_policy ON identity_policy_ties (policy_id);
+
+CREATE TABLE identity_endpoint_groups (
+    id          text PRIMARY KEY,
+    name        text NOT NULL,
+    description text,
+    filters     text NOT NULL,
+    created_at  bigint NOT NULL
+);
+
+CREATE TABLE identity_project_endpoints (
+    project_id  text NOT NULL REFERENCES identity_projects (id) ON DELETE CASCADE,
+    endpoint_id text NOT NULL REFERENCES identity_endpoints (id) ON DELETE CASCADE,
+    PRIMARY KEY (project_id, endpoint_id)
+);
+CREATE INDEX identity_project_endpoints_endpoint ON identity_project_endpoints (endpoint_id);
+
+CREATE TABLE identity_project_endpoint_groups (
+    project_id        text NOT NULL REFERENCES identity_projects (id) ON DELETE CASCADE,
+    endpoint_group_id text NOT NULL REFERENCES identity_endpoint_groups (id) ON DELETE CASCADE,
+    PRIMARY KEY (project_id, endpoint_group_id)
+);
+CREATE INDEX identity_project_endpoint_groups_group ON identity_project_endpoint_groups (endpoint_group_id);
+
+CREATE TABLE identity_domain_options (
+    domain_id text NOT NULL REFERENCES identity_projects (id) ON DELETE CASCADE,
+    section   text NOT NULL,
+    name      text NOT NULL,
+    value     text NOT NULL,
+    PRIMARY KEY (domain_id, section, name)
+);
+
 -- +goose Down
+DROP TABLE identity_domain_options;
+DROP TABLE identity_project_endpoint_groups;
+DROP TABLE identity_project_endpoints;
+DROP TABLE identity_endpoint_groups;
+DROP TABLE identity_policy_ties;
+DROP TABLE identity_policies;
 DROP TABLE identity_limits;
 DROP TABLE identity_registered_limits;
 DROP TABLE identity_trust_roles;

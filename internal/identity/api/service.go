@@ -13,9 +13,12 @@ import (
 	"github.com/mekcloud/mek/internal/identity/assignments"
 	"github.com/mekcloud/mek/internal/identity/auth"
 	"github.com/mekcloud/mek/internal/identity/catalog"
+	"github.com/mekcloud/mek/internal/identity/domainconfig"
 	"github.com/mekcloud/mek/internal/identity/domains"
+	"github.com/mekcloud/mek/internal/identity/endpointfilter"
 	"github.com/mekcloud/mek/internal/identity/groups"
 	"github.com/mekcloud/mek/internal/identity/passwords"
+	"github.com/mekcloud/mek/internal/identity/policies"
 	"github.com/mekcloud/mek/internal/identity/projects"
 	"github.com/mekcloud/mek/internal/identity/roles"
 	"github.com/mekcloud/mek/internal/identity/tokens"
@@ -48,10 +51,13 @@ type Service struct {
 	groups        *groups.Service
 	assignments   *assignments.Service
 	grants        *assignments.API
+	filters       *endpointfilter.Service
 	catalog       *catalog.Service
+	policies      *policies.Service
 	login         *auth.Service
 	auth          *auth.API
 	domains       *domains.API
+	domainConfig  *domainconfig.Service
 	accessKeys    *accessKeys
 	delegation
 }
@@ -91,8 +97,11 @@ func New(ctx context.Context, d Deps) (*Service, error) {
 	s.groups = groups.New(d.DB, d.Clock, s.tokens, s.users, s.projects)
 	s.roles = roles.New(d.DB, d.Clock, s.tokens)
 	s.assignments = assignments.NewService(d.DB, d.Clock, s.tokens)
-	s.catalog = catalog.New(d.DB, d.Clock, s.tokens, s.tokens, d.PublicURL)
+	s.filters = endpointfilter.New(d.DB, d.Clock, s.tokens, s.tokens)
+	s.catalog = catalog.New(d.DB, d.Clock, s.tokens, s.tokens, s.filters, d.PublicURL)
+	s.policies = policies.New(d.DB, d.Clock, s.tokens, s.catalog)
 	s.domains = domains.New(s.projects, d.Compliance)
+	s.domainConfig = domainconfig.New(d.DB, s.tokens, d.Sealer)
 	s.grants = assignments.New(s.assignments, assignments.Others{User: s.users.Get, Group: s.groups.Get, Project: s.projects.Get, Role: s.roles.Get,
 		RoleView: roles.View, ProjectView: projects.View, DomainView: domains.View, Reach: s.reach})
 	s.delegation = s.delegate(d, hasher)

@@ -197,7 +197,7 @@ func (a *api) deleteService(c *rest.Call) (rest.Reply, error) {
 func (a *api) endpoints(c *rest.Call) (rest.Reply, error) {
 	return wire.List[identity.Endpoint]{Many: "endpoints", Filters: []rest.Filter{wire.Text("interface", "interface")[0],
 		wire.Text("service_id", "service_id")[0], wire.Text("region_id", "region_id")[0]},
-		Load: a.s.Endpoints, View: a.s.endpointView, ID: func(e *identity.Endpoint) string { return e.ID }}.Reply(c)
+		Load: a.s.Endpoints, View: a.s.EndpointView, ID: func(e *identity.Endpoint) string { return e.ID }}.Reply(c)
 }
 
 type endpointInput struct {
@@ -253,7 +253,7 @@ func (a *api) createEndpoint(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	return rest.Created(map[string]any{"endpoint": a.s.endpointView(c, made)})
+	return rest.Created(map[string]any{"endpoint": a.s.EndpointView(c, made)})
 }
 
 func (a *api) endpoint(c *rest.Call) (rest.Reply, error) {
@@ -261,7 +261,7 @@ func (a *api) endpoint(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	return rest.OK(map[string]any{"endpoint": a.s.endpointView(c, e)})
+	return rest.OK(map[string]any{"endpoint": a.s.EndpointView(c, e)})
 }
 
 func (a *api) updateEndpoint(c *rest.Call) (rest.Reply, error) {
@@ -279,7 +279,7 @@ func (a *api) updateEndpoint(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	return rest.OK(map[string]any{"endpoint": a.s.endpointView(c, e)})
+	return rest.OK(map[string]any{"endpoint": a.s.EndpointView(c, e)})
 }
 
 func (a *api) deleteEndpoint(c *rest.Call) (rest.Reply, error) {

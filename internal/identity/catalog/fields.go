@@ -12,17 +12,26 @@ func (s *Service) View(c *rest.Call, project, user string) ([]map[string]any, er
 	if err != nil {
 		return nil, err
 	}
+	shown, err := s.filter.Shown(c.Context(), project)
+	if err != nil {
+		return nil, err
+	}
 	root := s.rootFor(c)
 	out := make([]map[string]any, 0, len(offers))
 	for _, o := range offers {
 		endpoints := make([]map[string]any, 0, len(o.endpoints))
 		for _, e := range o.endpoints {
+			if shown != nil && !shown(e) {
+				continue
+			}
 			if url, ok := address(e.URL, root, project, user); ok {
 				endpoints = append(endpoints, map[string]any{"id": e.ID, "interface": e.Interface, "region": wire.OrNull(e.RegionID),
 					"region_id": wire.OrNull(e.RegionID), "url": url})
 			}
 		}
-		out = append(out, map[string]any{"id": o.service.ID, "type": o.service.Type, "name": o.service.Name, "endpoints": endpoints})
+		if len(endpoints) > 0 || shown == nil {
+			out = append(out, map[string]any{"id": o.service.ID, "type": o.service.Type, "name": o.service.Name, "endpoints": endpoints})
+		}
 	}
 	return out, nil
 }
@@ -43,7 +52,8 @@ func serviceView(c *rest.Call, s *identity.Service) map[string]any {
 	return wire.With(map[string]any{"id": s.ID, "type": s.Type, "name": s.Name, "enabled": s.Enabled, "links": wire.Self(c, "/services/"+s.ID)}, s.Extra)
 }
 
-func (s *Service) endpointView(c *rest.Call, e *identity.Endpoint) map[string]any {
+// EndpointView is an endpoint as the API shows it.
+func (s *Service) EndpointView(c *rest.Call, e *identity.Endpoint) map[string]any {
 	return wire.With(map[string]any{"id": e.ID, "service_id": e.ServiceID, "region": wire.OrNull(e.RegionID), "region_id": wire.OrNull(e.RegionID),
 		"interface": e.Interface, "url": absolute(e.URL, s.rootFor(c)), "enabled": e.Enabled, "links": wire.Self(c, "/endpoints/"+e.ID)}, e.Extra)
 }

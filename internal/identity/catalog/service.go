@@ -15,12 +15,18 @@ import (
 // Generation counts changes of identity rows, as this server has seen them.
 type Generation interface{ Generation() int64 }
 
+// Filter tells which endpoints a project sees: nil for one that sees them all.
+type Filter interface {
+	Shown(ctx context.Context, project string) (func(*identity.Endpoint) bool, error)
+}
+
 // Service keeps the catalog. Safe for concurrent use.
 type Service struct {
 	db         *db.DB
 	clock      clock.Clock
 	changes    identity.Changes
 	generation Generation
+	filter     Filter
 	root       string // scheme://host:port of our own endpoints; empty: what the client used
 	store      store
 
@@ -37,8 +43,8 @@ type offer struct {
 
 // New makes the service. root is the address of the cloud's own endpoints;
 // when it is empty they are shown at the address the client came by.
-func New(d *db.DB, c clock.Clock, ch identity.Changes, g Generation, root string) *Service {
-	return &Service{db: d, clock: c, changes: ch, generation: g, root: root, store: newStore(), known: -1}
+func New(d *db.DB, c clock.Clock, ch identity.Changes, g Generation, f Filter, root string) *Service {
+	return &Service{db: d, clock: c, changes: ch, generation: g, filter: f, root: root, store: newStore(), known: -1}
 }
 
 func (s *Service) offers(ctx context.Context) ([]offer, error) {

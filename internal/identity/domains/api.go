@@ -68,14 +68,17 @@ func View(c *rest.Call, p *identity.Project) map[string]any {
 		"options": options, "links": wire.Self(c, "/domains/"+p.ID)}, p.Extra)
 }
 
-func (a *API) find(c *rest.Call) (*identity.Project, error) {
-	load := func() (*identity.Project, error) {
-		p, err := a.rows.Get(c.Context(), c.Var("id"))
-		if fault.Is(err, fault.NotFound) || (err == nil && !p.IsDomain) {
-			return nil, fault.NotFoundf("Could not find domain: %s.", c.Var("id"))
-		}
-		return p, err
+// Domain loads a domain; NotFound, also for a project that is none.
+func (a *API) Domain(ctx context.Context, id string) (*identity.Project, error) {
+	p, err := a.rows.Get(ctx, id)
+	if fault.Is(err, fault.NotFound) || (err == nil && !p.IsDomain) {
+		return nil, fault.NotFoundf("Could not find domain: %s.", id)
 	}
+	return p, err
+}
+
+func (a *API) find(c *rest.Call) (*identity.Project, error) {
+	load := func() (*identity.Project, error) { return a.Domain(c.Context(), c.Var("id")) }
 	target := func(p *identity.Project) policy.Target { return policy.Target{"target.domain.id": p.ID} }
 	if c.Method == "GET" || c.Method == "HEAD" {
 		return wire.Find(c, load, target)
