@@ -70,14 +70,14 @@ func (s *Service) views(ctx context.Context) (map[string]*view, error) {
 		}
 		return out[project]
 	}
-	pairs, err := endpoints.all(ctx, s.db)
+	pairs, err := endpoints.pairs(ctx, s.db)
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range pairs {
 		of(p.project).endpoints[p.item] = true
 	}
-	if pairs, err = groups.all(ctx, s.db); err != nil || len(pairs) == 0 {
+	if pairs, err = groups.pairs(ctx, s.db); err != nil || len(pairs) == 0 {
 		return out, err
 	}
 	list, err := s.store.list(ctx, s.db, listing.Query{})
@@ -159,7 +159,7 @@ func (s *Service) give(ctx context.Context, k kind, p pair) error {
 // take takes it away; NotFound.
 func (s *Service) take(ctx context.Context, k kind, p pair) error {
 	return s.write(ctx, "update", "project", p.project, func(tx *db.Tx) error {
-		there, err := k.remove(ctx, tx, p)
+		there, err := k.drop(ctx, tx, p)
 		if err == nil && !there {
 			err = k.missing(p)
 		}
@@ -169,7 +169,7 @@ func (s *Service) take(ctx context.Context, k kind, p pair) error {
 
 // has checks that a project was given an endpoint or a group itself; NotFound.
 func (s *Service) has(ctx context.Context, k kind, p pair) error {
-	all, err := k.all(ctx, s.db)
+	all, err := k.pairs(ctx, s.db)
 	if err == nil && !slices.Contains(all, p) {
 		err = k.missing(p)
 	}
@@ -178,7 +178,7 @@ func (s *Service) has(ctx context.Context, k kind, p pair) error {
 
 // projectsOf lists the ids of the projects that were given an endpoint or a group.
 func (s *Service) projectsOf(ctx context.Context, k kind, item string) ([]string, error) {
-	all, err := k.all(ctx, s.db)
+	all, err := k.pairs(ctx, s.db)
 	var out []string
 	for _, p := range all {
 		if p.item == item {

@@ -55,12 +55,18 @@ func (s store) list(ctx context.Context, q db.Querier, query listing.Query, more
 	return out, nil
 }
 
-// kind is what a project can be given; both have a table of the same form.
-type kind struct{ table, column, noun string }
+// kind is what a project can be given; each has a table of its own.
+type kind struct{ noun, entry, insert, remove, all string }
 
 var (
-	endpoints = kind{"identity_project_endpoints", "endpoint_id", "Endpoint"}
-	groups    = kind{"identity_project_endpoint_groups", "endpoint_group_id", "Endpoint Group"}
+	endpoints = kind{"Endpoint", "project_endpoint",
+		`INSERT INTO identity_project_endpoints (project_id, endpoint_id) VALUES ($1, $2)`,
+		`DELETE FROM identity_project_endpoints WHERE project_id = $1 AND endpoint_id = $2`,
+		`SELECT project_id, endpoint_id FROM identity_project_endpoints ORDER BY project_id, endpoint_id`}
+	groups = kind{"Endpoint Group", "project_endpoint_group",
+		`INSERT INTO identity_project_endpoint_groups (project_id, endpoint_group_id) VALUES ($1, $2)`,
+		`DELETE FROM identity_project_endpoint_groups WHERE project_id = $1 AND endpoint_group_id = $2`,
+		`SELECT project_id, endpoint_group_id FROM identity_project_endpoint_groups ORDER BY project_id, endpoint_group_id`}
 )
 
 // given selects the groups that a project was given.
@@ -72,16 +78,16 @@ func given(project string) db.Cond {
 type pair struct{ project, item string }
 
 func (k kind) add(ctx context.Context, tx *db.Tx, p pair) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO `+k.table+` (project_id, `+k.column+`) VALUES ($1, $2)`, p.project, p.item)
+	_, err := tx.ExecContext(ctx, k.insert, p.project, p.item)
 	if err = db.Translate(err, "give project an endpoint"); fault.Is(err, fault.Conflict) {
-		return fault.Conflictf("Conflict occurred attempting to store %s - Duplicate entry.", k.table[len("identity_"):len(k.table)-1]).Because(err)
+		return fault.Conflictf("Conflict occurred attempting to store %s - Duplicate entry.", k.entry).Because(err)
 	}
 	return err
 }
 
-// remove tells whether the pair was there.
-func (k kind) remove(ctx context.Context, tx *db.Tx, p pair) (bool, error) {
-	done, err := tx.ExecContext(ctx, `DELETE FROM `+k.table+` WHERE project_id = $1 AND `+k.column+` = $2`, p.project, p.item)
+// drop tells whether the pair was there.
+func (k kind) drop(ctx context.Context, tx *db.Tx, p pair) (bool, error) {
+	done, err := tx.ExecContext(ctx, k.remove, p.project, p.item)
 	if err != nil {
 		return false, db.Translate(err, "take endpoint from project")
 	}
@@ -93,8 +99,8 @@ func (k kind) missing(p pair) error {
 	return fault.NotFoundf("%s %s not found in project %s.", k.noun, p.item, p.project)
 }
 
-func (k kind) all(ctx context.Context, q db.Querier) ([]pair, error) {
-	rows, err := q.QueryContext(ctx, `SELECT project_id, `+k.column+` FROM `+k.table+` ORDER BY project_id, `+k.column)
+func (k kind) pairs(ctx context.Context, q db.Querier) ([]pair, error) {
+	rows, err := q.QueryContext(ctx, k.all)
 	if err != nil {
 		return nil, db.Translate(err, "read endpoints of projects")
 	}
