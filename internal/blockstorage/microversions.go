@@ -39,5 +39,6 @@ const (
 	TypeID            = microversion.Version(3063)
 	ConsumesQuota     = microversion.Version(3065)
 	SnapshotUnforced  = microversion.Version(3066)
+	Reimaging         = microversion.Version(3068) // os-reimage
 	SharedTargetsNull = microversion.Version(3069)
 )

@@ -77,6 +77,11 @@ type Service interface {
 	RollDetach(ctx context.Context, attachment string) error
 	// Detach ends an attachment in any state; one that does not exist is fine.
 	Detach(ctx context.Context, attachment string) error
+	// Reimage overwrites a volume, which no running guest has, with an image that
+	// the user may use, and waits. A call while one is under way waits for that
+	// one. Unavailable when ctx ends first, Conflict when it failed, Invalid for
+	// an image that does not fit.
+	Reimage(ctx context.Context, volume, imageID string) error
 	// Snapshot records a snapshot and begins to take it. OverQuota, Invalid, NotFound of the volume.
 	Snapshot(ctx context.Context, in NewSnapshot) error
 	// SnapshotReady waits until a snapshot is taken. Unavailable when ctx ends

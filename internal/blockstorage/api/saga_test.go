@@ -62,6 +62,15 @@ func (g *gallery) Fill(_ context.Context, id string, r io.Reader) (*image.Image,
 	return &image.Image{ID: id}, nil
 }
 
+func (g *gallery) Lookup(_ context.Context, _ image.Viewer, id string) (*image.Image, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if size, ok := g.here[id]; ok && size >= 0 {
+		return &image.Image{ID: id, Status: image.Active, Content: image.Raw, Disk: image.Raw, Size: size, VirtualSize: size}, nil
+	}
+	return nil, fault.NotFoundf("no image")
+}
+
 func (g *gallery) Discard(_ context.Context, id string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -231,6 +240,26 @@ func TestVolumeCreateSaga(t *testing.T) {
 		return b.world(func(ctx context.Context) error { _, err := b.service.Volumes.Create(ctx, newVolume()); return err },
 			func() { b.expect(blockstorage.Available, 1, one(1)) },
 			func() { b.expect(blockstorage.Error, 1, "map[]") })
+	}})
+}
+
+func TestVolumeReimageSaga(t *testing.T) {
+	const img = "77777777-7777-4777-8777-777777777777"
+	tasktest.Exercise(t, tasktest.Fixture{Op: "blockstorage.volume.reimage", World: func(t *testing.T) tasktest.World {
+		b := newBenchWithVolume(t)
+		b.gallery.here[img] = 5
+		return b.world(func(context.Context) error {
+			return b.must("POST", "volumes/"+vol+"/action", map[string]any{"os-reimage": map[string]any{"image_id": img}})
+		}, func() {
+			b.expect(blockstorage.Available, 1, one(1))
+			if v := b.volume(); v.ImageMeta["image_id"] != img || !v.Bootable || v.Source.ImageID != img {
+				t.Errorf("%+v", v)
+			}
+		}, func() {
+			if v := b.volume(); v == nil || v.Status != blockstorage.Error {
+				t.Errorf("%+v", v)
+			}
+		})
 	}})
 }
 

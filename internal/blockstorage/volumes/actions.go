@@ -33,6 +33,7 @@ func (a api) actions() map[string]rest.Action {
 		"os-unset_image_metadata": {Rule: ruleImageMetaRemove, Audit: "update", Handle: a.unsetImageMeta},
 		"os-show_image_metadata":  {Rule: ruleImageMetaShow, Audit: "show", Handle: a.showImageMeta},
 		"os-volume_upload_image":  {Rule: ruleUpload, Audit: "upload", Handle: a.upload},
+		"os-reimage":              {Rule: ruleReimage, Audit: "reimage", Since: blockstorage.Reimaging, Handle: a.reimage},
 	}
 }
 

@@ -47,7 +47,7 @@ func Rules() []policy.Rule {
 		policy.ProjectReaderOrAdmin: {ruleGet, ruleGetAll, ruleTenant, ruleMetaGet, ruleImageMetaShow},
 		policy.ProjectMemberOrAdmin: {ruleCreate, ruleCreateFromImage, ruleUpdate, ruleDelete, ruleMetaCreate, ruleMetaUpdate, ruleMetaDelete, ruleImageMetaSet,
 			ruleImageMetaRemove, ruleExtend, ruleExtendAttached, ruleUpload, ruleReserve, ruleUnreserve, ruleBeginDetaching, ruleRollDetaching, ruleAttach,
-			ruleDetach, ruleReadOnly, ruleRetype},
+			ruleDetach, ruleReadOnly, ruleRetype, ruleReimage},
 		policy.Admin: {ruleHost, ruleMigration, ruleResetStatus, ruleForceDelete, ruleForceDetach, ruleUploadPublic},
 	} {
 		for _, name := range names {

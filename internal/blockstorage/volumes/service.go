@@ -46,6 +46,7 @@ type Volumes struct {
 	remove *task.Handle[removeParams]
 	grow   *task.Handle[growParams]
 	upload *task.Handle[uploadParams]
+	over   *task.Handle[reimageParams]
 }
 
 var _ blockstorage.Volumes = (*Volumes)(nil)
@@ -57,6 +58,7 @@ func New(cfg Config) *Volumes {
 	s.remove = task.Register(cfg.Tasks, s.removeSaga())
 	s.grow = task.Register(cfg.Tasks, s.growSaga())
 	s.upload = task.Register(cfg.Tasks, s.uploadSaga())
+	s.over = task.Register(cfg.Tasks, s.reimageSaga())
 	return s
 }
 

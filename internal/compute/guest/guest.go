@@ -38,6 +38,8 @@ type Spec struct {
 	// BuildSerial is raised by a rebuild: disks of kind image and blank are made
 	// anew when it differs from the one they were made under.
 	BuildSerial int64 `json:"build_serial"`
+	// KeepBlank says that the rebuild to BuildSerial leaves blank disks as they are.
+	KeepBlank bool `json:"keep_blank,omitempty"`
 	// StopSeconds is how long the guest may take to obey the power button before
 	// it is killed; 0 kills at once.
 	StopSeconds int `json:"stop_seconds"`

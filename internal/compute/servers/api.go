@@ -2,6 +2,7 @@ package servers
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/mekcloud/mek/internal/compute"
 	"github.com/mekcloud/mek/internal/policy"
@@ -64,7 +65,7 @@ func Rules() []policy.Rule {
 		ruleVolumes+"delete", ruleCards+"create", ruleCards+"delete")
 	add(policy.Admin, ruleIndexAll, ruleDetailAll, ruleAllFilters, ruleHostStatus, ruleForceHost, ruleZeroDisk, ruleOverride, ruleReset, ruleExtended,
 		ruleActions+"events", ruleActions+"events:details")
-	return append(out, imageRules()...)
+	return slices.Concat(out, imageRules(), rebuildRules())
 }
 
 type api struct {

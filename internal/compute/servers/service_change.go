@@ -129,26 +129,30 @@ type Update struct {
 	Describe                                           bool // Description is to be set, to null when it is nil
 }
 
+func (u Update) apply(one *Server) {
+	set := func(to, from *string) {
+		if from != nil {
+			*to = *from
+		}
+	}
+	set(&one.Name, u.Name)
+	set(&one.Hostname, u.Hostname)
+	set(&one.AccessIPv4, u.AccessIPv4)
+	set(&one.AccessIPv6, u.AccessIPv6)
+	set(&one.DiskConfig, u.DiskConfig)
+	if u.Describe {
+		one.Described, one.Description = u.Description != nil, ""
+		set(&one.Description, u.Description)
+	}
+}
+
 // Update changes a server's row.
 func (s *Servers) Update(ctx context.Context, serverID string, u Update, override bool, record event.Record) (*Server, error) {
 	return s.change(ctx, serverID, record, func(tx *db.Tx, one *Server) error {
 		if err := unlocked(one, override); err != nil {
 			return err
 		}
-		set := func(to, from *string) {
-			if from != nil {
-				*to = *from
-			}
-		}
-		set(&one.Name, u.Name)
-		set(&one.Hostname, u.Hostname)
-		set(&one.AccessIPv4, u.AccessIPv4)
-		set(&one.AccessIPv6, u.AccessIPv6)
-		set(&one.DiskConfig, u.DiskConfig)
-		if u.Describe {
-			one.Described, one.Description = u.Description != nil, ""
-			set(&one.Description, u.Description)
-		}
+		u.apply(one)
 		if u.Hostname == nil && u.Name == nil {
 			return nil
 		}

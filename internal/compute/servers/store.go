@@ -18,6 +18,8 @@ type Server struct {
 	Defined bool         // part of what its host should have
 	Desired guest.Power  // what the host should make of it while it is defined
 	Files   []guest.File // personality
+
+	KeepBlank bool // the rebuild to the present BuildSerial kept the blank disks
 }
 
 // row is a server as stored: columns to filter and sort by, and everything as JSON.

@@ -27,7 +27,8 @@ type sagas struct {
 	attachInterface *task.Handle[nicParams]
 	detachInterface *task.Handle[nicParams]
 
-	image *task.Handle[imageParams]
+	image   *task.Handle[imageParams]
+	rebuild *task.Handle[rebuildParams]
 }
 
 func (s *Servers) register() sagas {
@@ -36,7 +37,7 @@ func (s *Servers) register() sagas {
 		create: task.Register(e, s.createSaga()), remove: task.Register(e, s.removeSaga()), power: task.Register(e, s.powerSaga()),
 		reboot: task.Register(e, s.rebootSaga()), attachVolume: task.Register(e, s.attachVolumeSaga()), detachVolume: task.Register(e, s.detachVolumeSaga()),
 		attachInterface: task.Register(e, s.attachInterfaceSaga()), detachInterface: task.Register(e, s.detachInterfaceSaga()),
-		image: task.Register(e, s.imageSaga()),
+		image: task.Register(e, s.imageSaga()), rebuild: task.Register(e, s.rebuildSaga()),
 	}
 }
 

@@ -69,6 +69,9 @@ func surroundingsOn(t *testing.T, d *db.DB) *surroundings {
 	w.vol = &volumes{all: map[string]*blockstorage.Volume{volumeA: {ID: volumeA, ProjectID: project, SizeGiB: 1, Status: blockstorage.Available, Bootable: true}},
 		attached: map[string]string{}, shots: map[string]string{}}
 	w.img = newImages()
+	w.vol.running = func() []guest.Facts {
+		return slices.DeleteFunc(w.guests(), func(f guest.Facts) bool { return f.Power != guest.Running })
+	}
 	w.driver = sim.New(sim.Config{Clock: clock.Real{}, State: w.state, Fault: func(call, id string) sim.Fault {
 		if w.fail != nil {
 			return w.fail(call, id)
@@ -296,6 +299,8 @@ type volumes struct {
 	attached map[string]string // attachment to volume
 	refuse   error             // of Connect
 	shots    map[string]string // snapshot to volume
+	over     []string          // images that were written over volumes
+	running  func() []guest.Facts
 }
 
 func (v *volumes) Lookup(_ context.Context, _ blockstorage.Viewer, id string) (*blockstorage.Volume, error) {

@@ -19,7 +19,7 @@ func (m *machine) converge(ctx context.Context, spec guest.Spec) error {
 		return err
 	}
 	if m.rec.Spec != nil && spec.BuildSerial != m.rec.BuildSerial {
-		if err := m.demolish(ctx); err != nil {
+		if err := m.demolish(ctx, spec); err != nil {
 			return err
 		}
 	}
@@ -47,14 +47,23 @@ func (m *machine) converge(ctx context.Context, spec guest.Spec) error {
 }
 
 // demolish ends the guest and removes the disks that a rebuild makes anew.
-func (m *machine) demolish(ctx context.Context) error {
+func (m *machine) demolish(ctx context.Context, spec guest.Spec) error {
 	if err := m.end(ctx, guest.ExitRequested); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(filepath.Join(m.dir, disksDir)); err != nil {
-		return fmt.Errorf("remove the disks of guest %s: %w", m.id, err)
+	if err := m.removeDisks(keptDisks(spec)); err != nil {
+		return err
 	}
 	return m.dropMemory()
+}
+
+// keptDisks are the disks of the guest's own that a rebuild leaves alone.
+func keptDisks(spec guest.Spec) map[string]bool {
+	keep := map[string]bool{}
+	for _, d := range spec.Disks {
+		keep[d.ID] = spec.KeepBlank && d.Kind == guest.DiskBlank
+	}
+	return keep
 }
 
 // reach brings about a power state.
@@ -177,6 +186,11 @@ func (m *machine) removeStrayDisks(spec guest.Spec) error {
 			keep[filepath.Base(key)] = true
 		}
 	}
+	return m.removeDisks(keep)
+}
+
+// removeDisks removes the files of disks of the guest's own but for some.
+func (m *machine) removeDisks(keep map[string]bool) error {
 	entries, err := os.ReadDir(filepath.Join(m.dir, disksDir))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
