@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/microversion"
@@ -19,7 +20,12 @@ type Dialect struct {
 	// RequestIDHeaders names further response headers that carry the request
 	// id beside X-Openstack-Request-Id, for example "X-Compute-Request-Id".
 	RequestIDHeaders []string
-	Versions         *Versions // nil: the API has no microversions
+	// RequestID makes the id of a request; nil gives "req-" and a UUID.
+	RequestID func(r *http.Request, now time.Time) string
+	// Path turns an escaped path below the prefix into the one that is routed;
+	// its fault is the answer. nil routes the path as it came.
+	Path     func(escaped string) (string, error)
+	Versions *Versions // nil: the API has no microversions
 	// ProjectInPath accepts a project id behind the version segment; a foreign one is refused.
 	ProjectInPath bool
 	// Base maps an older version segment to the one whose routes serve it, at the

@@ -12,6 +12,11 @@ import (
 // route finds the endpoint of a path in any of its accepted spellings: with a
 // trailing slash, a ".json" suffix, a doubled version segment, a project id.
 func (m *mounted) route(c *Call, path string) (e *endpoint, values []string, project string, err error) {
+	if m.Dialect.Path != nil {
+		if path, err = m.Dialect.Path(path); err != nil {
+			return nil, nil, "", err
+		}
+	}
 	if !m.Dialect.KeepSlash {
 		path = strings.TrimRight(path, "/")
 	}

@@ -8,12 +8,15 @@ import (
 )
 
 // Reply is an answer. Body is encoded as JSON; Stream writes the body itself
-// after the status and the headers went out.
+// after the status and the headers went out; it gets the connection's own
+// writer, so that io.Copy from a file reaches the kernel. Close, when set, is
+// called once the reply went out, also when Stream was not needed.
 type Reply struct {
 	Status int
 	Body   any // nil: no body; []byte and string go out as they are
 	Header http.Header
 	Stream func(w http.ResponseWriter) error
+	Close  func() error
 }
 
 // OK answers 200 with a body.

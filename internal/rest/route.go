@@ -19,7 +19,10 @@ type Route struct {
 	// Object says that the rule is about the object in the path: the handler
 	// authorises it through Resource.Find or Call.Authorize. Without it the rule
 	// is evaluated on the caller's own project before the handler runs.
-	Object       bool
+	Object bool
+	// Anonymous is Object without the need of a token: what a caller without one
+	// may do is decided by the handler and the rule. A bad token counts as none.
+	Anonymous    bool
 	Audit        string // verb of the audit record; required unless GET or HEAD
 	Since, Until microversion.Version
 	Handle       Handler

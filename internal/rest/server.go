@@ -103,12 +103,19 @@ func (s *Server) Services() []*Service {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, m := range s.services {
 		path := r.URL.EscapedPath()
-		if rest, ok := strings.CutPrefix(path, m.Prefix); ok && (rest == "" || rest[0] == '/') {
+		if rest, ok := strings.CutPrefix(path, m.Prefix); ok && (rest == "" || rest[0] == '/') && (m.Prefix != "" || m.claims(path)) {
 			s.serve(m, w, r, rest)
 			return
 		}
 	}
 	s.fallback.ServeHTTP(w, r)
+}
+
+// claims tells whether a service at the root has routes below the path's first
+// segment; other addresses are left to those who come after it.
+func (m *mounted) claims(path string) bool {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return m.tree.literal[first] != nil || m.Dialect.Base[first] != ""
 }
 
 // Only gives a handler that serves one service without its prefix, for the
@@ -127,7 +134,12 @@ func (s *Server) Only(name string) http.Handler {
 
 func (s *Server) serve(m *mounted, w http.ResponseWriter, r *http.Request, path string) {
 	began := s.clock.Now()
-	c := &Call{Request: r, W: w, policy: m.policy, service: m.Service, RequestID: "req-" + id.New(), Auth: &policy.Credentials{}}
+	c := &Call{Request: r, W: w, policy: m.policy, service: m.Service, Auth: &policy.Credentials{}}
+	if m.Dialect.RequestID != nil {
+		c.RequestID = m.Dialect.RequestID(r, began)
+	} else {
+		c.RequestID = "req-" + id.New()
+	}
 	for _, name := range append([]string{"X-Openstack-Request-Id"}, m.Dialect.RequestIDHeaders...) {
 		w.Header().Set(name, c.RequestID)
 	}
@@ -145,6 +157,11 @@ func (s *Server) serve(m *mounted, w http.ResponseWriter, r *http.Request, path 
 	if reply.Status != statusHijacked {
 		if err := reply.send(w, r.Method == http.MethodHead); err != nil {
 			s.log.Warn("answer broke off", "request", c.RequestID, "path", path, "error", err)
+		}
+	}
+	if reply.Close != nil {
+		if err := reply.Close(); err != nil {
+			s.log.Warn("answer not closed", "request", c.RequestID, "path", path, "error", err)
 		}
 	}
 	took := s.clock.Now().Sub(began)
@@ -193,7 +210,7 @@ func (s *Server) answer(c *Call, m *mounted, path string) (reply Reply, err erro
 
 func openRoute(e *endpoint, method string) bool {
 	routes := e.forMethod(method)
-	return len(routes) > 0 && routes[0].route.Open
+	return len(routes) > 0 && (routes[0].route.Open || routes[0].route.Anonymous)
 }
 
 func (e *endpoint) forMethod(method string) []*bound {
@@ -240,7 +257,7 @@ func (s *Server) authenticate(c *Call, e *endpoint) error {
 func (c *Call) dispatch() (Reply, error) {
 	r := c.route
 	c.rule, c.audit = r.Rule, r.Audit
-	if r.Actions == nil && !r.Open && !r.Object {
+	if r.Actions == nil && !r.Open && !r.Object && !r.Anonymous {
 		if err := c.Authorize(c.Caller()); err != nil {
 			return Reply{}, err
 		}
@@ -250,7 +267,7 @@ func (c *Call) dispatch() (Reply, error) {
 			return Reply{}, err
 		}
 	}
-	handle, perObject := r.Handle, r.Object
+	handle, perObject := r.Handle, r.Object || r.Anonymous
 	if r.Actions != nil {
 		a, err := c.action()
 		if err != nil {
@@ -259,7 +276,7 @@ func (c *Call) dispatch() (Reply, error) {
 		handle, perObject = a.Handle, true
 	}
 	reply, err := handle(c)
-	if err == nil && perObject && !c.authorised {
+	if err == nil && perObject && !c.authorised && reply.Status < http.StatusBadRequest {
 		return Reply{}, fault.Internalf("%s %s answered without authorising its object", r.Method, r.Path)
 	}
 	return reply, err

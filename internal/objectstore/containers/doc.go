@@ -1,0 +1,3 @@
+// Package containers serves containers of the Swift API: attributes, access
+// lists, versioning, and listings of objects and of their versions.
+package containers

@@ -1,0 +1,79 @@
+package objects
+
+import (
+	"net/http"
+
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/objectstore"
+	"github.com/mekcloud/mek/internal/objectstore/swift"
+)
+
+// version answers requests with "?version-id".
+func (f *Feature) version(r *swift.Request) (swift.Reply, error) {
+	version := r.Query.Get("version-id")
+	if r.Method == http.MethodPost {
+		return swift.Reply{}, swift.FailText(http.StatusBadRequest, "POST to a specific version is not allowed")
+	}
+	c, err := f.store.Container(r.Context(), r.Account, r.Container)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return swift.Reply{}, err
+	}
+	if (c == nil || c.Versioning == objectstore.Unversioned) && version != objectstore.NullVersion {
+		return swift.Reply{}, swift.FailText(http.StatusBadRequest, "version-aware operations require that the container is versioned")
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		return f.readVersion(r, version)
+	case http.MethodPut:
+		return f.restore(r, version)
+	case http.MethodDelete:
+		return f.remove(r, version)
+	}
+	return swift.Reply{}, swift.Fail(http.StatusMethodNotAllowed)
+}
+
+func (f *Feature) readVersion(r *swift.Request, version string) (swift.Reply, error) {
+	reply, err := f.read(r, version)
+	if err != nil {
+		return reply, err
+	}
+	if reply.Header == nil {
+		reply.Header = http.Header{}
+	}
+	if reply.Status < 300 {
+		reply.Header.Set("X-Object-Version-Id", version)
+	}
+	return reply, nil
+}
+
+// restore makes a version the current one: a new version with its bytes.
+func (f *Feature) restore(r *swift.Request, version string) (swift.Reply, error) {
+	if version == objectstore.NullVersion {
+		return swift.Reply{}, swift.FailText(http.StatusBadRequest, "Invalid version parameter")
+	}
+	switch {
+	case r.Length == swift.NoLength:
+		return swift.Reply{}, swift.Fail(http.StatusLengthRequired)
+	case r.Length != 0:
+		return swift.Reply{}, swift.FailPlain(http.StatusBadRequest, "PUT version-id requests require a zero byte body")
+	}
+	c, err := f.container(r, objectstore.HeaderWrite)
+	if err != nil {
+		return swift.Reply{}, err
+	}
+	key := r.Key()
+	key.Version = version
+	old, err := f.store.Head(r.Context(), key)
+	if fault.Is(err, fault.NotFound) {
+		return swift.Reply{}, swift.FailPlain(http.StatusNotFound, "The specified version does not exist")
+	}
+	if err != nil {
+		return swift.Reply{}, err
+	}
+	o, err := f.store.Compose(r.Context(), objectstore.Put{Key: r.Key(), ETag: old.ETag, ContentType: old.ContentType, Headers: old.Headers,
+		DeleteAt: old.DeleteAt, ListedSize: old.ListedSize, ListedETag: old.ListedETag, Event: r.Event(), Check: checks(r, false)}, []objectstore.Key{key}, false)
+	if err != nil {
+		return swift.Reply{}, err
+	}
+	return written(c, o), nil
+}
