@@ -50,6 +50,7 @@ const (
 	DeleteOnTermination  = microversion.Version(2079)
 	ActionEventDetails   = microversion.Version(2084)
 	UpdateDeleteOnTerm   = microversion.Version(2085)
+	RescueVolumeBacked   = microversion.Version(2087)
 	HypervisorsSlim      = microversion.Version(2088)
 	AttachmentUUIDs      = microversion.Version(2089)
 	ChosenHostname       = microversion.Version(2090)

@@ -58,7 +58,7 @@ func (s Spec) checkDisks() error {
 
 func (d Disk) check() error {
 	switch d.Bus {
-	case "", BusVirtio, BusSCSI, BusIDE:
+	case "", BusVirtio, BusSCSI, BusIDE, BusUSB:
 	default:
 		return fault.Invalidf("disk %s: unknown bus %q", d.ID, d.Bus)
 	}

@@ -49,7 +49,11 @@ type Spec struct {
 	Machine   Machine `json:"machine"`
 
 	Disks []Disk `json:"disks"` // in device order; the root disk first
-	NICs  []NIC  `json:"nics"`  // in device order
+	// Rescue says that the first disk is one to rescue the others with: devices
+	// are placed anew, in their order, at the start after it changed. Otherwise
+	// each keeps its place for as long as the guest has it.
+	Rescue bool  `json:"rescue,omitempty"`
+	NICs   []NIC `json:"nics"` // in device order
 
 	Metadata    Metadata `json:"metadata"`     // what the metadata service and the config drive say
 	ConfigDrive bool     `json:"config_drive"` // also as a CD labelled config-2
@@ -91,6 +95,7 @@ const (
 	BusVirtio Bus = "virtio"
 	BusSCSI   Bus = "scsi" // behind one virtio-scsi controller
 	BusIDE    Bus = "ide"  // SATA on q35; not hot-pluggable
+	BusUSB    Bus = "usb"  // mass storage; not hot-pluggable
 )
 
 // Disk is one disk of a guest.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/mekcloud/mek/internal/clock"
@@ -121,16 +122,13 @@ func (s *Servers) observe(ctx context.Context, host, serverID string, f guest.Fa
 // observed is what a guest's facts make of a server: a pure function. A host
 // may state facts only about servers assigned to it, under the present serial.
 func observed(one *Server, host string, f guest.Facts) (compute.VMState, compute.PowerState, bool) {
-	vm, power := one.VM, one.Power
-	if one.Host != host || !one.Defined || one.Task != compute.NoTask || f.PowerSerial != one.PowerSerial || vm == compute.VMError {
-		return vm, power, false
+	if one.Host != host || !one.Defined || one.Task != compute.NoTask || f.PowerSerial != one.PowerSerial || one.VM == compute.VMError {
+		return one.VM, one.Power, false
 	}
+	vm, power := one.VM, one.Power
 	switch f.Power {
 	case guest.Running:
-		power = compute.PowerRunning
-		if vm == compute.VMStopped || vm == compute.VMPaused || vm == compute.VMSuspended {
-			vm = compute.Active
-		}
+		vm, power = compute.Active, compute.PowerRunning
 	case guest.Stopped:
 		vm, power = compute.VMStopped, compute.PowerShutdown
 	case guest.Crashed:
@@ -140,8 +138,15 @@ func observed(one *Server, host string, f guest.Facts) (compute.VMState, compute
 	case guest.Suspended:
 		vm, power = compute.VMSuspended, compute.PowerShutdown
 	}
+	if !slices.Contains(following, one.VM) {
+		vm = one.VM
+	}
 	return vm, power, vm != one.VM || power != one.Power
 }
+
+// following are the states that change with the guest's power. Others (rescued,
+// resized, shelved) end only by what a user asks for.
+var following = []compute.VMState{compute.Active, compute.VMStopped, compute.VMPaused, compute.VMSuspended}
 
 // Reconcilers keep servers true to their hosts and to their sagas.
 func (s *Servers) Reconcilers() []reconcile.Reconciler {

@@ -22,11 +22,7 @@ func specOf(s *Server, disks []*Disk, nics []*NIC) guest.Spec {
 	spec := guest.Spec{ID: s.ID, Name: instanceName(s.Serial), ProjectID: s.ProjectID, Power: s.Desired, PowerSerial: s.PowerSerial,
 		BuildSerial: s.BuildSerial, KeepBlank: s.KeepBlank, StopSeconds: stopSeconds, CPUs: s.Flavor.VCPUs, MemoryMiB: s.Flavor.MemoryMiB, Machine: machineOf(s.Flavor),
 		ConfigDrive: s.ConfigDrive, Console: guest.Console{VNC: true}, Limits: limitsOf(s.Flavor), Disks: []guest.Disk{}, NICs: []guest.NIC{}}
-	for _, d := range disks {
-		if d.Defined {
-			spec.Disks = append(spec.Disks, diskSpec(d))
-		}
-	}
+	spec.Disks, spec.Rescue = diskSpecs(disks)
 	for _, n := range nics {
 		if n.Defined {
 			spec.NICs = append(spec.NICs, guest.NIC{PortID: n.PortID, MAC: n.Facts.MAC, MTU: n.Facts.MTU})
@@ -34,6 +30,33 @@ func specOf(s *Server, disks []*Disk, nics []*NIC) guest.Spec {
 	}
 	spec.Metadata = metadataOf(s, disks, nics)
 	return spec
+}
+
+// diskSpecs are the disks in device order. A rescue disk comes first and takes
+// the root's place, or, where places are to be stable, last, and is booted all
+// the same.
+func diskSpecs(disks []*Disk) (out []guest.Disk, renumber bool) {
+	out = []guest.Disk{}
+	var rescue *Disk
+	for _, d := range disks {
+		if d.Defined && d.Rescue != "" {
+			rescue = d
+		} else if d.Defined {
+			out = append(out, diskSpec(d))
+		}
+	}
+	if rescue == nil {
+		return out, false
+	}
+	for i := range out {
+		if out[i].BootIndex > 0 {
+			out[i].BootIndex++
+		}
+	}
+	if rescue.Rescue == rescueStable {
+		return append(out, diskSpec(rescue)), false
+	}
+	return append([]guest.Disk{diskSpec(rescue)}, out...), true
 }
 
 func diskSpec(d *Disk) guest.Disk {

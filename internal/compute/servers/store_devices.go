@@ -42,6 +42,7 @@ type Disk struct {
 	Tag         string
 
 	DeleteOnTermination bool
+	Rescue              rescueKind `json:",omitempty"` // the disk is there to rescue the others with
 	// What becomes a volume of the server's own; empty when the user brought it.
 	Make *VolumeSource `json:",omitempty"`
 }

@@ -29,6 +29,7 @@ type sagas struct {
 
 	image   *task.Handle[imageParams]
 	rebuild *task.Handle[rebuildParams]
+	rescue  *task.Handle[rescueParams]
 }
 
 func (s *Servers) register() sagas {
@@ -38,6 +39,7 @@ func (s *Servers) register() sagas {
 		reboot: task.Register(e, s.rebootSaga()), attachVolume: task.Register(e, s.attachVolumeSaga()), detachVolume: task.Register(e, s.detachVolumeSaga()),
 		attachInterface: task.Register(e, s.attachInterfaceSaga()), detachInterface: task.Register(e, s.detachInterfaceSaga()),
 		image: task.Register(e, s.imageSaga()), rebuild: task.Register(e, s.rebuildSaga()),
+		rescue: task.Register(e, s.rescueSaga()),
 	}
 }
 

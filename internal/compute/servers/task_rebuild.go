@@ -33,7 +33,7 @@ type rebuildRun = task.Run[rebuildParams, rebuildState]
 func (s *Servers) rebuildSaga() task.Saga[rebuildParams, rebuildState] {
 	return task.Saga[rebuildParams, rebuildState]{Name: "compute.server.rebuild", Steps: []task.Step[rebuildParams, rebuildState]{
 		{Name: "begin", UndoCommit: s.rebuildFailed},
-		{Name: "off", Commit: s.offForImage},
+		{Name: "off", Commit: s.offForRebuild},
 		{Name: "reimage", Do: s.reimage, Timeout: copyLimit},
 		{Name: "define", Commit: s.defineAnew},
 		{Name: "spawn", Do: func(ctx context.Context, r *rebuildRun) error { return s.settled(ctx, r.State.Spawn, r.Object) }, Timeout: 10 * time.Minute},
@@ -87,19 +87,19 @@ func (s *Servers) power(ctx context.Context, tx *db.Tx, server string, want gues
 	return s.raise(ctx, tx, one.Host)
 }
 
-// offForImage has the guest let go of a volume that is about to be overwritten.
-func (s *Servers) offForImage(ctx context.Context, tx *db.Tx, r *rebuildRun) (err error) {
-	if r.Params.Volume != "" {
-		r.State.Off, err = s.power(ctx, tx, r.Object, guest.Stopped, func(one *Server) { one.Task = compute.RebuildVolumes })
-	}
+// offForRebuild switches the guest off by its power button: what it has not
+// written yet belongs on volumes and disks that stay.
+func (s *Servers) offForRebuild(ctx context.Context, tx *db.Tx, r *rebuildRun) (err error) {
+	r.State.Off, err = s.power(ctx, tx, r.Object, guest.Stopped, func(one *Server) {
+		if r.Params.Volume != "" {
+			one.Task = compute.RebuildVolumes
+		}
+	})
 	return err
 }
 
 func (s *Servers) reimage(ctx context.Context, r *rebuildRun) error {
-	if r.Params.Volume == "" {
-		return nil
-	}
-	if err := s.settled(ctx, r.State.Off, r.Object); err != nil {
+	if err := s.settled(ctx, r.State.Off, r.Object); err != nil || r.Params.Volume == "" {
 		return err
 	}
 	return s.Volumes.Reimage(ctx, r.Params.Volume, r.Params.ImageID)

@@ -321,6 +321,36 @@ func rebuild(b *bench) {
 	}
 }
 
+// rescue boots from another disk, with the guest's own beside it, and back.
+func rescue(b *bench) {
+	spec := b.spec()
+	own := spec.Disks[0]
+	own.BootIndex = 2
+	first := b.ensure(spec)
+	b.booted(spec.ID, 1)
+	other := guest.Disk{ID: "rescue", Kind: guest.DiskImage, ImageID: b.image, ImageFormat: b.s.Format, BootIndex: 1}
+	spec.Disks, spec.Rescue, spec.PowerSerial = []guest.Disk{other, own}, true, 2
+	plain := b.ensure(spec)
+	if !attached(plain, "root") || !attached(plain, "rescue") || plain.StartedAt.Equal(first.StartedAt) && plain.PID == first.PID {
+		b.t.Errorf("facts in rescue %+v", plain)
+	}
+	b.booted(spec.ID, 2)
+	for i, bus := range []guest.Bus{guest.BusSCSI, guest.BusUSB} {
+		other.Bus = bus
+		spec.Disks, spec.Rescue, spec.PowerSerial = []guest.Disk{own, other}, false, int64(3+i)
+		if f := b.ensure(spec); !attached(f, "root") || !attached(f, "rescue") {
+			b.t.Errorf("facts in rescue by %s: %+v", bus, f)
+		}
+	}
+	own.BootIndex = 1
+	spec.Disks, spec.PowerSerial = []guest.Disk{own}, 5
+	prompts := b.prompts(spec.ID)
+	if back := b.ensure(spec); !attached(back, "root") || attached(back, "rescue") {
+		b.t.Errorf("facts after rescue %+v", back)
+	}
+	b.booted(spec.ID, prompts+1)
+}
+
 // interrupted: whenever an Ensure is cut off, the next one gets there, and
 // Destroy wins over one that is under way.
 func interrupted(b *bench) {

@@ -46,6 +46,7 @@ func Run(t *testing.T, s Subject) {
 		"goes off":    goesOff,
 		"refusals":    refusals,
 		"rebuild":     rebuild,
+		"rescue":      rescue,
 		"interrupted": interrupted,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -75,9 +75,9 @@ func (d disk) nodes(sets []int, limits guest.Limits) []map[string]any {
 func (d disk) device(limits guest.Limits) map[string]any {
 	device := bus(d.slot)
 	device["id"], device["drive"] = "d"+d.slot, d.topNode(limits)
-	device["driver"] = map[guest.Bus]string{guest.BusVirtio: "virtio-blk-pci", guest.BusSCSI: "scsi-hd", guest.BusIDE: "ide-hd"}[busOf(d.Disk)]
+	device["driver"] = map[guest.Bus]string{guest.BusVirtio: "virtio-blk-pci", guest.BusSCSI: "scsi-hd", guest.BusIDE: "ide-hd", guest.BusUSB: "usb-storage"}[busOf(d.Disk)]
 	if isCD(d.Disk) {
-		device["driver"] = map[guest.Bus]string{guest.BusVirtio: "virtio-blk-pci", guest.BusSCSI: "scsi-cd", guest.BusIDE: "ide-cd"}[busOf(d.Disk)]
+		device["driver"] = map[guest.Bus]string{guest.BusVirtio: "virtio-blk-pci", guest.BusSCSI: "scsi-cd", guest.BusIDE: "ide-cd", guest.BusUSB: "usb-storage"}[busOf(d.Disk)]
 	}
 	if d.Serial != "" {
 		device["serial"] = d.Serial

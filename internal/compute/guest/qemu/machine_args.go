@@ -109,11 +109,15 @@ func (p plan) fixtures() []map[string]any {
 		map[string]any{"driver": "virtio-serial-pci", "id": "channel0", "bus": "pcie.0", "addr": "0x4"},
 		map[string]any{"driver": "virtserialport", "id": "agent", "bus": "channel0.0", "nr": 1, "chardev": "agent0", "name": "org.qemu.guest_agent.0"},
 		map[string]any{"driver": "vmcoreinfo"})
+	used := map[guest.Bus]bool{}
 	for _, d := range disksOf(s) {
-		if busOf(d) == guest.BusSCSI {
-			out = append(out, map[string]any{"driver": "virtio-scsi-pci", "id": "scsi", "bus": "pcie.0", "addr": "0x5"})
-			break
-		}
+		used[busOf(d)] = true
+	}
+	if used[guest.BusSCSI] {
+		out = append(out, map[string]any{"driver": "virtio-scsi-pci", "id": "scsi", "bus": "pcie.0", "addr": "0x5"})
+	}
+	if used[guest.BusUSB] {
+		out = append(out, map[string]any{"driver": "qemu-xhci", "id": "xhci", "bus": "pcie.0", "addr": "0x6"})
 	}
 	for n := range p.build.Ports {
 		out = append(out, map[string]any{"driver": "pcie-root-port", "id": fmt.Sprintf("rp%d", n), "bus": "pcie.0", "chassis": n + 1, "slot": n + 1,

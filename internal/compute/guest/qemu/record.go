@@ -22,6 +22,7 @@ type record struct {
 	Process     *started    `json:"process,omitempty"` // the one that runs, or did when this was written
 	Saved       *started    `json:"saved,omitempty"`   // the one whose memory is in the file "memory"
 	Slots       slots       `json:"slots,omitempty"`
+	Rescue      bool        `json:"rescue,omitempty"` // Spec.Rescue when slots were given
 }
 
 // started is a process and the machine that it was started as.

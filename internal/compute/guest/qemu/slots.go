@@ -10,7 +10,8 @@ import (
 )
 
 // A slot is where a disk or card sits in the machine: "s3" behind root port 3,
-// "c3" unit 3 of the SCSI controller, "i0" on the first SATA port. Devices are
+// "c3" unit 3 of the SCSI controller, "i0" on the first SATA port, "u0" on the
+// first USB port. Devices are
 // named "d" + slot, block nodes and fdsets begin with the slot.
 type slots map[string]string // "disk/ID" or "nic/PORT" to slot
 
@@ -20,6 +21,7 @@ const (
 	maxPorts = 40
 	maxSCSI  = 64
 	maxIDE   = 6
+	maxUSB   = 4
 )
 
 const configDriveID = "config-drive" // of the disk that is made of Spec.Metadata
@@ -53,7 +55,9 @@ func busOf(d guest.Disk) guest.Bus {
 func isCD(d guest.Disk) bool { return d.Kind == guest.DiskCD || d.Kind == kindConfig }
 
 // hotPluggable tells whether a slot's device can come and go while the guest runs.
-func hotPluggable(slot string) bool { return !strings.HasPrefix(slot, "i") }
+func hotPluggable(slot string) bool {
+	return !strings.HasPrefix(slot, "i") && !strings.HasPrefix(slot, "u")
+}
 
 // assign gives every device of the guest a slot: the one it has, else the
 // lowest free one. Devices that are no longer asked for keep theirs until
@@ -70,6 +74,8 @@ func (s slots) assign(spec guest.Spec) (slots, error) {
 			prefix, limit = "c", maxSCSI
 		case guest.BusIDE:
 			prefix, limit = "i", maxIDE
+		case guest.BusUSB:
+			prefix, limit = "u", maxUSB
 		}
 		if err := out.place(diskKey(d), prefix, limit); err != nil {
 			return nil, err
@@ -139,6 +145,8 @@ func bus(slot string) map[string]any {
 		return map[string]any{"bus": "scsi.0", "scsi-id": unit, "channel": 0, "lun": 0}
 	case 'i':
 		return map[string]any{"bus": "ide." + rest, "unit": 0}
+	case 'u':
+		return map[string]any{"bus": "xhci.0", "port": strconv.Itoa(unit + 1)}
 	}
 	return map[string]any{"bus": fmt.Sprintf("rp%d", unit)}
 }

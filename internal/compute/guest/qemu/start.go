@@ -92,6 +92,9 @@ func (m *machine) design(p *plan, caps guest.Capabilities) error {
 	}
 	spec := *m.rec.Spec
 	places := m.rec.Slots
+	if spec.Rescue != m.rec.Rescue {
+		places = slots{}
+	}
 	if gone := places.unused(spec); len(gone) > 0 {
 		places = places.without(gone)
 	}
@@ -99,7 +102,7 @@ func (m *machine) design(p *plan, caps guest.Capabilities) error {
 	if err != nil {
 		return err
 	}
-	if err := m.note(false, func(r *record) { r.Slots = places }); err != nil {
+	if err := m.note(false, func(r *record) { r.Slots, r.Rescue = places, spec.Rescue }); err != nil {
 		return err
 	}
 	spec.Metadata = guest.Metadata{}
