@@ -63,3 +63,7 @@ const (
 	HeaderAccountAccess = "X-Account-Access-Control"
 	HeaderProjectDomain = "X-Sysmeta-Project-Domain-Id"
 )
+
+// Primed is a reader that can make sure that its first bytes are there before
+// anything is told about them. Prime MUST be called before the first Read, or not at all.
+type Primed interface{ Prime() error }

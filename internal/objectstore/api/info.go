@@ -10,7 +10,9 @@ import (
 	"strconv"
 
 	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/objectstore/largeobjects"
 	"github.com/mekcloud/mek/internal/objectstore/swift"
+	"github.com/mekcloud/mek/internal/objectstore/symlinks"
 	"github.com/mekcloud/mek/internal/rest"
 )
 
@@ -36,6 +38,9 @@ func newInfo(d Deps) *info {
 			"policies": []map[string]any{{"name": swift.PolicyName, "aliases": swift.PolicyName, "default": true}},
 		},
 	}
+	maps.Copy(sections, largeobjects.Info())
+	maps.Copy(sections, symlinks.Info())
+	sections["object_versioning"] = map[string]any{}
 	for _, e := range append(d.Front, d.Middle...) {
 		maps.Copy(sections, e.Info)
 	}

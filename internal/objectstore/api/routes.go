@@ -35,12 +35,12 @@ var operations = map[string][]operation{
 		{"DELETE", "objectstore:delete_container", "delete", nil},
 	},
 	objectPath: {
-		{"GET", "objectstore:read_object", "", []string{"?version-id"}},
+		{"GET", "objectstore:read_object", "", []string{"?multipart-manifest=get", "?part-number", "?symlink=get", "?version-id"}},
 		{"HEAD", "objectstore:read_object", "", nil},
 		{"POST", "objectstore:update_object", "update", nil},
-		{"PUT", "objectstore:write_object", "create", nil},
+		{"PUT", "objectstore:write_object", "create", []string{"?multipart-manifest=put", "X-Object-Manifest", "X-Symlink-Target", "?version-id"}},
 		{"COPY", "objectstore:write_object", "copy", nil},
-		{"DELETE", "objectstore:delete_object", "delete", []string{"?version-id"}},
+		{"DELETE", "objectstore:delete_object", "delete", []string{"?multipart-manifest=delete", "?version-id"}},
 	},
 }
 

@@ -6,8 +6,11 @@ import (
 	"github.com/mekcloud/mek/internal/objectstore/access"
 	"github.com/mekcloud/mek/internal/objectstore/accounts"
 	"github.com/mekcloud/mek/internal/objectstore/containers"
+	"github.com/mekcloud/mek/internal/objectstore/copies"
+	"github.com/mekcloud/mek/internal/objectstore/largeobjects"
 	"github.com/mekcloud/mek/internal/objectstore/objects"
 	"github.com/mekcloud/mek/internal/objectstore/swift"
+	"github.com/mekcloud/mek/internal/objectstore/symlinks"
 	"github.com/mekcloud/mek/internal/policy"
 	"github.com/mekcloud/mek/internal/rest"
 )
@@ -44,8 +47,10 @@ type Service struct {
 // New assembles the API.
 func New(d Deps) *Service {
 	s := &Service{deps: d, auth: &authorizer{store: d.Store, settings: d.Access}, info: newInfo(d)}
-	filters := filtersOf(d.Front)
+	large := largeobjects.New(d.Store, d.Reader, objects.Guess)
+	filters := append(filtersOf(d.Front), copies.New(d.Store, d.Reader).Filter)
 	filters = append(filters, filtersOf(d.Middle)...)
+	filters = append(filters, large.Filter, symlinks.New(d.Store).Filter)
 	s.run = swift.Chain(s.core(), filters...)
 	return s
 }

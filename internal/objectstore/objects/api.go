@@ -78,10 +78,13 @@ func (f *Feature) read(r *swift.Request, version string) (swift.Reply, error) {
 		return swift.Reply{}, missing(r, err)
 	}
 	reply, err := f.answer(r, c, whole, content)
-	if err != nil && content != nil {
-		_ = content.Close() // the answer is an error already
+	if err != nil {
+		if content != nil {
+			_ = content.Close() // the answer is an error already
+		}
+		return swift.Reply{}, missing(r, err)
 	}
-	return reply, err
+	return reply, nil
 }
 
 // allow asks for objects behind links and manifests.
@@ -138,7 +141,7 @@ func (f *Feature) answer(r *swift.Request, c *objectstore.Container, w *objectst
 	if w.Kind == objectstore.LargeManifest && r.Query.Get("format") == "raw" {
 		return rawManifest(w, header, content)
 	}
-	return swift.Serve(r, header, w.Size, content), nil
+	return swift.Serve(r, header, w.Size, content)
 }
 
 // unmet is the answer to a condition that does not hold: no body, no length.

@@ -1,7 +1,6 @@
 package objects
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -34,7 +33,7 @@ func servePart(r *swift.Request, w *objectstore.Whole, header http.Header, conte
 	for _, size := range w.Parts[:part-1] {
 		start += size
 	}
-	return swift.ServeSpan(header, swift.Span{Start: start, End: start + w.Parts[part-1]}, w.Size, content), nil
+	return swift.ServeSpan(header, swift.Span{Start: start, End: start + w.Parts[part-1]}, w.Size, content)
 }
 
 // rawManifest gives a manifest as it would be put.
@@ -43,23 +42,11 @@ func rawManifest(w *objectstore.Whole, header http.Header, content objectstore.C
 	if err = errors.Join(err, content.Close()); err != nil {
 		return swift.Reply{}, err
 	}
-	var segments []map[string]any
-	if err := json.Unmarshal(stored, &segments); err != nil {
-		return swift.Reply{}, swift.FailText(http.StatusInternalServerError, "Unable to load SLO manifest")
+	segments, err := objectstore.ParseManifest(stored)
+	if err != nil {
+		return swift.Reply{}, err
 	}
-	for _, s := range segments {
-		if _, inline := s["data"]; inline {
-			continue
-		}
-		for from, to := range map[string]string{"name": "path", "bytes": "size_bytes", "hash": "etag"} {
-			s[to] = s[from]
-			delete(s, from)
-		}
-		for _, name := range []string{"content_type", "last_modified", "sub_slo"} {
-			delete(s, name)
-		}
-	}
-	raw, err := json.Marshal(segments)
+	raw, err := objectstore.RawManifest(segments)
 	if err != nil {
 		return swift.Reply{}, err
 	}

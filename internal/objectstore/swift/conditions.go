@@ -15,7 +15,7 @@ func Condition(h http.Header, modified time.Time, etags ...string) int {
 	if match, ok := etagList(h, "If-Match"); ok && !matches(match, etags) {
 		return http.StatusPreconditionFailed
 	}
-	shown := ceil(modified)
+	shown := Ceil(modified)
 	if since, ok := date(h, "If-Modified-Since"); ok && !shown.After(since) {
 		return http.StatusNotModified
 	}

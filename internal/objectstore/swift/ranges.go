@@ -94,8 +94,9 @@ func costly(spans []Span) bool {
 }
 
 // Serve makes the reply of a GET of content: whole, a range, or several. header
-// holds what describes the object; Serve adds lengths. The reply closes content.
-func Serve(r *Request, header http.Header, size int64, content objectstore.Content) Reply {
+// holds what describes the object; Serve adds lengths. The reply closes content;
+// an error leaves that to the caller.
+func Serve(r *Request, header http.Header, size int64, content objectstore.Content) (Reply, error) {
 	header.Set("Accept-Ranges", "bytes")
 	specs, ok := ParseRange(r.Header.Get("Range"))
 	if !ok || size == 0 && len(Spans(specs, size)) > 0 {
@@ -105,7 +106,7 @@ func Serve(r *Request, header http.Header, size int64, content objectstore.Conte
 	switch len(spans) {
 	case 0:
 		_ = content.Close() // nothing was read
-		return Unsatisfiable(r, header, size)
+		return Unsatisfiable(r, header, size), nil
 	case 1:
 		header.Set("Content-Range", spans[0].header(size))
 		return one(header, http.StatusPartialContent, spans[0], content)
@@ -125,19 +126,29 @@ func Unsatisfiable(r *Request, header http.Header, size int64) Reply {
 	return reply
 }
 
-func one(header http.Header, status int, s Span, content objectstore.Content) Reply {
+func one(header http.Header, status int, s Span, content objectstore.Content) (Reply, error) {
 	header.Set("Content-Length", strconv.FormatInt(s.size(), 10))
+	if s.size() == 0 {
+		return Reply{Status: status, Header: header, Close: content.Close, Stream: func(http.ResponseWriter) error { return nil }}, nil
+	}
+	reader, err := primed(content, s)
 	return Reply{Status: status, Header: header, Close: content.Close, Stream: func(w http.ResponseWriter) error {
-		if s.size() == 0 {
-			return nil
-		}
-		_, err := io.Copy(w, content.Range(s.Start, s.size()))
+		_, err := io.Copy(w, reader)
 		return err
-	}}
+	}}, err
+}
+
+// primed opens a range, and makes sure that it begins as it should.
+func primed(content objectstore.Content, s Span) (io.Reader, error) {
+	reader := content.Range(s.Start, s.size())
+	if p, ok := reader.(objectstore.Primed); ok {
+		return reader, p.Prime()
+	}
+	return reader, nil
 }
 
 // several is a body of type multipart/byteranges.
-func several(header http.Header, spans []Span, size int64, content objectstore.Content) Reply {
+func several(header http.Header, spans []Span, size int64, content objectstore.Content) (Reply, error) {
 	boundary, kind := strings.ReplaceAll(id.New(), "-", ""), header.Get("Content-Type")
 	heads := make([]string, len(spans))
 	total := int64(len(boundary) + 4)
@@ -148,12 +159,16 @@ func several(header http.Header, spans []Span, size int64, content objectstore.C
 	header.Set("Content-Type", "multipart/byteranges;boundary="+boundary)
 	header.Set("Content-Length", strconv.FormatInt(total, 10))
 	header.Del("Content-Range")
+	reader, err := primed(content, spans[0])
 	return Reply{Status: http.StatusPartialContent, Header: header, Close: content.Close, Stream: func(w http.ResponseWriter) error {
 		for i, s := range spans {
+			if i > 0 {
+				reader = content.Range(s.Start, s.size())
+			}
 			if _, err := io.WriteString(w, heads[i]); err != nil {
 				return err
 			}
-			if _, err := io.Copy(w, content.Range(s.Start, s.size())); err != nil {
+			if _, err := io.Copy(w, reader); err != nil {
 				return err
 			}
 			if _, err := io.WriteString(w, "\r\n"); err != nil {
@@ -162,11 +177,11 @@ func several(header http.Header, spans []Span, size int64, content objectstore.C
 		}
 		_, err := io.WriteString(w, "--"+boundary+"--")
 		return err
-	}}
+	}}, err
 }
 
 // ServeSpan makes the reply of one known range.
-func ServeSpan(header http.Header, s Span, size int64, content objectstore.Content) Reply {
+func ServeSpan(header http.Header, s Span, size int64, content objectstore.Content) (Reply, error) {
 	header.Set("Content-Range", s.header(size))
 	return one(header, http.StatusPartialContent, s, content)
 }

@@ -28,9 +28,10 @@ func Stamp(t time.Time) string {
 
 // LastModified is the header of an object: whole seconds, rounded up so that a
 // change within the second is never missed.
-func LastModified(t time.Time) string { return ceil(t).UTC().Format(http.TimeFormat) }
+func LastModified(t time.Time) string { return Ceil(t).UTC().Format(http.TimeFormat) }
 
-func ceil(t time.Time) time.Time {
+// Ceil rounds a time up to whole seconds.
+func Ceil(t time.Time) time.Time {
 	if whole := t.Truncate(time.Second); !whole.Equal(t) {
 		return whole.Add(time.Second)
 	}
