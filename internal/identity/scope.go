@@ -23,4 +23,5 @@ const (
 	MethodAppCredential = "application_credential"
 	MethodEC2           = "ec2credential"
 	MethodTOTP          = "totp"
+	MethodOAuth1        = "oauth1"
 )

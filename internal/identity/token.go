@@ -9,9 +9,18 @@ type Token struct {
 	Methods         []string
 	Scope           Scope
 	AppCredentialID string
+	OAuthID         string   // OAuth access token that it was made with
 	AuditIDs        []string // own id, then the id of the first token of its chain
 	IssuedAt        time.Time
 	ExpiresAt       time.Time
+}
+
+// Receipt says which methods of a login have held, for one that needs more.
+type Receipt struct {
+	UserID    string
+	Methods   []string
+	IssuedAt  time.Time
+	ExpiresAt time.Time
 }
 
 // AuditID names this one token in logs and revocations.
@@ -43,6 +52,7 @@ type Access struct {
 	Roles         []Named // effective, sorted by name
 	AppCredential *AppCredential
 	Trust         *Trust
+	OAuth         *OAuthAccess
 	// PasswordExpiresAt is zero when the password does not expire.
 	PasswordExpiresAt time.Time
 	// ExpiresBy bounds every token of this access: the end of an application
@@ -88,6 +98,7 @@ const (
 	SubjectDomain  Subject = "domain"  // key: domain id; hits users and projects of the domain too
 	SubjectTrust   Subject = "trust"   // key: trust id
 	SubjectAppCred Subject = "appcred" // key: application credential id
+	SubjectOAuth   Subject = "oauth"   // key: OAuth access token id
 )
 
 // Revocation ends the tokens of a subject that were issued before a moment.

@@ -314,7 +314,43 @@ CREATE TABLE identity_domain_options (
     PRIMARY KEY (domain_id, section, name)
 );
 
+CREATE TABLE identity_oauth_consumers (
+    id          text PRIMARY KEY,
+    sealed      text NOT NULL,
+    description text,
+    extra       text NOT NULL,
+    created_at  bigint NOT NULL
+);
+
+CREATE TABLE identity_oauth_requests (
+    id          text PRIMARY KEY,
+    sealed      text NOT NULL,
+    consumer_id text NOT NULL REFERENCES identity_oauth_consumers (id) ON DELETE CASCADE,
+    project_id  text NOT NULL REFERENCES identity_projects (id) ON DELETE CASCADE,
+    user_id     text REFERENCES identity_users (id) ON DELETE CASCADE,
+    roles       text NOT NULL,
+    verifier    text NOT NULL,
+    expires_at  bigint NOT NULL
+);
+CREATE INDEX identity_oauth_requests_expires ON identity_oauth_requests (expires_at);
+
+CREATE TABLE identity_oauth_accesses (
+    id          text PRIMARY KEY,
+    sealed      text NOT NULL,
+    consumer_id text NOT NULL REFERENCES identity_oauth_consumers (id) ON DELETE CASCADE,
+    project_id  text NOT NULL REFERENCES identity_projects (id) ON DELETE CASCADE,
+    user_id     text NOT NULL REFERENCES identity_users (id) ON DELETE CASCADE,
+    roles       text NOT NULL,
+    expires_at  bigint NOT NULL,
+    created_at  bigint NOT NULL
+);
+CREATE INDEX identity_oauth_accesses_user ON identity_oauth_accesses (user_id);
+CREATE INDEX identity_oauth_accesses_expires ON identity_oauth_accesses (expires_at);
+
 -- +goose Down
+DROP TABLE identity_oauth_accesses;
+DROP TABLE identity_oauth_requests;
+DROP TABLE identity_oauth_consumers;
 DROP TABLE identity_domain_options;
 DROP TABLE identity_project_endpoint_groups;
 DROP TABLE identity_project_endpoints;

@@ -30,8 +30,8 @@ type Resolver struct {
 }
 
 type key struct {
-	user, project, domain, trust, appCredential string
-	system                                      bool
+	user, project, domain, trust, appCredential, oauth string
+	system                                             bool
 }
 
 type entry struct {
@@ -54,7 +54,7 @@ func New(d *db.DB, c clock.Clock, g Generation) *Resolver {
 // credential is gone, disabled or past its end, or no role is left.
 func (r *Resolver) Resolve(ctx context.Context, t identity.Token) (*identity.Access, error) {
 	k := key{user: t.UserID, project: t.Scope.ProjectID, domain: t.Scope.DomainID, trust: t.Scope.TrustID,
-		appCredential: t.AppCredentialID, system: t.Scope.System}
+		appCredential: t.AppCredentialID, oauth: t.OAuthID, system: t.Scope.System}
 	now := r.generation.Generation() // before the rows are read: they may be newer, never older
 	if e, ok := r.cache.GetIfPresent(k); ok && e.generation == now {
 		return e.access, r.ended(e.access)
@@ -100,6 +100,8 @@ func (r *Resolver) compute(ctx context.Context, t identity.Token, generation int
 		err = r.lend(ctx, s, graph, t, where, a)
 	case t.AppCredentialID != "":
 		err = r.narrow(ctx, s, graph, t, where, a)
+	case t.OAuthID != "":
+		err = r.granted(ctx, s, graph, t, where, a)
 	default:
 		var list []identity.Assignment
 		if list, err = s.assignments(ctx, t.UserID); err == nil {
@@ -161,6 +163,31 @@ func (r *Resolver) narrow(ctx context.Context, s store, g Graph, t identity.Toke
 		}
 	}
 	a.AppCredential, a.ExpiresBy = c, c.ExpiresAt
+	return nil
+}
+
+// granted keeps those roles of an OAuth access token that its user still has.
+func (r *Resolver) granted(ctx context.Context, s store, g Graph, t identity.Token, where target, a *identity.Access) error {
+	o, err := s.oauth(ctx, t.OAuthID)
+	if err != nil {
+		return missing(err, "access token")
+	}
+	if o.UserID != t.UserID || o.ProjectID != t.Scope.ProjectID {
+		return worthless("the access token is for something else")
+	}
+	list, err := s.assignments(ctx, t.UserID)
+	if err != nil {
+		return err
+	}
+	has := g.Closure(direct(list, where))
+	var lent []string
+	for _, id := range o.RoleIDs {
+		if has[id] {
+			lent = append(lent, id)
+		}
+	}
+	a.Roles = g.Effective(lent)
+	a.OAuth, a.ExpiresBy = o, o.ExpiresAt
 	return nil
 }
 

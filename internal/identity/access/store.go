@@ -193,6 +193,17 @@ func (s store) trust(ctx context.Context, id string) (*identity.Trust, error) {
 	return t, err
 }
 
+// oauth reads an OAuth access token without its secret.
+func (s store) oauth(ctx context.Context, id string) (*identity.OAuthAccess, error) {
+	o := &identity.OAuthAccess{ID: id}
+	var roles db.JSON[[]string]
+	var expires int64
+	err := s.q.QueryRowContext(ctx, `SELECT consumer_id, user_id, project_id, roles, expires_at FROM identity_oauth_accesses WHERE id = $1`, id).
+		Scan(&o.ConsumerID, &o.UserID, &o.ProjectID, &roles, &expires)
+	o.RoleIDs, o.ExpiresAt = roles.V, clock.FromMicros(expires)
+	return o, db.Translate(err, "read access token")
+}
+
 // projectsBelow lists the projects in a domain, or under a project, without itself.
 func (s store) projectsBelow(ctx context.Context, id string) ([]string, error) {
 	rows, err := s.q.QueryContext(ctx, `WITH RECURSIVE down (id, depth) AS (

@@ -2,7 +2,6 @@ package identityapi
 
 import (
 	"fmt"
-	"net/http"
 	"net/http/httptest"
 	"slices"
 	"testing"
@@ -143,7 +142,7 @@ func TestMalformedLogins(t *testing.T) {
 		}
 	}
 	k.auth(obj{"methods": []string{"smile"}, "smile": obj{}}, nil).expect(401)
-	k.auth(obj{"methods": []string{"totp"}, "totp": obj{"user": obj{}}}, nil).expect(http.StatusNotImplemented)
+	k.auth(obj{"methods": []string{"totp"}, "totp": obj{"user": obj{}}}, nil).expect(400)
 }
 
 func TestRescoping(t *testing.T) {

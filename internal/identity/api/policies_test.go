@@ -12,7 +12,9 @@ import (
 func TestPoliciesOfEndpoints(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		k := serve(t, d, identity.Compliance{})
-		policy := func(name string) string { return k.make("policy", "policies", obj{"type": "application/json", "blob": name, "note": "n"}) }
+		policy := func(name string) string {
+			return k.make("policy", "policies", obj{"type": "application/json", "blob": name, "note": "n"})
+		}
 		own, place, all := policy("own"), policy("place"), policy("all")
 		k.do(k.admin, "POST", "/v3/policies", obj{"policy": obj{"type": "x"}}).expect(400)
 		if a := k.do(k.admin, "PATCH", "/v3/policies/"+own, obj{"policy": obj{"blob": "mine", "note": nil}}).expect(200); a.text("policy.blob") != "mine" || a.at("policy.note") != nil {

@@ -106,7 +106,7 @@ func New(ctx context.Context, d Deps) (*Service, error) {
 		RoleView: roles.View, ProjectView: projects.View, DomainView: domains.View, Reach: s.reach})
 	s.delegation = s.delegate(d, hasher)
 	s.login = auth.NewService(auth.Config{Clock: d.Clock, Users: s.users, Projects: s.projects, AppCredentials: s.appCredentials, Trusts: s.trusts,
-		Tokens: s.tokens, Access: s.access, Log: j})
+		Tokens: s.tokens, Receipts: s.tokens, Secrets: s.credentials, OAuth: s.oauth, Access: s.access, Log: j})
 	s.accessKeys = newAccessKeys(s)
 	s.auth = auth.New(s.login, s.catalog, s.grants)
 	return s, nil

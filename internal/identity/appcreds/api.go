@@ -53,9 +53,9 @@ func (s *Service) Routes(roles Roles) []rest.Route {
 	}
 }
 
-// notByTrust keeps lent tokens away: what they made would outlive the trust.
-func notByTrust(c *rest.Call) error {
-	if c.Auth.Extra["trust_id"] != nil {
+// notLent keeps lent tokens away: what they made would outlive what lent them.
+func notLent(c *rest.Call) error {
+	if wire.Delegated(c) {
 		return fault.Forbiddenf("Cannot manage application credentials with a token issued via delegation.")
 	}
 	return nil
@@ -63,7 +63,7 @@ func notByTrust(c *rest.Call) error {
 
 // mayManage refuses tokens of restricted application credentials.
 func mayManage(c *rest.Call) error {
-	if err := notByTrust(c); err != nil {
+	if err := notLent(c); err != nil {
 		return err
 	}
 	if c.Auth.Extra["application_credential_id"] != nil && c.Auth.Extra["application_credential_unrestricted"] != true {
@@ -76,7 +76,7 @@ func (a *api) list(c *rest.Call) (rest.Reply, error) {
 	if err := c.Authorize(policy.Target{"user_id": c.Var("user"), "target.user.id": c.Var("user")}); err != nil {
 		return rest.Reply{}, err
 	}
-	if err := notByTrust(c); err != nil {
+	if err := notLent(c); err != nil {
 		return rest.Reply{}, err
 	}
 	l := wire.List[identity.AppCredential]{Many: "application_credentials", Filters: wire.Text("name", "name"), Load: a.s.List, View: a.view,
@@ -95,7 +95,7 @@ func (a *api) find(c *rest.Call) (*identity.AppCredential, error) {
 	if ac.UserID != c.Var("user") {
 		return nil, notFound(c.Var("id"))
 	}
-	return ac, notByTrust(c)
+	return ac, notLent(c)
 }
 
 func (a *api) show(c *rest.Call) (rest.Reply, error) {
@@ -220,7 +220,7 @@ func (a *api) listRules(c *rest.Call) (rest.Reply, error) {
 	if err := c.Authorize(policy.Target{"target.user.id": c.Var("user")}); err != nil {
 		return rest.Reply{}, err
 	}
-	if err := notByTrust(c); err != nil {
+	if err := notLent(c); err != nil {
 		return rest.Reply{}, err
 	}
 	l := wire.List[identity.AccessRule]{Many: "access_rules", Load: a.s.Rules, View: ruleView, ID: func(r *identity.AccessRule) string { return r.ID },
@@ -234,7 +234,7 @@ func (a *api) findRule(c *rest.Call) (*identity.AccessRule, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r, notByTrust(c)
+	return r, notLent(c)
 }
 
 func (a *api) rule(c *rest.Call) (rest.Reply, error) {

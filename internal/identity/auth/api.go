@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -51,6 +52,7 @@ func New(s *Service, catalog Catalog, reach Reach) *API { return &API{s, catalog
 
 const (
 	subjectHeader = "X-Subject-Token"
+	receiptHeader = "Openstack-Auth-Receipt"
 	maxLogin      = 16 << 10
 	// rulesHeader says that who validates a token enforces access rules.
 	rulesHeader = "OpenStack-Identity-Access-Rules"
@@ -64,7 +66,8 @@ func (a *API) Routes() []rest.Route {
 	const tokens = "/v3/auth/tokens"
 	return []rest.Route{
 		{Method: "POST", Path: tokens, Open: true, Audit: "authenticate", MaxBody: maxLogin, Handle: a.login,
-			Variants: []string{"identity.password", "identity.token", "identity.application_credential", "scope.OS-TRUST:trust"}},
+			Variants: []string{"identity.password", "identity.token", "identity.application_credential", "identity.totp", "identity.oauth1", "scope.OS-TRUST:trust"}},
+		{Method: "POST", Path: "/v3/OS-OAUTH2/token", Open: true, Raw: true, Audit: "authenticate", MaxBody: maxLogin, Handle: a.oauth2},
 		{Method: "GET", Path: tokens, Rule: "identity:validate_token", Object: true, Handle: a.validate},
 		{Method: "HEAD", Path: tokens, Rule: "identity:check_token", Object: true, Handle: a.validate},
 		{Method: "DELETE", Path: tokens, Rule: "identity:revoke_token", Object: true, Audit: "revoke", Handle: a.revoke},
@@ -79,7 +82,10 @@ func (a *API) Routes() []rest.Route {
 }
 
 func (a *API) login(c *rest.Call) (rest.Reply, error) {
-	issued, err := a.s.Login(c.Context(), c.Payload(), c.RemoteAddr)
+	issued, err := a.s.Login(c.Context(), Attempt{Payload: c.Payload(), Remote: c.RemoteAddr, Receipt: c.Header.Get(receiptHeader), Signed: wire.Signed(c)})
+	if more := (*NeedsMore)(nil); errors.As(err, &more) {
+		return receipt(more)
+	}
 	if err != nil {
 		return rest.Reply{}, err
 	}

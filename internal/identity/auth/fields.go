@@ -40,6 +40,9 @@ func (a *API) view(c *rest.Call, t identity.Token, x *identity.Access, withCatal
 		out["OS-TRUST:trust"] = map[string]any{"id": tr.ID, "impersonation": tr.Impersonation,
 			"trustor_user": map[string]any{"id": tr.TrustorID}, "trustee_user": map[string]any{"id": tr.TrusteeID}}
 	}
+	if o := x.OAuth; o != nil {
+		out["OS-OAUTH1"] = map[string]any{"access_token_id": o.ID, "consumer_id": o.ConsumerID}
+	}
 	if ac := x.AppCredential; ac != nil {
 		v := map[string]any{"id": ac.ID, "name": ac.Name, "restricted": !ac.Unrestricted}
 		if len(ac.Rules) > 0 {

@@ -23,6 +23,13 @@ type passwordData struct {
 	} `json:"user"`
 }
 
+type totpData struct {
+	User *struct {
+		named
+		Passcode *string `json:"passcode"`
+	} `json:"user"`
+}
+
 type tokenData struct {
 	ID string `json:"id"`
 }
@@ -39,7 +46,10 @@ type request struct {
 	password *passwordData
 	token    *tokenData
 	appCred  *appCredData
+	totp     *totpData
 	scope    scope
+	receipt  string                 // of an earlier attempt
+	signed   identity.SignedRequest // what an OAuth signature is made over
 }
 
 // scope is what a login asks for.
@@ -105,7 +115,10 @@ func (r *request) method(name string, raw json.RawMessage) error {
 		r.appCred = &appCredData{}
 		into = r.appCred
 	case identity.MethodTOTP:
-		return fault.New(fault.NotImplemented, "One-time passwords are not implemented.")
+		r.totp = &totpData{}
+		into = r.totp
+	case identity.MethodOAuth1:
+		into = &struct{}{} // everything is in the header
 	default:
 		return fault.New(fault.Unauthenticated, "Attempted to authenticate with an unsupported method.")
 	}
@@ -119,6 +132,10 @@ func (r *request) method(name string, raw json.RawMessage) error {
 		return malformed("password in user")
 	case r.password != nil && r.password.User.ID == "" && r.password.User.Domain.empty():
 		return malformed("domain in user")
+	case r.totp != nil && (r.totp.User == nil || (r.totp.User.ID == "" && (r.totp.User.Name == "" || r.totp.User.Domain.empty()))):
+		return malformed("id, or name and domain, in user")
+	case r.totp != nil && r.totp.User.Passcode == nil:
+		return malformed("passcode in user")
 	case r.token != nil && r.token.ID == "":
 		return malformed("id in token")
 	case r.appCred != nil && r.appCred.Secret == nil:

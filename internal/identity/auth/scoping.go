@@ -14,6 +14,8 @@ func (s *Service) chosen(ctx context.Context, req request, w who) (identity.Scop
 	switch {
 	case w.appCred != nil:
 		return identity.Scope{ProjectID: w.appCred.ProjectID}, nil
+	case w.oauth != nil:
+		return identity.Scope{ProjectID: w.oauth.ProjectID}, nil
 	case sc.unscoped:
 		return identity.Scope{}, nil
 	case sc.system:

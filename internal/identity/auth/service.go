@@ -55,6 +55,23 @@ type Access interface {
 	Resolve(ctx context.Context, t identity.Token) (*identity.Access, error)
 }
 
+// Receipts says which methods of a login have held, for one that needs more.
+type Receipts interface {
+	IssueReceipt(user string, methods []string, began time.Time) (string, identity.Receipt, error)
+	ReadReceipt(text string) (identity.Receipt, error)
+}
+
+// Secrets gives the secrets that a user shares with programs that show
+// one-time codes.
+type Secrets interface {
+	Blobs(ctx context.Context, userID, kind string) ([]string, error)
+}
+
+// OAuth finds the access token that a login is signed with.
+type OAuth interface {
+	Verify(ctx context.Context, r identity.SignedRequest) (*identity.OAuthAccess, error)
+}
+
 // Log notes successful logins in the audit log.
 type Log interface {
 	LoggedIn(ctx context.Context, t identity.Token) error
@@ -68,6 +85,9 @@ type Config struct {
 	AppCredentials AppCredentials
 	Trusts         Trusts
 	Tokens         Tokens
+	Receipts       Receipts
+	Secrets        Secrets
+	OAuth          OAuth
 	Access         Access
 	Log            Log
 }
@@ -85,7 +105,6 @@ var (
 	errNoUser    = errors.New("no such user or domain")
 	errNoScope   = errors.New("no such scope")
 	errTwoUsers  = errors.New("methods are for different users")
-	errFactors   = errors.New("the user's rules ask for more methods")
 	errAppScope  = errors.New("application credentials cannot request a scope")
 	errNoAppCred = errors.New("no such application credential")
 )
@@ -107,14 +126,36 @@ type who struct {
 	methods []string
 	parent  *identity.Token
 	appCred *identity.AppCredential
+	oauth   *identity.OAuthAccess
 }
 
-// Login makes a token. remote is the client's address, for limits.
-func (s *Service) Login(ctx context.Context, payload []byte, remote string) (Issued, error) {
-	req, err := parse(payload)
+// Attempt is a login as it came.
+type Attempt struct {
+	Payload []byte
+	Remote  string // the client's address, for limits
+	Receipt string // of an attempt that needed more methods, or empty
+	Signed  identity.SignedRequest
+}
+
+// Login makes a token. NeedsMore when the methods hold, but the user's rules
+// ask for more.
+func (s *Service) Login(ctx context.Context, in Attempt) (Issued, error) {
+	req, err := parse(in.Payload)
 	if err != nil {
 		return Issued{}, err
 	}
+	req.receipt, req.signed = in.Receipt, in.Signed
+	return s.try(ctx, req, in.Remote)
+}
+
+// ByClientCredentials makes the token of an application credential, as OAuth
+// 2.0 asks for one.
+func (s *Service) ByClientCredentials(ctx context.Context, id, secret, remote string) (Issued, error) {
+	return s.try(ctx, request{methods: []string{identity.MethodAppCredential}, appCred: &appCredData{named: named{ID: id}, Secret: &secret}}, remote)
+}
+
+// try runs a login under the limits.
+func (s *Service) try(ctx context.Context, req request, remote string) (Issued, error) {
 	a, err := s.limits.begin(req.account(), remote)
 	if err != nil {
 		return Issued{}, err
@@ -151,6 +192,10 @@ func (r *request) account() string {
 	case r.password != nil:
 		d := r.password.User.Domain
 		return d.ID + "/" + d.Name + "/" + r.password.User.Name
+	case r.totp != nil && r.totp.User.ID != "":
+		return r.totp.User.ID
+	case r.totp != nil:
+		return r.totp.User.Domain.ID + "/" + r.totp.User.Domain.Name + "/" + r.totp.User.Name
 	case r.appCred != nil:
 		return r.appCred.ID + "/" + r.appCred.Name
 	}
@@ -161,7 +206,7 @@ func (r *request) account() string {
 // moment the login began: what ended the user's tokens since ends it too.
 func (s *Service) login(ctx context.Context, req request, w who, began time.Time) (Issued, error) {
 	if !enough(w.user.Options, w.methods) {
-		return Issued{}, refused(errFactors)
+		return Issued{}, s.unfinished(ctx, w, began)
 	}
 	scope, err := s.chosen(ctx, req, w)
 	if err != nil {
@@ -174,6 +219,9 @@ func (s *Service) login(ctx context.Context, req request, w who, began time.Time
 	}
 	if w.appCred != nil {
 		t.AppCredentialID = w.appCred.ID
+	}
+	if w.oauth != nil {
+		t.OAuthID = w.oauth.ID
 	}
 	return s.issue(ctx, t, chain, w.parent == nil)
 }
@@ -235,6 +283,10 @@ func (s *Service) establish(ctx context.Context, req request) (who, error) {
 			u, err = s.byToken(ctx, req, &w)
 		case identity.MethodAppCredential:
 			u, err = s.byAppCredential(ctx, req, &w)
+		case identity.MethodTOTP:
+			u, err = s.byCode(ctx, req.totp)
+		case identity.MethodOAuth1:
+			u, err = s.byOAuth(ctx, req, &w)
 		}
 		if err != nil {
 			return w, err
@@ -245,14 +297,32 @@ func (s *Service) establish(ctx context.Context, req request) (who, error) {
 		w.user = u
 		w.methods = append(w.methods, m)
 	}
-	if w.parent != nil {
-		for _, m := range w.parent.Methods {
-			if !slices.Contains(w.methods, m) {
-				w.methods = append(w.methods, m)
-			}
+	before, err := s.before(req, w)
+	if err != nil {
+		return w, err
+	}
+	for _, m := range before {
+		if !slices.Contains(w.methods, m) {
+			w.methods = append(w.methods, m)
 		}
 	}
 	return w, nil
+}
+
+// before lists the methods that held earlier, for the parent of this login or
+// for its receipt.
+func (s *Service) before(req request, w who) ([]string, error) {
+	if w.parent != nil {
+		return w.parent.Methods, nil
+	}
+	if req.receipt == "" {
+		return nil, nil
+	}
+	r, err := s.Receipts.ReadReceipt(req.receipt)
+	if err == nil && r.UserID != w.user.ID {
+		err = refused(errTwoUsers)
+	}
+	return r.Methods, err
 }
 
 func (s *Service) byPassword(ctx context.Context, d *passwordData) (*identity.User, error) {
@@ -300,6 +370,8 @@ func (s *Service) byToken(ctx context.Context, req request, w *who) (*identity.U
 	switch {
 	case t.AppCredentialID != "" && req.scope.asked:
 		return nil, fault.Forbiddenf("You are not authorized to perform the requested action: Using an application credential token to create a scoped token is not allowed.")
+	case t.OAuthID != "":
+		return nil, fault.Forbiddenf("You are not authorized to perform the requested action: Using OAuth-scoped token to create another token. Create a new OAuth-scoped token instead.")
 	case t.Scope.TrustID != "":
 		return nil, fault.Forbiddenf("You are not authorized to perform the requested action: Using trust-scoped token to create another token. Create a new trust-scoped token instead.")
 	case t.Scope.System && (req.scope.project != nil || req.scope.domain != nil):

@@ -78,15 +78,19 @@ func target(cr *identity.Credential) policy.Target {
 // inReach refuses a derived token another project's credentials, and those
 // that are of no project.
 func inReach(c *rest.Call, project string) error {
-	derived := c.Auth.Extra["trust_id"] != nil || c.Auth.Extra["application_credential_id"] != nil
+	derived := wire.Delegated(c) || c.Auth.Extra["application_credential_id"] != nil
 	if derived && project != c.Auth.ProjectID {
 		return wire.Refuse("The credential's project does not match the project scope of the delegated token")
 	}
 	return nil
 }
 
-// mayMake refuses tokens of restricted application credentials.
+// mayMake refuses tokens of restricted application credentials, and those that
+// OAuth lent: a key made with one would not be bounded by it.
 func mayMake(c *rest.Call) error {
+	if c.Auth.Extra["oauth_access_token_id"] != nil {
+		return wire.Refuse("Using method 'oauth1' is not allowed for managing credentials.")
+	}
 	if c.Auth.Extra["application_credential_id"] != nil && c.Auth.Extra["application_credential_unrestricted"] != true {
 		return wire.Refuse("Using method 'application_credential' is not allowed for managing additional application credentials.")
 	}

@@ -48,6 +48,16 @@ func (s *Service) List(ctx context.Context, q listing.Query) ([]*identity.Creden
 	return s.store.list(ctx, s.db, q)
 }
 
+// Blobs gives a user's secrets of a kind.
+func (s *Service) Blobs(ctx context.Context, userID, kind string) ([]string, error) {
+	all, err := s.List(ctx, listing.Query{}.And("user_id", listing.Eq, userID).And("type", listing.Eq, kind))
+	out := make([]string, len(all))
+	for i, c := range all {
+		out[i] = c.Blob
+	}
+	return out, err
+}
+
 // hashAccess is the id of an EC2 credential.
 func hashAccess(access string) string {
 	sum := sha256.Sum256([]byte(access))

@@ -13,6 +13,7 @@ import (
 const (
 	ExtraTrust         = "trust_id"
 	ExtraAppCredential = "application_credential_id"
+	ExtraOAuth         = "oauth_access_token_id"
 	ExtraUnrestricted  = "application_credential_unrestricted"
 )
 
@@ -69,13 +70,16 @@ func Credentials(t identity.Token, a *identity.Access) *policy.Credentials {
 	if a.System {
 		c.SystemScope = "all"
 	}
-	if a.Trust == nil && a.AppCredential == nil {
+	if a.Trust == nil && a.AppCredential == nil && a.OAuth == nil {
 		return c
 	}
 	c.Extra = map[string]any{}
 	if a.Trust != nil {
 		c.Extra[ExtraTrust] = a.Trust.ID
 		c.Extra["trustor_user_id"], c.Extra["trustee_user_id"] = a.Trust.TrustorID, a.Trust.TrusteeID
+	}
+	if a.OAuth != nil {
+		c.Extra[ExtraOAuth] = a.OAuth.ID
 	}
 	if a.AppCredential != nil {
 		c.Extra[ExtraAppCredential] = a.AppCredential.ID

@@ -18,14 +18,14 @@ const payloadVersion = 1
 const flagSystem = 1
 
 const (
-	payloadFields = 10
+	payloadFields = 11
 	maxList       = 16
 )
 
 var errPayload = errors.New("not a token payload of this version")
 
 // encodePayload writes: version, user, methods, flags, project, domain, trust,
-// application credential, times (issued µs, life s), audit ids.
+// application credential, OAuth access token, times (issued µs, life s), audit ids.
 func encodePayload(t identity.Token) []byte {
 	b := make([]byte, 0, 160)
 	b = msgp.AppendArrayHeader(b, payloadFields)
@@ -37,7 +37,7 @@ func encodePayload(t identity.Token) []byte {
 		flags |= flagSystem
 	}
 	b = msgp.AppendInt(b, flags)
-	for _, s := range []string{t.Scope.ProjectID, t.Scope.DomainID, t.Scope.TrustID, t.AppCredentialID} {
+	for _, s := range []string{t.Scope.ProjectID, t.Scope.DomainID, t.Scope.TrustID, t.AppCredentialID, t.OAuthID} {
 		b = appendID(b, s)
 	}
 	b = msgp.AppendArrayHeader(b, 2)
@@ -60,6 +60,7 @@ func decodePayload(b []byte) (identity.Token, error) {
 	t.Scope.DomainID = r.id()
 	t.Scope.TrustID = r.id()
 	t.AppCredentialID = r.id()
+	t.OAuthID = r.id()
 	if r.array() != 2 {
 		return identity.Token{}, errPayload
 	}
@@ -70,6 +71,33 @@ func decodePayload(b []byte) (identity.Token, error) {
 		return identity.Token{}, errPayload
 	}
 	return t, nil
+}
+
+// receiptVersion is the first element of a receipt, which no token begins with.
+const receiptVersion = 64
+
+// encodeReceipt writes: version, user, methods, times (issued µs, end s).
+func encodeReceipt(p identity.Receipt) []byte {
+	b := msgp.AppendArrayHeader(make([]byte, 0, 96), 5)
+	b = msgp.AppendInt(b, receiptVersion)
+	b = appendID(b, p.UserID)
+	b = appendList(b, p.Methods)
+	b = msgp.AppendInt64(b, p.IssuedAt.UnixMicro())
+	return msgp.AppendInt64(b, p.ExpiresAt.Unix())
+}
+
+// decodeReceipt is the inverse.
+func decodeReceipt(b []byte) (identity.Receipt, error) {
+	r := reader{b: b}
+	if r.array() != 5 || r.int() != receiptVersion {
+		return identity.Receipt{}, errPayload
+	}
+	p := identity.Receipt{UserID: r.id(), Methods: r.list()}
+	p.IssuedAt, p.ExpiresAt = time.UnixMicro(r.int()).UTC(), time.Unix(r.int(), 0).UTC()
+	if r.err != nil || len(r.b) != 0 || p.UserID == "" || len(p.Methods) == 0 {
+		return identity.Receipt{}, errPayload
+	}
+	return p, nil
 }
 
 // appendID writes ids of Keystone's usual form in half the size.

@@ -93,10 +93,13 @@ func (a *api) roleViews(c *rest.Call, t *identity.Trust) ([]map[string]any, erro
 	return out, nil
 }
 
-// notByAppCredential keeps application credentials out of the chain of trusts.
+// notByAppCredential keeps application credentials and OAuth out of the chain of trusts.
 func notByAppCredential(c *rest.Call) error {
 	if c.Auth.Extra["application_credential_id"] != nil {
 		return wire.Refuse("Using method 'application_credential' is not allowed for managing trusts.")
+	}
+	if c.Auth.Extra["oauth_access_token_id"] != nil {
+		return wire.Refuse("Using method 'oauth1' is not allowed for managing trusts.")
 	}
 	return nil
 }
