@@ -68,6 +68,10 @@ type Service interface {
 	// Connect makes the volume available on the server's host, moving it there
 	// if it is elsewhere, which may take long; call it again until it succeeds.
 	Connect(ctx context.Context, attachment, host string) (*Volume, error)
+	// Disconnect says that the server no longer uses the volume on a host other
+	// than keep, so that Connect may take it there; an attachment that is not
+	// connected elsewhere, or not there, is fine.
+	Disconnect(ctx context.Context, attachment, keep string) error
 	// Complete says that the server has the volume: status in-use.
 	Complete(ctx context.Context, attachment, device string) error
 	// BeginDetach marks that the server gives the volume back: status

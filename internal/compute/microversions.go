@@ -46,6 +46,7 @@ const (
 	LockReason           = microversion.Version(2073)
 	HostOnCreate         = microversion.Version(2074)
 	StrictEverywhere     = microversion.Version(2075) // unknown parameters refused; views complete everywhere
+	UnshelveZone         = microversion.Version(2077)
 	ServerTopology       = microversion.Version(2078)
 	DeleteOnTermination  = microversion.Version(2079)
 	ActionEventDetails   = microversion.Version(2084)
@@ -54,6 +55,7 @@ const (
 	HypervisorsSlim      = microversion.Version(2088)
 	AttachmentUUIDs      = microversion.Version(2089)
 	ChosenHostname       = microversion.Version(2090)
+	UnshelveHost         = microversion.Version(2091)
 	NoKeyPairGeneration  = microversion.Version(2092)
 	RebuildVolumeBacked  = microversion.Version(2093)
 	MinVersion           = microversion.Version(2001)

@@ -39,6 +39,33 @@ func (s *Volumes) Connect(ctx context.Context, attachment, host string) (*blocks
 	return out, err
 }
 
+// Disconnect forgets where an attachment is connected, unless that is keep.
+func (s *Volumes) Disconnect(ctx context.Context, attachment, keep string) error {
+	a, err := s.Attachments.Get(ctx, attachment)
+	if fault.Is(err, fault.NotFound) || (err == nil && (a.Host == "" || a.Host == keep)) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		_, err := s.Change(ctx, tx, a.VolumeID, func(v *blockstorage.Volume) error {
+			for i := range v.Attachments {
+				at := &v.Attachments[i]
+				if at.ID != a.ID || at.Host == keep {
+					continue
+				}
+				at.Host, at.UpdatedAt = "", s.now()
+				if err := s.Attachments.Set(ctx, tx, at); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		return err
+	})
+}
+
 // head sends a volume on its way to a host, unless it is there or going there.
 func (s *Volumes) head(ctx context.Context, id, host string) error {
 	return s.DB.Write(ctx, func(tx *db.Tx) error {

@@ -65,7 +65,7 @@ func Rules() []policy.Rule {
 		ruleVolumes+"delete", ruleCards+"create", ruleCards+"delete")
 	add(policy.Admin, ruleIndexAll, ruleDetailAll, ruleAllFilters, ruleHostStatus, ruleForceHost, ruleZeroDisk, ruleOverride, ruleReset, ruleExtended,
 		ruleActions+"events", ruleActions+"events:details")
-	return slices.Concat(out, imageRules(), rebuildRules(), rescueRules())
+	return slices.Concat(out, imageRules(), rebuildRules(), rescueRules(), shelveRules())
 }
 
 type api struct {

@@ -59,7 +59,7 @@ func ready(one *Server, verb string, override bool) error {
 	if err := allowed(one, verb); err != nil {
 		return err
 	}
-	if one.Host == "" && verb != "attach_interface" && verb != "attach_volume" {
+	if one.Host == "" && verb != "attach_interface" && verb != "attach_volume" && verb != "detach_volume" {
 		return fault.Conflictf("Instance %s is not ready", one.ID)
 	}
 	return nil

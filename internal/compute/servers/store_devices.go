@@ -40,6 +40,8 @@ type Disk struct {
 	BootIndex   int // 1 is tried first; 0: not booted from
 	DeviceName  string
 	Tag         string
+	Layers      []string `json:",omitempty"` // guest.Disk.Layers: one per resize on the same host
+	From        string   `json:",omitempty"` // guest.Disk.From: it came from another host
 
 	DeleteOnTermination bool
 	Rescue              rescueKind `json:",omitempty"` // the disk is there to rescue the others with

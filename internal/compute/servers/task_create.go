@@ -32,6 +32,7 @@ type createState struct {
 	Bound  []network.Binding            `json:"bound,omitempty"`
 	Spawn  place                        `json:"spawn"`
 	Gone   place                        `json:"gone"`
+	Active bool                         `json:"active,omitempty"` // unshelved: nothing is taken back any more
 }
 
 type createRun = task.Run[createParams, createState]

@@ -81,6 +81,9 @@ func (s *Servers) removePorts(ctx context.Context, r *removeRun) error {
 }
 
 func (s *Servers) detachVolumes(ctx context.Context, r *removeRun) error {
+	if err := s.dropShelved(ctx, r.Object); err != nil {
+		return err
+	}
 	disks, err := disksOf(ctx, s.DB, r.Object)
 	if err != nil {
 		return err

@@ -30,6 +30,10 @@ type sagas struct {
 	image   *task.Handle[imageParams]
 	rebuild *task.Handle[rebuildParams]
 	rescue  *task.Handle[rescueParams]
+
+	shelve   *task.Handle[shelveParams]
+	offload  *task.Handle[shelveParams]
+	unshelve *task.Handle[createParams]
 }
 
 func (s *Servers) register() sagas {
@@ -39,7 +43,8 @@ func (s *Servers) register() sagas {
 		reboot: task.Register(e, s.rebootSaga()), attachVolume: task.Register(e, s.attachVolumeSaga()), detachVolume: task.Register(e, s.detachVolumeSaga()),
 		attachInterface: task.Register(e, s.attachInterfaceSaga()), detachInterface: task.Register(e, s.detachInterfaceSaga()),
 		image: task.Register(e, s.imageSaga()), rebuild: task.Register(e, s.rebuildSaga()),
-		rescue: task.Register(e, s.rescueSaga()),
+		rescue: task.Register(e, s.rescueSaga()), shelve: task.Register(e, s.shelveSaga()), offload: task.Register(e, s.offloadSaga()),
+		unshelve: task.Register(e, s.unshelveSaga()),
 	}
 }
 

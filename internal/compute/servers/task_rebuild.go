@@ -110,9 +110,15 @@ func (s *Servers) defineAnew(ctx context.Context, tx *db.Tx, r *rebuildRun) (err
 	if err != nil {
 		return err
 	}
-	if root := disks[r.Object][0]; r.Params.Format != "" {
-		root.ImageID, root.ImageFormat = r.Params.ImageID, r.Params.Format
-		if err := putDisk(ctx, tx, root); err != nil {
+	for _, d := range disks[r.Object] {
+		switch {
+		case d.Kind == guest.DiskImage && d.Position == 0:
+			d.ImageID, d.ImageFormat = r.Params.ImageID, r.Params.Format
+		case d.Kind == guest.DiskBlank && r.Params.KeepEphemeral:
+			continue
+		}
+		d.From, d.Layers = "", nil // it is not what moves and resizes made of it any more
+		if err := putDisk(ctx, tx, d); err != nil {
 			return err
 		}
 	}

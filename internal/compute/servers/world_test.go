@@ -363,9 +363,10 @@ func (v *volumes) Connect(_ context.Context, a, _ string) (*blockstorage.Volume,
 	}
 	return v.all[v.attached[a]], nil
 }
-func (v *volumes) Complete(context.Context, string, string) error { return nil }
-func (v *volumes) BeginDetach(context.Context, string) error      { return nil }
-func (v *volumes) RollDetach(context.Context, string) error       { return nil }
+func (v *volumes) Disconnect(context.Context, string, string) error { return nil }
+func (v *volumes) Complete(context.Context, string, string) error   { return nil }
+func (v *volumes) BeginDetach(context.Context, string) error        { return nil }
+func (v *volumes) RollDetach(context.Context, string) error         { return nil }
 
 func (v *volumes) Detach(_ context.Context, a string) error {
 	v.mu.Lock()

@@ -61,7 +61,9 @@ func (m *machine) demolish(ctx context.Context, spec guest.Spec) error {
 func keptDisks(spec guest.Spec) map[string]bool {
 	keep := map[string]bool{}
 	for _, d := range spec.Disks {
-		keep[d.ID] = spec.KeepBlank && d.Kind == guest.DiskBlank
+		for _, file := range ownFiles(d) {
+			keep[file] = spec.KeepBlank && d.Kind == guest.DiskBlank
+		}
 	}
 	return keep
 }
