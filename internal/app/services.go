@@ -8,6 +8,7 @@ import (
 	identityapi "github.com/mekcloud/mek/internal/identity/api"
 	"github.com/mekcloud/mek/internal/image"
 	"github.com/mekcloud/mek/internal/network"
+	"github.com/mekcloud/mek/internal/objectstore"
 	"github.com/mekcloud/mek/internal/placement"
 	"github.com/mekcloud/mek/internal/rest"
 )
@@ -26,6 +27,7 @@ type contracts struct {
 	volumes     blockstorage.Service
 	grown       *grownVolumes // compute is told through it
 	networks    network.ForCompute
+	objects     objectstore.Store
 }
 
 // serviceSteps builds the services in the order of dependency.
@@ -39,5 +41,6 @@ var serviceSteps = []struct {
 	{"network", (*builder).network},
 	{"block storage", (*builder).blockstorage},
 	{"compute", (*builder).compute},
+	{"object store", (*builder).objectstore},
 	{"catalog", (*builder).catalog}, // last: it offers what was built
 }

@@ -32,6 +32,7 @@ type Config struct {
 	Identity Identity       `koanf:"identity"`
 	Network  Network        `koanf:"network"`
 	Compute  Compute        `koanf:"compute"`
+	Objects  Objects        `koanf:"objectstore"`
 	Quotas   map[string]int `koanf:"quotas"` // by Nova's, Neutron's and Cinder's names; -1: unlimited. What is absent has upstream's default
 	Policy   string         `koanf:"policy"` // policy.yaml of the operator; empty: policy.yaml in the data directory
 }
@@ -84,6 +85,12 @@ type Compute struct {
 	GuestIDs     int     `koanf:"guest_uids"`            // how many
 }
 
+// Objects is where object storage keeps its bytes.
+type Objects struct {
+	Dir        string `koanf:"dir"`         // absolute; empty: in the data directory
+	ReserveMiB int    `koanf:"reserve_mib"` // of the file system that objects leave free
+}
+
 // Default is a cloud in dataDir that nobody has told anything.
 func Default(dataDir string) Config {
 	sum := sha256.Sum256([]byte(dataDir))
@@ -105,7 +112,8 @@ func Default(dataDir string) Config {
 			DNSServers: []string{"9.9.9.9"}, PhysicalNet: "public", DNSDomain: "openstacklocal"},
 		Compute: Compute{Accelerator: "auto", CPURatio: 4, MemoryRatio: 1, DiskRatio: 1, ReservedMiB: 512,
 			FirstGuestID: 600000, GuestIDs: 20000},
-		Quotas: map[string]int{},
+		Objects: Objects{ReserveMiB: 256},
+		Quotas:  map[string]int{},
 	}
 }
 

@@ -62,6 +62,9 @@ func (c Config) Server() Server {
 		ImageDir: c.Path("images"), ObjectDir: c.Path("objects"), VolumeDir: c.Path("volumes"),
 		PolicyFile: c.Policy, LocalSocket: filepath.Join(c.RunDir(), "server", "local.sock"), ReadyFile: filepath.Join(c.RunDir(), "server", "ready"),
 	}
+	if c.Objects.Dir != "" {
+		s.ObjectDir = c.Objects.Dir
+	}
 	if s.PolicyFile == "" {
 		s.PolicyFile = c.Path("policy.yaml")
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -44,6 +45,12 @@ func (c Config) Validate() error {
 	}
 	if c.Identity.TokenLifetime <= 0 {
 		check("identity.token_lifetime", errors.New("must be positive"))
+	}
+	if c.Objects.Dir != "" && !filepath.IsAbs(c.Objects.Dir) {
+		check("objectstore.dir", fmt.Errorf("%q is not absolute", c.Objects.Dir))
+	}
+	if c.Objects.ReserveMiB < 0 {
+		check("objectstore.reserve_mib", errors.New("must not be negative"))
 	}
 	_, err := regexp.Compile(c.Identity.PasswordRegex)
 	check("identity.password_regex", err)

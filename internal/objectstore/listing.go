@@ -4,8 +4,8 @@ package objectstore
 type Listing struct {
 	Prefix    string
 	Delimiter string // any length; names that share what comes up to it become one Subdir
-	Marker    string // only names after it (before it with Reverse); a Subdir counts as its text
-	EndMarker string // only names before it (after it with Reverse)
+	Marker    string // only names after it (before it with Reverse), and no Subdir that equals it
+	EndMarker string // only names before it (after it with Reverse, and no Subdir that equals it)
 	Reverse   bool
 	Limit     int // most entries, Subdirs included; at least 1
 	// Versions lists every version and delete marker, newest first within a name.

@@ -14,8 +14,10 @@ import (
 // has expired), Conflict for a container that is not empty or a deleted account,
 // TooLarge for bytes beyond Put.Limit, Invalid with code CodeChecksum for bytes
 // that do not hash to Put.ETag, Invalid with code CodeIncomplete for a body that
-// ended early, Unavailable with code CodeFull when the disk is full. Errors of
-// the functions Check and Change are returned as they are.
+// ended early, Unavailable with code CodeFull when the disk is full, Internal for
+// bytes that rotted. Faults of a body and errors of the functions check and change
+// are returned as they are. NotFound for a delete marker has code CodeMarker, and
+// its version as Detail["version"].
 //
 // Every change carries an event record that commits with it. A zero record means
 // that the change is the cloud's own and is not audited.
@@ -56,7 +58,9 @@ type Store interface {
 	// ChangeObject stores what change did to Headers, ContentType and DeleteAt.
 	ChangeObject(ctx context.Context, k Key, change func(*Object) error, e event.Record) (*Object, error)
 	// Delete removes an object as the versioning of its container says, or exactly
-	// the version that k names.
+	// the version that k names; then the newest one that is left is the current one.
+	// Where versions are kept, deleting what is not there makes a delete marker
+	// too: check gets nil, and nothing is Removed.
 	Delete(ctx context.Context, k Key, check func(*Object) error, e event.Record) (Deletion, error)
 	// Objects lists a container in the order of Listing.
 	Objects(ctx context.Context, account, container string, l Listing) ([]ObjectEntry, error)
@@ -69,6 +73,7 @@ const (
 	CodeChecksum   = "BadDigest"
 	CodeIncomplete = "IncompleteBody"
 	CodeFull       = "InsufficientStorage"
+	CodeMarker     = "DeleteMarker"
 )
 
 // Put says what to store under a key. Key.Version must be empty.

@@ -14,10 +14,11 @@ type Account struct {
 	Headers    Headers
 	Containers int64
 	Objects    int64
-	Bytes      int64
+	Bytes      int64 // of current objects
+	AllBytes   int64 // of current objects and versions: what quotas count
 	CreatedAt  time.Time
 	ChangedAt  time.Time
-	Deleted    bool // waits for the reaper; nothing can be made in it
+	Deleted    bool // waits for the reaper; nothing can be made or found in it
 }
 
 // Versioning says what happens to an object that is replaced or deleted.

@@ -9,6 +9,7 @@ package outbox
 
 import (
 	"context"
+	"time"
 
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
@@ -30,6 +31,11 @@ var rows = db.NewTable[row]("outbox_records", "id", "Event")
 // Write adds a record to the transaction of the change it tells of. Who asked
 // is filled in from the context where the record does not say.
 func Write(ctx context.Context, tx *db.Tx, r event.Record) error {
+	return WriteAt(ctx, tx, r, clock.Real{}.Now())
+}
+
+// WriteAt is Write for a change that was committed elsewhere, at a time before.
+func WriteAt(ctx context.Context, tx *db.Tx, r event.Record, at time.Time) error {
 	actor := event.ActorOf(ctx)
 	if r.UserID == "" {
 		r.UserID = actor.UserID
@@ -37,5 +43,5 @@ func Write(ctx context.Context, tx *db.Tx, r event.Record) error {
 	if r.RequestID == "" {
 		r.RequestID = actor.RequestID
 	}
-	return rows.Insert(ctx, tx, &row{ID: id.New(), CreatedAt: clock.Micros(clock.Real{}.Now()), Body: db.J(r)})
+	return rows.Insert(ctx, tx, &row{ID: id.New(), CreatedAt: clock.Micros(at), Body: db.J(r)})
 }

@@ -1,0 +1,28 @@
+package app
+
+import (
+	"context"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mekcloud/mek/internal/objectstore/store"
+	"github.com/mekcloud/mek/internal/reconcile"
+)
+
+// objectstore builds the store that the Swift and S3 APIs stand on. Its index is
+// opened by the first who needs it, beside the start of everything else.
+func (b *builder) objectstore(context.Context) error {
+	s := store.New(store.Config{Dir: b.Config.ObjectDir, Reserve: int64(b.Config.Objects.ReserveMiB) << 20, Clock: b.Clock, Log: b.Log})
+	b.shared.objects = s
+	loop := reconcile.New(b.Clock, b.Log, s.Reconcilers(b.DB)...)
+	b.background("object store", func(ctx context.Context) error {
+		loop.Run(ctx)
+		return s.Close()
+	})
+	count := func(name, help string, pick func(store.Totals) int64) {
+		b.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(pick(s.Totals())) }))
+	}
+	count("mek_objectstore_objects", "Current objects.", func(t store.Totals) int64 { return t.Objects })
+	count("mek_objectstore_bytes", "Bytes of objects and their versions.", func(t store.Totals) int64 { return t.Bytes })
+	return nil
+}

@@ -1,0 +1,355 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/mekcloud/mek/internal/objectstore"
+)
+
+// cursor walks names in order. The methods tell whether it stands on one.
+type cursor interface {
+	seekGE(name string) bool // the first that is not before name
+	seekLT(name string) bool // the last that is before name
+	next() bool
+	prev() bool
+	name() string
+}
+
+// visit takes what a walk finds; false ends it.
+type visit struct {
+	name   func() bool
+	subdir func(text string) bool
+}
+
+// walk goes through a listing by seeking: a Subdir costs one seek, whatever it
+// stands for.
+func walk(c cursor, l objectstore.Listing, v visit) {
+	w := walker{cursor: c, Listing: l, skip: l.Marker}
+	if l.Reverse {
+		w.skip = l.EndMarker
+	}
+	for ok := w.first(); ok && w.within(); {
+		text, isDir := w.subdir()
+		switch {
+		case !isDir:
+			if !v.name() {
+				return
+			}
+			ok = w.step()
+		case text == w.skip && text != "":
+			ok = w.beyond(text)
+		default:
+			if !v.subdir(text) {
+				return
+			}
+			ok = w.beyond(text)
+		}
+	}
+}
+
+type walker struct {
+	cursor
+	objectstore.Listing
+	skip string
+}
+
+// first stands on where a listing begins.
+func (w *walker) first() bool {
+	if !w.Reverse {
+		if w.Marker >= w.Prefix && w.Marker != "" {
+			return w.seekGE(behind(w.Marker))
+		}
+		return w.seekGE(w.Prefix)
+	}
+	end, bounded := successor(w.Prefix)
+	switch {
+	case w.Marker != "" && (!bounded || w.Marker < end):
+		return w.seekLT(w.Marker)
+	case bounded:
+		return w.seekLT(end)
+	}
+	return w.seekLT("\xff") // no UTF-8 is behind it
+}
+
+func (w *walker) within() bool {
+	name := w.name()
+	if !strings.HasPrefix(name, w.Prefix) {
+		return false
+	}
+	return w.EndMarker == "" || !w.Reverse && name < w.EndMarker || w.Reverse && name > w.EndMarker
+}
+
+// subdir gives the Subdir that stands for the name, if one does.
+func (w *walker) subdir() (string, bool) {
+	if w.Delimiter == "" {
+		return "", false
+	}
+	name := w.name()
+	at := strings.Index(name[len(w.Prefix):], w.Delimiter)
+	if at < 0 {
+		return "", false
+	}
+	return name[:len(w.Prefix)+at+len(w.Delimiter)], true
+}
+
+func (w *walker) step() bool {
+	if w.Reverse {
+		return w.prev()
+	}
+	return w.next()
+}
+
+// beyond leaves all names that begin with text.
+func (w *walker) beyond(text string) bool {
+	if w.Reverse {
+		return w.seekLT(text)
+	}
+	end, ok := successor(text)
+	return ok && w.seekGE(end)
+}
+
+// behind is where the names after one begin: no name contains a zero byte.
+func behind(name string) string { return name + "\x01" }
+
+// successor is the first string behind all that begin with prefix.
+func successor(prefix string) (string, bool) {
+	k := after([]byte(prefix))
+	return string(k), k != nil
+}
+
+// keyCursor walks keys that are a prefix, a name and perhaps a zero byte.
+type keyCursor struct {
+	it     *pebble.Iterator
+	prefix []byte
+	tail   int // bytes behind the name
+}
+
+func newKeyCursor(db pebble.Reader, prefix []byte, tail int) (*keyCursor, error) {
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
+	if err != nil {
+		return nil, err
+	}
+	return &keyCursor{it, prefix, tail}, nil
+}
+
+func (c *keyCursor) key(name string) []byte {
+	return append(append(make([]byte, 0, len(c.prefix)+len(name)), c.prefix...), name...)
+}
+func (c *keyCursor) seekGE(name string) bool { return c.it.SeekGE(c.key(name)) }
+func (c *keyCursor) seekLT(name string) bool { return c.it.SeekLT(c.key(name)) }
+func (c *keyCursor) next() bool              { return c.it.Next() }
+func (c *keyCursor) prev() bool              { return c.it.Prev() }
+func (c *keyCursor) name() string {
+	k := c.it.Key()
+	return string(k[len(c.prefix) : len(k)-c.tail])
+}
+
+// Containers implements objectstore.Store.
+func (s *Store) Containers(ctx context.Context, account string, l objectstore.Listing) (out []objectstore.ContainerEntry, err error) {
+	db, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a, err := readAccount(db, account)
+	if err != nil {
+		return nil, err
+	}
+	if !a.found || a.Deleted {
+		return nil, noAccount(account)
+	}
+	snap := db.NewSnapshot()
+	defer func() { err = errors.Join(err, snap.Close()) }()
+	return listContainers(snap, account, l)
+}
+
+func listContainers(db pebble.Reader, account string, l objectstore.Listing) (out []objectstore.ContainerEntry, err error) {
+	rows, err := newKeyCursor(db, containerKey(containerFamily, account, ""), 0)
+	if err != nil {
+		return nil, err
+	}
+	counts, err := newKeyCursor(db, containerKey(containerCountFamily, account, ""), 0)
+	if err != nil {
+		return nil, errors.Join(err, rows.it.Close())
+	}
+	defer func() { err = errors.Join(err, rows.it.Close(), counts.it.Close()) }()
+	walk(rows, l, visit{
+		name: func() bool {
+			name := rows.name()
+			if !counts.seekGE(name) || counts.name() != name {
+				err = errTorn
+				return false
+			}
+			var c *containerRow
+			if c, err = decodeContainer(rows.it.Value(), counts.it.Value(), account, name); err != nil {
+				return false
+			}
+			out = append(out, objectstore.ContainerEntry{Container: c.Container})
+			return len(out) < l.Limit
+		},
+		subdir: func(text string) bool {
+			out = append(out, objectstore.ContainerEntry{Subdir: text})
+			return len(out) < l.Limit
+		},
+	})
+	return out, err
+}
+
+// Objects implements objectstore.Store.
+func (s *Store) Objects(ctx context.Context, account, container string, l objectstore.Listing) (out []objectstore.ObjectEntry, err error) {
+	db, c, err := s.find(ctx, account, container)
+	if err != nil {
+		return nil, err
+	}
+	if l.Versions {
+		snap := db.NewSnapshot()
+		defer func() { err = errors.Join(err, snap.Close()) }()
+		return listVersions(snap, c, l)
+	}
+	return listObjects(db, c, l)
+}
+
+func listObjects(db pebble.Reader, c *containerRow, l objectstore.Listing) (out []objectstore.ObjectEntry, err error) {
+	rows, err := newKeyCursor(db, numberKey(objectFamily, c.number), 1)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.it.Error(), rows.it.Close()) }()
+	walk(rows, l, visit{
+		name: func() bool {
+			var o *record
+			if o, err = decodeObject(rows.it.Value(), c.Account, c.Name, rows.name()); err != nil {
+				return false
+			}
+			o.Current = true
+			out = append(out, objectstore.ObjectEntry{Object: o.Object})
+			return len(out) < l.Limit
+		},
+		subdir: func(text string) bool {
+			out = append(out, objectstore.ObjectEntry{Subdir: text})
+			return len(out) < l.Limit
+		},
+	})
+	return out, err
+}
+
+// versionCursor walks names that have a current object or versions. Where it
+// stands, both iterators stand on the name or beyond it.
+type versionCursor struct {
+	objects  *keyCursor
+	versions *keyCursor // tail: the zero byte and the order
+	at       string
+}
+
+func (c *versionCursor) seekGE(name string) bool {
+	return c.lower(c.objects.seekGE(name), c.versions.seekGE(name))
+}
+
+// lower stands on the first of two names.
+func (c *versionCursor) lower(a, b bool) bool {
+	switch {
+	case a && (!b || c.objects.name() <= c.versions.name()):
+		c.at = c.objects.name()
+	case b:
+		c.at = c.versions.name()
+	}
+	return a || b
+}
+
+func (c *versionCursor) seekLT(name string) bool {
+	a, b := c.objects.seekLT(name), c.versions.seekLT(name)
+	switch {
+	case a && (!b || c.objects.name() >= c.versions.name()):
+		c.at = c.objects.name()
+	case b:
+		c.at = c.versions.name()
+	}
+	return a || b
+}
+
+func (c *versionCursor) next() bool   { return c.seekGE(behind(c.at)) }
+func (c *versionCursor) prev() bool   { return c.seekLT(c.at) }
+func (c *versionCursor) name() string { return c.at }
+
+func listVersions(db pebble.Reader, row *containerRow, l objectstore.Listing) (out []objectstore.ObjectEntry, err error) {
+	objects, err := newKeyCursor(db, numberKey(objectFamily, row.number), 1)
+	if err != nil {
+		return nil, err
+	}
+	versions, err := newKeyCursor(db, numberKey(versionFamily, row.number), 1+stampSize)
+	if err != nil {
+		return nil, errors.Join(err, objects.it.Close())
+	}
+	defer func() {
+		err = errors.Join(err, objects.it.Error(), versions.it.Error(), objects.it.Close(), versions.it.Close())
+	}()
+	c := &versionCursor{objects: objects, versions: versions}
+	add := func(o *record) bool {
+		out = append(out, objectstore.ObjectEntry{Object: o.Object})
+		return len(out) < l.Limit
+	}
+	if l.VersionMarker != "" && strings.HasPrefix(l.Marker, l.Prefix) {
+		if goOn, err := c.versionsAfter(db, row, l.Marker, l.VersionMarker, add); err != nil || !goOn {
+			return out, err
+		}
+	}
+	walk(c, l, visit{
+		name: func() bool {
+			var goOn bool
+			goOn, err = c.each(row, c.at, add)
+			return goOn && err == nil
+		},
+		subdir: func(text string) bool {
+			out = append(out, objectstore.ObjectEntry{Subdir: text})
+			return len(out) < l.Limit
+		},
+	})
+	return out, err
+}
+
+// versionsAfter gives the versions of a name that are older than one of them.
+func (c *versionCursor) versionsAfter(db pebble.Reader, row *containerRow, name, marker string, add func(*record) bool) (bool, error) {
+	o, err := version(db, row, objectstore.Key{Name: name, Version: marker})
+	if err != nil {
+		return false, err
+	}
+	from, known := parseVersion(marker)
+	if o != nil {
+		from, known = o.stamp, true
+	}
+	if !known {
+		return true, nil // the null version went meanwhile: on to the next name
+	}
+	return c.each(row, name, func(o *record) bool { return o.stamp >= from || add(o) })
+}
+
+// each gives what a name has, the newest first.
+func (c *versionCursor) each(row *containerRow, name string, add func(*record) bool) (goOn bool, err error) {
+	top := true
+	if c.objects.seekGE(name) && c.objects.name() == name {
+		o, err := decodeObject(c.objects.it.Value(), row.Account, row.Name, name)
+		if err != nil {
+			return false, err
+		}
+		o.Current, top = true, false
+		if !add(o) {
+			return false, nil
+		}
+	}
+	prefix := append(c.versions.key(name), 0)
+	for ok := c.versions.it.SeekGE(prefix); ok && bytes.HasPrefix(c.versions.it.Key(), prefix); ok = c.versions.it.Next() {
+		o, err := decodeObject(c.versions.it.Value(), row.Account, row.Name, name)
+		if err != nil {
+			return false, err
+		}
+		o.Current, top = top, false
+		if !add(o) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
