@@ -42,7 +42,7 @@ func (i *Installation) Doctor(ctx context.Context, before bool) error {
 			run  func(context.Context) ([]Finding, error)
 		}{
 			{"processes", i.examineProcesses}, {"ledger", i.examineLedger}, {"certificates", i.examineCertificates},
-			{"guests", i.examineGuests}, {"links", i.examineLinks},
+			{"guests", i.examineGuests}, {"links", i.examineLinks}, {"images", i.examineImages},
 		} {
 			found, err := examine.run(ctx)
 			if err != nil {
@@ -203,6 +203,28 @@ func (i *Installation) examineLinks(ctx context.Context) ([]Finding, error) {
 		return nil, err
 	}
 	return strayTaps(links, ports, linkPrefix(i.cfg.Hash)), nil
+}
+
+// examineImages has the server compare the records of images with their bytes
+// (I-08). The bytes themselves are not read again.
+func (i *Installation) examineImages(ctx context.Context) ([]Finding, error) {
+	c, err := i.client(ctx, "admin")
+	if err != nil {
+		return nil, err
+	}
+	images, err := c.Service(apiclient.Image, "")
+	if apiclient.IsNotServed(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	violations, err := images.List(ctx, "v2/info/violations", "violations", nil)
+	var out []Finding
+	for _, v := range violations {
+		out = append(out, Finding{v.Text("code"), "image " + v.Text("object"), v.Text("evidence"), "strays go by themselves; an image that lost its bytes: openstack image delete"})
+	}
+	return out, err
 }
 
 // linkPrefix begins the names of a cloud's links.

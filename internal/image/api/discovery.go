@@ -20,6 +20,7 @@ func (s *Service) discovery() []rest.Route {
 		{Method: "GET", Path: "/v2/info/import", Rule: "default", Handle: importInfo},
 		{Method: "GET", Path: "/v2/info/stores", Rule: "default", Handle: storesInfo},
 		{Method: "GET", Path: "/v2/info/usage", Rule: "default", Handle: s.usage},
+		{Method: "GET", Path: "/v2/info/violations", Rule: "context_is_admin", Extension: true, Handle: s.violations},
 	}
 }
 
@@ -54,4 +55,18 @@ func (s *Service) usage(c *rest.Call) (rest.Reply, error) {
 		out[name] = map[string]int64{"limit": limit, "usage": used[name]}
 	}
 	return rest.OK(map[string]any{"usage": out})
+}
+
+// violations compares records with bytes, for mek doctor; with ?deep=true it
+// reads every byte.
+func (s *Service) violations(c *rest.Call) (rest.Reply, error) {
+	found, err := s.Verify(c.Context(), c.Values().Get("deep") == "true")
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	out := make([]map[string]any, len(found))
+	for i, v := range found {
+		out[i] = map[string]any{"code": v.Code, "object": v.Object, "evidence": v.Evidence}
+	}
+	return rest.OK(map[string]any{"violations": out})
 }
