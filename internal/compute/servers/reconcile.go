@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mekcloud/mek/internal/clock"
@@ -47,6 +48,12 @@ func (s *Servers) Render(ctx context.Context, host string) (body any, revision i
 	for _, one := range all {
 		doc.Guests = append(doc.Guests, specOf(one, disks[one.ID], nics[one.ID]))
 	}
+	kept, err := keptOn(ctx, s.DB, host)
+	if err != nil {
+		return nil, 0, err
+	}
+	doc.Guests = append(doc.Guests, kept...)
+	slices.SortFunc(doc.Guests, func(a, b guest.Spec) int { return strings.Compare(a.ID, b.ID) })
 	return doc, revision, nil
 }
 

@@ -16,6 +16,7 @@ type removeParams struct{}
 
 type removeState struct {
 	Gone place `json:"gone"`
+	Kept place `json:"kept"` // where a move kept a guest to go back to
 }
 
 type removeRun = task.Run[removeParams, removeState]
@@ -53,7 +54,14 @@ func (s *Servers) removeGuest(ctx context.Context, tx *db.Tx, r *removeRun) erro
 	if err := put(ctx, tx, one); err != nil {
 		return err
 	}
-	r.State.Gone, err = s.raise(ctx, tx, one.Host)
+	if r.State.Gone, err = s.raise(ctx, tx, one.Host); err != nil {
+		return err
+	}
+	m, err := unsettledOf(ctx, tx, one.ID)
+	if err != nil || m == nil {
+		return err
+	}
+	r.State.Kept, err = s.settleMove(ctx, tx, m, compute.MigrationConfirmed)
 	return err
 }
 
@@ -61,6 +69,9 @@ func (s *Servers) removeGuest(ctx context.Context, tx *db.Tx, r *removeRun) erro
 // removed keeps its ports and volumes.
 func (s *Servers) awaitRemoval(ctx context.Context, r *removeRun) error {
 	err := s.vacate(ctx, r.State.Gone, r.Object)
+	if err == nil {
+		err = s.vacate(ctx, r.State.Kept, r.Object)
+	}
 	if fault.Is(err, fault.Invalid) {
 		return fault.Unavailablef("The host cannot remove the guest: %s", fault.As(err).Text)
 	}

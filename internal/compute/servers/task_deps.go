@@ -34,6 +34,9 @@ type sagas struct {
 	shelve   *task.Handle[shelveParams]
 	offload  *task.Handle[shelveParams]
 	unshelve *task.Handle[createParams]
+	move     *task.Handle[moveParams]
+	confirm  *task.Handle[moveParams]
+	revert   *task.Handle[moveParams]
 }
 
 func (s *Servers) register() sagas {
@@ -45,6 +48,7 @@ func (s *Servers) register() sagas {
 		image: task.Register(e, s.imageSaga()), rebuild: task.Register(e, s.rebuildSaga()),
 		rescue: task.Register(e, s.rescueSaga()), shelve: task.Register(e, s.shelveSaga()), offload: task.Register(e, s.offloadSaga()),
 		unshelve: task.Register(e, s.unshelveSaga()),
+		move:     task.Register(e, s.moveSaga()), confirm: task.Register(e, s.confirmSaga()), revert: task.Register(e, s.revertSaga()),
 	}
 }
 

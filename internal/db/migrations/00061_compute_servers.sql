@@ -95,7 +95,41 @@ CREATE TABLE compute_action_events (
 );
 CREATE INDEX compute_action_events_action ON compute_action_events (action);
 
+-- moves of servers: resizes, migrations, evacuations; like the log they outlive their server
+CREATE TABLE compute_migrations (
+    id text PRIMARY KEY,        -- also the consumer of what the place it leaves still holds
+    serial bigint NOT NULL UNIQUE,
+    server text NOT NULL,
+    project_id text NOT NULL,
+    user_id text NOT NULL,
+    kind text NOT NULL,
+    status text NOT NULL,
+    source_host text NOT NULL,
+    dest_host text NOT NULL,
+    kept_host text NOT NULL,    -- the host that keeps a stopped guest to go back to; empty: none
+    unsettled boolean NOT NULL, -- in flight, or not yet confirmed or reverted
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    data text NOT NULL
+);
+CREATE INDEX compute_migrations_server ON compute_migrations (server);
+CREATE INDEX compute_migrations_kept ON compute_migrations (kept_host);
+CREATE INDEX compute_migrations_created ON compute_migrations (created_at, id);
+
+-- servers that are gone, for usage reports
+CREATE TABLE compute_ended_servers (
+    id text PRIMARY KEY,
+    project_id text NOT NULL,
+    launched_at bigint NOT NULL,
+    ended_at bigint NOT NULL,
+    data text NOT NULL
+);
+CREATE INDEX compute_ended_servers_project ON compute_ended_servers (project_id, ended_at);
+CREATE INDEX compute_ended_servers_ended ON compute_ended_servers (ended_at);
+
 -- +goose Down
+DROP TABLE compute_ended_servers;
+DROP TABLE compute_migrations;
 DROP TABLE compute_action_events;
 DROP TABLE compute_actions;
 DROP TABLE compute_nics;

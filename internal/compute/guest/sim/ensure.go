@@ -205,7 +205,7 @@ func (r *record) grown(was guest.Spec) {
 	r.Spec.Disks = slices.Clone(r.Spec.Disks)
 	for i, d := range r.Spec.Disks {
 		for _, before := range was.Disks {
-			if before.ID == d.ID && slices.Equal(before.Layers, d.Layers) {
+			if before.ID == d.ID && d.Fill != "swap" && slices.Equal(before.Layers, d.Layers) {
 				r.Spec.Disks[i].SizeBytes = max(d.SizeBytes, before.SizeBytes)
 			}
 		}
