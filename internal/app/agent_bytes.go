@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/mekcloud/mek/internal/blockstorage/disk/files"
+	"github.com/mekcloud/mek/internal/compute"
 	"github.com/mekcloud/mek/internal/compute/guest"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/hostlink"
@@ -38,7 +39,11 @@ func openImage(ctx context.Context, relay *hostlink.Relay, imageID string) (io.R
 	if err != nil {
 		return nil, image.StreamHead{}, err
 	}
-	stream, err := up.Open(ctx, image.StreamKind, image.StreamParams{ID: imageID})
+	kind := image.StreamKind
+	if strings.HasPrefix(imageID, compute.DiskSourcePrefix) {
+		kind = compute.DiskStreamKind
+	}
+	stream, err := up.Open(ctx, kind, image.StreamParams{ID: imageID})
 	if err != nil {
 		return nil, image.StreamHead{}, err
 	}
@@ -124,6 +129,9 @@ func addCapabilities(f *hostlink.Facts, c guest.Capabilities) {
 	f.Traits = append(f.Traits, c.Traits...)
 	if f.More == nil {
 		f.More = map[string]string{}
+	}
+	if c.LiveMigration {
+		f.More["live_migration"] = "yes"
 	}
 	f.More["accel"], f.More["accel_reason"] = c.Accel, c.AccelReason
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 
+	"github.com/mekcloud/mek/internal/compute"
 	computeapi "github.com/mekcloud/mek/internal/compute/api"
 	"github.com/mekcloud/mek/internal/compute/hosts"
 	"github.com/mekcloud/mek/internal/config"
@@ -25,6 +26,7 @@ func (b *builder) compute(context.Context) error {
 	b.Hub.OnFacts(s.Hosts.Seen)
 	b.Hub.OnLease(s.Hosts.LeaseChanged)
 	b.Hub.Register(hostlink.Guests, s.Servers.Render, s.Servers.Observe)
+	b.Hub.HandleStream(compute.DiskStreamKind, s.Servers.Stream)
 	loop := reconcile.New(b.Clock, b.Log, s.Servers.Reconcilers()...)
 	b.background("compute", reconciled(loop))
 	page, err := s.Consoles.Handler()

@@ -56,3 +56,11 @@ func (m *Migration) InProgress() bool {
 	}
 	return false
 }
+
+// DiskSourcePrefix begins the names of disks that hosts fetch from other hosts
+// (guest.Disk.From), where names of images are ids.
+const DiskSourcePrefix = "move/"
+
+// DiskStreamKind is the kind of stream by which hosts fetch them, with
+// image.StreamParams as parameters and image.StreamHead before the bytes.
+const DiskStreamKind = "server-disk"

@@ -57,6 +57,7 @@ const (
 	ShelvingOffloading TaskState = "shelving_offloading"
 	Unshelving         TaskState = "unshelving"
 	SettingPassword    TaskState = "updating_password"
+	Migrating          TaskState = "migrating"
 )
 
 // PowerState is what the hypervisor says, as the number the API shows.
@@ -167,6 +168,7 @@ var Allowed = map[string]Allowance{
 	"migrate":             {VM: []VMState{Active, VMStopped}},
 	"os-migrateLive":      {VM: []VMState{Active, VMPaused}},
 	"restore":             {VM: []VMState{SoftDeleted}},
+	"evacuate":            {VM: []VMState{Active, VMStopped, VMError}, Any: true},
 	"createBackup":        {VM: []VMState{Active, VMStopped, VMPaused, VMSuspended}},
 }
 

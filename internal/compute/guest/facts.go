@@ -69,4 +69,6 @@ type Capabilities struct {
 	Confinement []string `json:"confinement"`    // what holds a guest's process: "cgroup-v1", "cgroup-v2", "kill", "uid", "seccomp", "landlock"
 	Traits      []string `json:"traits"`         // Placement traits that follow
 	Lost        []string `json:"lost,omitempty"` // limits that this host cannot enforce
+
+	LiveMigration bool `json:"live_migration,omitempty"` // a running guest can be taken over from another host
 }

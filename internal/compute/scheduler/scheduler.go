@@ -19,6 +19,8 @@ import (
 type Host struct {
 	ID, Name, Zone string
 	Usable         bool // up and not disabled
+	Up             bool // it answers, and nobody said that it is down
+	LiveMigration  bool // its driver can take over running guests
 }
 
 // Want is what was asked for beyond resources.

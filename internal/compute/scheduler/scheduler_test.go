@@ -12,7 +12,7 @@ import (
 )
 
 func TestOrder(t *testing.T) {
-	hosts := []scheduler.Host{{"1", "a", "z1", true}, {"2", "b", "z1", true}, {"3", "c", "z2", true}, {"4", "d", "z1", false}}
+	hosts := []scheduler.Host{{ID: "1", Name: "a", Zone: "z1", Usable: true}, {ID: "2", Name: "b", Zone: "z1", Usable: true}, {ID: "3", Name: "c", Zone: "z2", Usable: true}, {ID: "4", Name: "d", Zone: "z1", Usable: false}}
 	found := placement.Candidates{Providers: map[string]placement.Summary{}}
 	for i, h := range hosts {
 		found.List = append(found.List, placement.Candidate{Root: h.ID, Allocations: placement.Allocations{h.ID: {"VCPU": 1}}})

@@ -65,7 +65,7 @@ func Rules() []policy.Rule {
 		ruleVolumes+"delete", ruleCards+"create", ruleCards+"delete")
 	add(policy.Admin, ruleIndexAll, ruleDetailAll, ruleAllFilters, ruleHostStatus, ruleForceHost, ruleZeroDisk, ruleOverride, ruleReset, ruleExtended,
 		ruleActions+"events", ruleActions+"events:details")
-	return slices.Concat(out, imageRules(), rebuildRules(), rescueRules(), shelveRules())
+	return slices.Concat(out, imageRules(), rebuildRules(), rescueRules(), shelveRules(), moveRules(), migrationRules())
 }
 
 type api struct {
@@ -97,6 +97,7 @@ func (s *Servers) Routes() []rest.Route {
 	out = append(out, a.tagRoutes()...)
 	out = append(out, a.volumeRoutes()...)
 	out = append(out, a.interfaceRoutes()...)
+	out = append(out, a.migrationRoutes()...)
 	return append(out, a.logRoutes()...)
 }
 

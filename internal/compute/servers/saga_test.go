@@ -213,11 +213,12 @@ func TestDetachVolumeSaga(t *testing.T) {
 // settled waits until the host has what the rows say.
 func (w *surroundings) settled(t *testing.T) {
 	t.Helper()
-	_, revision, err := w.servers.Render(context.Background(), "host-a")
+	host := w.only(t).Host
+	_, revision, err := w.servers.Render(context.Background(), host)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.servers.settle(context.Background(), place{"host-a", revision}, w.only(t).ID); err != nil {
+	if _, err := w.servers.settle(context.Background(), place{host, revision}, w.only(t).ID); err != nil {
 		t.Fatal(err)
 	}
 }

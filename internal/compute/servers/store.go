@@ -253,5 +253,14 @@ func hostUse(ctx context.Context, q db.Querier) (map[string]Use, error) {
 		}
 		out[host] = u
 	}
-	return out, db.Translate(rows.Err(), "add up hosts")
+	if err := db.Translate(rows.Err(), "add up hosts"); err != nil {
+		return nil, err
+	}
+	held, err := heldBy(ctx, q)
+	for host, more := range held {
+		u := out[host]
+		u.CPUs, u.MemoryMiB, u.DiskGiB = u.CPUs+more.CPUs, u.MemoryMiB+more.MemoryMiB, u.DiskGiB+more.DiskGiB
+		out[host] = u
+	}
+	return out, err
 }

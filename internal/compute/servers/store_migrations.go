@@ -19,6 +19,8 @@ type migration struct {
 	// ready, stopped, until the move is confirmed.
 	KeptHost string
 	Kept     *guest.Spec      `json:",omitempty"`
+	Abort    bool             `json:",omitempty"` // somebody wants it to be taken back
+	Hurry    bool             `json:",omitempty"` // somebody wants it to end soon
 	Copies   map[string]int64 `json:",omitempty"` // sizes of the disks' copies that the destination fetches
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/mekcloud/mek/internal/compute"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/image"
 	"github.com/mekcloud/mek/internal/network"
@@ -30,6 +31,15 @@ func (s *Servers) carryTo(ctx context.Context, serverID, host string) error {
 			return err
 		}
 	}
+	bound, err := s.rebind(ctx, nics, host)
+	if err != nil || !s.Agents.Alive(host) {
+		return err // an undo towards a host that is away: it makes them when it is back
+	}
+	return s.awaitBound(ctx, bound)
+}
+
+// rebind gives cards to a host, whichever has them.
+func (s *Servers) rebind(ctx context.Context, nics []*NIC, host string) ([]network.Binding, error) {
 	var bound []network.Binding
 	for _, n := range nics {
 		b, err := s.Networks.Bind(ctx, n.PortID, host)
@@ -39,38 +49,37 @@ func (s *Servers) carryTo(ctx context.Context, serverID, host string) error {
 			}
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		bound = append(bound, b)
 	}
-	if !s.Agents.Alive(host) {
-		return nil // an undo towards a host that is away: it makes them when it is back
-	}
-	return s.awaitBound(ctx, bound)
+	return bound, nil
 }
 
-// diskSourcePrefix begins the names of disks that come from other hosts.
-const diskSourcePrefix = "move/"
+// carryBack notes that cards are with a host that is down. Volumes that had
+// begun to leave it are connected again when the server is started there.
+func (s *Servers) carryBack(ctx context.Context, serverID, host string) error {
+	nics, err := nicsOf(ctx, s.DB, serverID)
+	if err != nil {
+		return err
+	}
+	_, err = s.rebind(ctx, nics[serverID], host)
+	return err
+}
 
 // diskSource names the copy of a disk that is made for a move (guest.Disk.From).
-func diskSource(migrationID, disk string) string { return diskSourcePrefix + migrationID + "/" + disk }
-
-// IsDiskSource tells whether a host asks for a disk of another host, rather
-// than for an image.
-func IsDiskSource(name string) bool { return strings.HasPrefix(name, diskSourcePrefix) }
-
-// DiskStreamKind is the kind of stream by which hosts fetch such disks, with
-// image.StreamParams as parameters and image.StreamHead before the bytes.
-const DiskStreamKind = "server-disk"
+func diskSource(migrationID, disk string) string {
+	return compute.DiskSourcePrefix + migrationID + "/" + disk
+}
 
 // Stream gives the bytes of a disk to the host that its server moves to, and to
-// no other (hostlink's handler of DiskStreamKind).
+// no other (hostlink's handler of compute.DiskStreamKind).
 func (s *Servers) Stream(ctx context.Context, host string, raw json.RawMessage) (io.ReadWriteCloser, error) {
 	var in image.StreamParams
 	if err := json.Unmarshal(raw, &in); err != nil {
 		return nil, fault.Invalidf("the parameters of a disk's transfer cannot be read").Because(err)
 	}
-	mid, disk, ok := strings.Cut(strings.TrimPrefix(in.ID, diskSourcePrefix), "/")
+	mid, disk, ok := strings.Cut(strings.TrimPrefix(in.ID, compute.DiskSourcePrefix), "/")
 	row, err := migrationRows.Get(ctx, s.DB, mid)
 	if err != nil {
 		return nil, err

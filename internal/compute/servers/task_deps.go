@@ -34,9 +34,8 @@ type sagas struct {
 	shelve   *task.Handle[shelveParams]
 	offload  *task.Handle[shelveParams]
 	unshelve *task.Handle[createParams]
-	move     *task.Handle[moveParams]
-	confirm  *task.Handle[moveParams]
-	revert   *task.Handle[moveParams]
+
+	moveSagas
 }
 
 func (s *Servers) register() sagas {
@@ -47,8 +46,8 @@ func (s *Servers) register() sagas {
 		attachInterface: task.Register(e, s.attachInterfaceSaga()), detachInterface: task.Register(e, s.detachInterfaceSaga()),
 		image: task.Register(e, s.imageSaga()), rebuild: task.Register(e, s.rebuildSaga()),
 		rescue: task.Register(e, s.rescueSaga()), shelve: task.Register(e, s.shelveSaga()), offload: task.Register(e, s.offloadSaga()),
-		unshelve: task.Register(e, s.unshelveSaga()),
-		move:     task.Register(e, s.moveSaga()), confirm: task.Register(e, s.confirmSaga()), revert: task.Register(e, s.revertSaga()),
+		unshelve:  task.Register(e, s.unshelveSaga()),
+		moveSagas: s.registerMoves(),
 	}
 }
 

@@ -16,6 +16,18 @@ import (
 	"github.com/mekcloud/mek/internal/task"
 )
 
+// moveSagas are the handles of all ways in which servers move.
+type moveSagas struct {
+	move, confirm, revert, live *task.Handle[moveParams]
+	evacuate                    *task.Handle[evacuateParams]
+}
+
+func (s *Servers) registerMoves() moveSagas {
+	e := s.Tasks
+	return moveSagas{move: task.Register(e, s.moveSaga()), confirm: task.Register(e, s.confirmSaga()), revert: task.Register(e, s.revertSaga()),
+		live: task.Register(e, s.liveSaga()), evacuate: task.Register(e, s.evacuateSaga())}
+}
+
 type moveParams struct {
 	Migration string `json:"migration"`
 }

@@ -36,6 +36,7 @@ func TestMain(m *testing.M) { dbtest.Main(m) }
 const (
 	project = "11111111-1111-4111-8111-111111111111"
 	hostA   = "22222222-2222-4222-8222-222222222222"
+	hostB   = "22222222-2222-4222-8222-22222222222b"
 	imageA  = "33333333-3333-4333-8333-333333333333"
 	volumeA = "44444444-4444-4444-8444-444444444444"
 	netA    = "55555555-5555-4555-8555-555555555555"
@@ -58,6 +59,15 @@ type surroundings struct {
 	leave   func()
 	servers *Servers
 	engine  *task.Engine
+	second  *host // another host; nil: there is none
+	dead    bool  // the first host is down
+}
+
+// host is a simulated host beside the first one.
+type host struct {
+	driver *sim.Driver
+	agent  *agent.Agent
+	leave  func()
 }
 
 func newSurroundings(t *testing.T) *surroundings { return surroundingsOn(t, dbtest.SQLite(t)) }
@@ -88,6 +98,8 @@ func surroundingsOn(t *testing.T, d *db.DB) *surroundings {
 	t.Cleanup(func() {
 		if w.leave != nil {
 			w.leave()
+		}
+		if w.hub != nil {
 			w.hub.Close()
 		}
 		cancel()
@@ -106,10 +118,52 @@ func surroundingsOn(t *testing.T, d *db.DB) *surroundings {
 	return w
 }
 
+// addHost brings a second host.
+func (w *surroundings) addHost() {
+	w.t.Helper()
+	h := &host{driver: sim.New(sim.Config{Clock: clock.Real{}, Fault: func(call, id string) sim.Fault {
+		if w.fail != nil {
+			return w.fail(call, id)
+		}
+		return sim.Fault{}
+	}})}
+	log := slog.New(slog.DiscardHandler)
+	applier := guests.New(h.driver, clock.Real{}, log)
+	h.agent = agent.New(agent.Config{Journal: agent.MemoryJournal(), Log: log, Facts: hostlink.Facts{Host: "host-b", ID: hostB},
+		Appliers: map[hostlink.Section]hostlink.Applier{hostlink.Guests: applier, hostlink.Ports: w.net}})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = h.agent.Run(ctx) }() // it returns when ctx ends
+	w.t.Cleanup(func() {
+		if h.leave != nil {
+			h.leave()
+		}
+		cancel()
+		<-done
+		applier.Close()
+		if err := h.driver.Close(); err != nil {
+			w.t.Error(err)
+		}
+	})
+	err := w.place.EnsureProvider(ctx, placement.Host{UUID: hostB, Name: "host-b", Inventories: map[string]placement.Inventory{
+		"VCPU": placement.Units(8), "MEMORY_MB": placement.Units(8192), "DISK_GB": placement.Units(100)}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.second = h
+}
+
 // open starts the server's part anew.
 func (w *surroundings) open(o task.Options) *task.Engine {
-	if w.leave != nil {
-		w.leave()
+	if w.hub != nil {
+		if w.leave != nil {
+			w.leave()
+			w.leave = nil
+		}
+		if w.second != nil && w.second.leave != nil {
+			w.second.leave()
+			w.second.leave = nil
+		}
 		w.hub.Close()
 	}
 	if o.DB == nil {
@@ -123,16 +177,25 @@ func (w *surroundings) open(o task.Options) *task.Engine {
 		Networks: w.net, Volumes: w.vol, Placement: w.place, Quota: unlimited{}})
 	w.hub.Register(hostlink.Guests, w.servers.Render, w.servers.Observe)
 	w.hub.Register(hostlink.Ports, w.net.render, nil)
-	leave, err := inproc.Join(context.Background(), w.hub, w.agent)
-	if err != nil {
-		w.t.Fatal(err)
+	if !w.dead {
+		w.rejoin()
 	}
-	w.leave = leave
+	if w.second != nil {
+		leave, err := inproc.Join(context.Background(), w.hub, w.second.agent)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.second.leave = leave
+	}
 	return w.engine
 }
 
 func (w *surroundings) SchedulerHosts(context.Context) ([]scheduler.Host, error) {
-	return []scheduler.Host{{ID: hostA, Name: "host-a", Zone: "nova", Usable: true}}, nil
+	out := []scheduler.Host{{ID: hostA, Name: "host-a", Zone: "nova", Usable: !w.dead, Up: !w.dead, LiveMigration: true}}
+	if w.second != nil {
+		out = append(out, scheduler.Host{ID: hostB, Name: "host-b", Zone: "nova", Usable: true, Up: true, LiveMigration: true})
+	}
+	return out, nil
 }
 
 func (w *surroundings) Get(_ context.Context, flavorID, _ string) (*compute.Flavor, error) {
@@ -216,7 +279,18 @@ func (p *ports) Bind(_ context.Context, portID, host string) (network.Binding, e
 	return network.Binding{PortID: portID, Host: host, Revision: one.revision}, nil
 }
 
-func (p *ports) Unbind(context.Context, string) error { return nil }
+func (p *ports) Unbind(_ context.Context, portID string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if one := p.all[portID]; one != nil && one.host != "" {
+		if p.w.hub.Alive(one.host) && p.w.usesPort(portID) {
+			p.w.t.Errorf("port %s is taken off its host while a guest has it", portID)
+		}
+		one.host = ""
+		p.count++
+	}
+	return nil
+}
 
 func (p *ports) Release(_ context.Context, portID string) error {
 	p.mu.Lock()
@@ -241,12 +315,12 @@ func (p *ports) Interfaces(_ context.Context, servers ...string) (map[string][]n
 	return out, nil
 }
 
-func (p *ports) render(context.Context, string) (any, int64, error) {
+func (p *ports) render(_ context.Context, host string) (any, int64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	list := []string{}
 	for portID, one := range p.all {
-		if one.host != "" {
+		if one.host == host {
 			list = append(list, portID)
 		}
 	}
@@ -288,6 +362,17 @@ func (w *surroundings) usesPort(portID string) bool {
 // guests are those on the host now.
 func (w *surroundings) guests() []guest.Facts {
 	all, err := w.driver.List(context.Background())
+	if err != nil {
+		w.t.Error(err)
+	}
+	return append(all, w.guestsOfSecond()...)
+}
+
+func (w *surroundings) guestsOfSecond() []guest.Facts {
+	if w.second == nil {
+		return nil
+	}
+	all, err := w.second.driver.List(context.Background())
 	if err != nil {
 		w.t.Error(err)
 	}

@@ -129,7 +129,7 @@ func New(cfg Config) *Driver {
 
 // Capabilities are made up.
 func (d *Driver) Capabilities(context.Context) (guest.Capabilities, error) {
-	return guest.Capabilities{Driver: "sim", Version: "1.0.0", VersionInt: 1_000_000, Accel: "tcg", AccelReason: "guests are simulated",
+	return guest.Capabilities{Driver: "sim", Version: "1.0.0", VersionInt: 1_000_000, Accel: "tcg", AccelReason: "guests are simulated", LiveMigration: true,
 		Machine: "sim", CPUModel: "sim", Traits: []string{"COMPUTE_VOLUME_EXTEND", "COMPUTE_NET_ATTACH_INTERFACE", "COMPUTE_IMAGE_TYPE_QCOW2",
 			"COMPUTE_IMAGE_TYPE_RAW", "COMPUTE_STORAGE_BUS_VIRTIO", "COMPUTE_NET_VIF_MODEL_VIRTIO"}}, nil
 }
