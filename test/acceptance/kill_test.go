@@ -1,5 +1,3 @@
-//go:build soak
-
 package acceptance
 
 import (
@@ -161,11 +159,11 @@ func (k *killing) processOf(name string) int {
 }
 
 // kill sends SIGKILL to server or agent again and again, each time when it is
-// ready and has had a moment to work.
+// ready and has had a moment to work; on a slow machine until as many servers were made.
 func (k *killing) kill(random *rand.Rand) {
 	ready := map[string]string{"server": k.conf.Server().ReadyFile, "agent": k.conf.Agent().ReadyFile}
 	killed := map[string]time.Time{}
-	for n := range kills {
+	for n := 0; n < kills || k.servers() < kills; n++ {
 		name := []string{"server", "agent"}[random.IntN(2)]
 		var pid int
 		k.until(name+" is ready again", 40*time.Second, func() (bool, string) {
@@ -194,6 +192,12 @@ func (k *killing) life(name string, random *rand.Rand) {
 	}
 	k.remove(k.compute, "servers", "server", server)
 	k.remove(k.volume, "volumes", "volume", volume)
+}
+
+func (k *killing) servers() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.made
 }
 
 func (k *killing) count(n *int, yes bool) {

@@ -139,7 +139,7 @@ func (d *Driver) adoptAll(ctx context.Context) error {
 
 // clearResidue ends processes whose guest was never recorded (the driver died
 // between starting and writing it down, moments after the start), and frees
-// the names they took.
+// the names they took. Their cgroups tell them, or else their user ids.
 func (d *Driver) clearResidue() error {
 	groups, err := d.groups.list()
 	if err != nil {

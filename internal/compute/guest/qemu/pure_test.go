@@ -5,9 +5,11 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -104,6 +106,30 @@ func TestUserIDsAreNeverShared(t *testing.T) {
 	}
 	if left, err := one.taken(); err != nil || !reflect.DeepEqual(left, map[int]string{a: "one/c"}) {
 		t.Errorf("taken %v, error %v", left, err)
+	}
+}
+
+// TestUserIDIsGivenBackWithoutProcesses: a process whose start was never
+// recorded, on a machine without cgroups, goes with its user id.
+func TestUserIDIsGivenBackWithoutProcesses(t *testing.T) {
+	t.Parallel()
+	a := &ids{dir: t.TempDir(), first: 1899990000 + os.Getpid()%10000, count: 1}
+	uid, err := a.take("cloud/guest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost := exec.Command("sleep", "600")
+	lost.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
+	if err := lost.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- lost.Wait() }()
+	if err := a.release("cloud/guest"); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; err == nil || lost.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		t.Errorf("the process ended by itself: %v", err)
 	}
 }
 

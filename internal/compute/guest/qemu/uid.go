@@ -57,7 +57,9 @@ func (a *ids) release(owner string) error {
 	return a.releaseIf(func(by string) bool { return by == owner })
 }
 
-// releaseIf gives back every id whose owner is one of these.
+// releaseIf gives back every id whose owner is one of these. Processes that
+// still run under one are ended first: where there are no cgroups, the id is all
+// that tells whose they are when their start was never recorded.
 func (a *ids) releaseIf(owned func(owner string) bool) error {
 	unlock, err := a.lock()
 	if err != nil {
@@ -71,6 +73,9 @@ func (a *ids) releaseIf(owned func(owner string) bool) error {
 	for n, by := range taken {
 		if !owned(by) {
 			continue
+		}
+		if err := endUser(n); err != nil {
+			return err
 		}
 		if err := os.Remove(filepath.Join(a.dir, strconv.Itoa(n))); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("give a user id back: %w", err)
@@ -112,4 +117,70 @@ func (a *ids) lock() (unlock func(), err error) {
 		return nil, fmt.Errorf("lock the user ids: %w", err)
 	}
 	return func() { _ = f.Close() }, nil // closing unlocks, and nothing was written
+}
+
+// endUser kills the processes of a user id and waits until they are gone.
+func endUser(uid int) error {
+	for {
+		pids, err := runningAs(uid)
+		if err != nil || len(pids) == 0 {
+			return err
+		}
+		for _, pid := range pids {
+			if err := endProcess(pid); err != nil {
+				return fmt.Errorf("end process %d of user id %d: %w", pid, uid, err)
+			}
+		}
+	}
+}
+
+// runningAs finds who runs under a user id. Guests' processes can be dumped,
+// if only in theory, so their folders in /proc belong to that id.
+func runningAs(uid int) (pids []int, err error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, fmt.Errorf("list processes: %w", err)
+	}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue // not a process
+		}
+		var stat unix.Stat_t
+		if unix.Stat("/proc/"+e.Name(), &stat) != nil || int(stat.Uid) != uid {
+			continue // ended meanwhile, or another's
+		}
+		if _, alive, err := startTicks(pid); err == nil && alive {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
+}
+
+// endProcess kills a process and waits for its end.
+func endProcess(pid int) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unix.Close(fd) }() // nothing was written
+	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+		return err
+	}
+	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	for {
+		n, err := unix.Poll(poll, int(emptyLimit.Milliseconds()))
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return err
+		case n == 0:
+			return fault.Unavailablef("the server's process does not end")
+		default:
+			return nil
+		}
+	}
 }
