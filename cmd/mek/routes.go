@@ -58,7 +58,7 @@ func routes(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var lines []string
+	lines := slices.Clone(cloud.Listed)
 	for _, s := range cloud.REST.Services() {
 		lines = append(lines, s.List()...)
 	}

@@ -41,7 +41,9 @@ type Parts struct {
 // Cloud is a built control plane.
 type Cloud struct {
 	Handler http.Handler // the front door
+	Objects http.Handler // the object store's own port: S3, and Swift at the root; nil for none
 	REST    *rest.Server // for classic ports and route lists
+	Listed  []string     // routes besides those of REST, as it lists them
 	Tasks   *task.Engine
 	run     []runner
 }
@@ -61,11 +63,15 @@ type builder struct {
 	routes   http.ServeMux // what is not an OpenStack API: health, metrics, consoles
 	shared   contracts
 	door     atomic.Pointer[rest.Server] // set once the cloud is built
+	objects  http.Handler
+	listed   []string
+	observe  rest.Observer
 }
 
 // Build puts a control plane together and prepares its first data. Nothing runs yet.
 func Build(ctx context.Context, p Parts) (*Cloud, error) {
 	b := &builder{Parts: p}
+	b.observe = b.measure()
 	b.tasks = task.New(task.Options{DB: p.DB, Clock: p.Clock, Log: p.Log, Owner: p.Config.HostName, Faults: p.Faults})
 	b.background("tasks", b.tasks.Run)
 	b.background("hosts", p.Hub.Run)
@@ -79,9 +85,9 @@ func Build(ctx context.Context, p Parts) (*Cloud, error) {
 		return nil, err
 	}
 	b.front()
-	server := rest.New(rest.Config{Auth: b.shared.auth, Clock: p.Clock, Log: p.Log, Observe: b.measure()}, &b.routes, b.services...)
+	server := rest.New(rest.Config{Auth: b.shared.auth, Clock: p.Clock, Log: p.Log, Observe: b.observe}, &b.routes, b.services...)
 	b.door.Store(server)
-	return &Cloud{Handler: server, REST: server, Tasks: b.tasks, run: b.runners}, nil
+	return &Cloud{Handler: server, Objects: b.objects, REST: server, Listed: b.listed, Tasks: b.tasks, run: b.runners}, nil
 }
 
 // publish numbers and chains the audit records of the last second.

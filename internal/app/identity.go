@@ -72,6 +72,7 @@ func (b *builder) catalog(ctx context.Context) error {
 			seeds.Catalog = append(seeds.Catalog, o.entry)
 		}
 	}
+	seeds.Catalog = b.ownAddresses(seeds.Catalog)
 	return b.shared.identity.Bootstrap(ctx, seeds)
 }
 

@@ -45,11 +45,19 @@ func RunServer(ctx context.Context, cfg config.Server, log *slog.Logger) error {
 	if bus != nil {
 		defer bus.Close()
 	}
-	listener, err := listen(cfg)
+	listener, err := listen(cfg, cfg.Listen, cfg.ListenFD)
 	if err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	if address := cfg.ObjectListen(); address != "" && cloud.Objects != nil {
+		own, err := listen(cfg, address, 0)
+		if err != nil {
+			listener.Close()
+			return err
+		}
+		group.Go(func() error { return serveHTTP(ctx, own, cloud.Objects, log) })
+	}
 	group.Go(func() error { return cloud.Run(ctx) })
 	group.Go(func() error { return returnMemory(ctx, parts.Clock) })
 	group.Go(func() error { return serveHTTP(ctx, listener, cloud.Handler, log) })
@@ -98,16 +106,16 @@ func joinHosts(ctx context.Context, p Parts) (*remote.Server, func(), error) {
 	return bus, func() {}, err
 }
 
-func listen(cfg config.Server) (net.Listener, error) {
+func listen(cfg config.Server, address string, descriptor int) (net.Listener, error) {
 	var l net.Listener
 	var err error
-	if cfg.ListenFD > 0 {
-		l, err = net.FileListener(os.NewFile(uintptr(cfg.ListenFD), "listener"))
+	if descriptor > 0 {
+		l, err = net.FileListener(os.NewFile(uintptr(descriptor), "listener"))
 	} else {
-		l, err = net.Listen("tcp", cfg.Listen)
+		l, err = net.Listen("tcp", address)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", cfg.Listen, err)
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
 	if cfg.CertFile == "" {
 		return l, nil

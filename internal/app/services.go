@@ -42,5 +42,6 @@ var serviceSteps = []struct {
 	{"block storage", (*builder).blockstorage},
 	{"compute", (*builder).compute},
 	{"object store", (*builder).objectstore},
+	{"s3", (*builder).s3},
 	{"catalog", (*builder).catalog}, // last: it offers what was built
 }

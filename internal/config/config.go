@@ -3,9 +3,11 @@ package config
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -89,6 +91,11 @@ type Compute struct {
 type Objects struct {
 	Dir        string `koanf:"dir"`         // absolute; empty: in the data directory
 	ReserveMiB int    `koanf:"reserve_mib"` // of the file system that objects leave free
+	// Listen is HOST:PORT of a port for S3, and for Swift without a prefix: many S3
+	// clients know no path in front of a bucket. A port alone is on the host of the
+	// front door; "off" for none.
+	Listen  string   `koanf:"listen"`
+	Domains []string `koanf:"s3_domains"` // host names below which a bucket may stand: "bucket.s3.example.org"
 }
 
 // Default is a cloud in dataDir that nobody has told anything.
@@ -112,7 +119,7 @@ func Default(dataDir string) Config {
 			DNSServers: []string{"9.9.9.9"}, PhysicalNet: "public", DNSDomain: "openstacklocal"},
 		Compute: Compute{Accelerator: "auto", CPURatio: 4, MemoryRatio: 1, DiskRatio: 1, ReservedMiB: 512,
 			FirstGuestID: 600000, GuestIDs: 20000},
-		Objects: Objects{ReserveMiB: 256},
+		Objects: Objects{ReserveMiB: 256, Listen: ":8080"},
 		Quotas:  map[string]int{},
 	}
 }
@@ -139,6 +146,22 @@ func RunRoot() string {
 // isServiceUser tells whether this process was started by root's supervisor as
 // another user: it then shares root's run directory.
 func isServiceUser() bool { return os.Getenv("MEK_RUN_ROOT") == "system" }
+
+// ObjectListen is HOST:PORT of the object store's own port; empty for none.
+func (c Config) ObjectListen() string {
+	port, alone := strings.CutPrefix(c.Objects.Listen, ":")
+	if c.Objects.Listen == "off" || c.Objects.Listen == "" {
+		return ""
+	}
+	if !alone {
+		return c.Objects.Listen
+	}
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return c.Objects.Listen // Validate says so
+	}
+	return net.JoinHostPort(host, port)
+}
 
 // Simulated tells whether hosts are simulated, so that no privilege is needed.
 func (c Config) Simulated() bool { return c.Simulate > 0 }

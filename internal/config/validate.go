@@ -28,7 +28,7 @@ func (c Config) Validate() error {
 	check("listen", hostPort(c.Listen))
 	check("bus.listen", hostPort(c.Bus.Listen))
 	check("bus.streams", hostPort(c.Bus.Streams))
-	check("insecure_http", c.loopbackOnly())
+	check("insecure_http", c.loopbackOnly(c.Listen))
 	check("network.public_range", prefix(c.Network.PublicRange))
 	check("network.private_range", prefix(c.Network.PrivateRange))
 	check("network.metadata_range", prefix(c.Network.MetadataRange))
@@ -49,6 +49,10 @@ func (c Config) Validate() error {
 	if c.Objects.Dir != "" && !filepath.IsAbs(c.Objects.Dir) {
 		check("objectstore.dir", fmt.Errorf("%q is not absolute", c.Objects.Dir))
 	}
+	if l := c.ObjectListen(); l != "" {
+		check("objectstore.listen", hostPort(l))
+		check("insecure_http", c.loopbackOnly(l))
+	}
 	if c.Objects.ReserveMiB < 0 {
 		check("objectstore.reserve_mib", errors.New("must not be negative"))
 	}
@@ -57,18 +61,18 @@ func (c Config) Validate() error {
 	return errors.Join(bad...)
 }
 
-func (c Config) loopbackOnly() error {
+func (c Config) loopbackOnly(listen string) error {
 	if !c.InsecureHTTP {
 		return nil
 	}
-	host, _, err := net.SplitHostPort(c.Listen)
+	host, _, err := net.SplitHostPort(listen)
 	if err != nil {
-		return nil // reported as listen
+		return nil // reported beside
 	}
 	if ip, err := netip.ParseAddr(host); host == "localhost" || err == nil && ip.IsLoopback() {
 		return nil
 	}
-	return fmt.Errorf("plain HTTP is for loopback only, but listen is %s; use --listen 127.0.0.1:PORT", c.Listen)
+	return fmt.Errorf("plain HTTP is for loopback only, but listen is %s; use --listen 127.0.0.1:PORT", listen)
 }
 
 func hostPort(s string) error {

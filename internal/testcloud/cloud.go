@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 // Cloud is a running cloud. It ends with its test.
 type Cloud struct {
 	URL   string // of the front door
+	S3    string // of the object store's own port
 	Admin *Client
 	Demo  *Client // member and reader of project demo
 	DB    *db.DB
@@ -68,9 +70,10 @@ func New(t testing.TB, options ...Option) *Cloud {
 	must(t, err)
 	done := make(chan error, 1)
 	go func() { done <- built.Run(ctx) }()
-	front := httptest.NewServer(built.Handler)
+	front, objects := httptest.NewServer(built.Handler), httptest.NewServer(built.Objects)
 	t.Cleanup(func() {
 		front.Close()
+		objects.Close()
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("the cloud ended with: %v", err)
@@ -79,7 +82,7 @@ func New(t testing.TB, options ...Option) *Cloud {
 		h.Close()
 		database.Close()
 	})
-	c := &Cloud{URL: front.URL, DB: database, Hub: h, app: built, t: t}
+	c := &Cloud{URL: front.URL, S3: objects.URL, DB: database, Hub: h, app: built, t: t}
 	c.Admin = c.Login("admin", AdminPassword, "admin")
 	c.Demo = c.Login("demo", DemoPassword, "demo")
 	return c
@@ -97,7 +100,7 @@ func (c *Cloud) RunTasks() {
 
 // Routes lists every built operation, "SERVICE METHOD PATH [ACTION]".
 func (c *Cloud) Routes() []string {
-	var out []string
+	out := slices.Clone(c.app.Listed)
 	for _, s := range c.app.REST.Services() {
 		out = append(out, s.List()...)
 	}

@@ -41,10 +41,23 @@ func address(url, root, project, user string) (string, bool) {
 	return absolute(out, root), ok
 }
 
-// absolute puts the client's own address before one of ours.
+// absolute puts the client's own address before one of ours: a path on the same
+// port, or ":PORT" and a path on the same host.
 func absolute(url, root string) string {
-	if strings.HasPrefix(url, "/") {
+	switch {
+	case strings.HasPrefix(url, "/"):
 		return root + url
+	case strings.HasPrefix(url, ":"):
+		return sameHost(root) + url
 	}
 	return url
+}
+
+// sameHost is an address without its port.
+func sameHost(root string) string {
+	scheme, host, _ := strings.Cut(root, "://")
+	if at := strings.LastIndexByte(host, ':'); at > strings.LastIndexByte(host, ']') {
+		host = host[:at]
+	}
+	return scheme + "://" + host
 }

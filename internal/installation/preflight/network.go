@@ -32,7 +32,10 @@ func ports(w Want, choices Choices) Result {
 		}
 	}
 	note("listen", w.Config.Listen, listen)
-	for key, was := range map[string]string{"bus.listen": w.Config.Bus.Listen, "bus.streams": w.Config.Bus.Streams} {
+	for key, was := range map[string]string{"bus.listen": w.Config.Bus.Listen, "bus.streams": w.Config.Bus.Streams, "objectstore.listen": w.Config.ObjectListen()} {
+		if was == "" {
+			continue
+		}
 		now, err := freePort(was, false, func(port int) []int {
 			return []int{port, port + 100, port + 200, port + 300, port + 400}
 		})

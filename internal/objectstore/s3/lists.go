@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"encoding/xml"
 	"net/url"
 	"strconv"
 	"strings"
@@ -215,11 +214,11 @@ func (c *call) listVersions() (*reply, error) {
 }
 
 func (c *call) version(p page, o *objectstore.Object) document.Version {
-	v := document.Version{XMLName: xml.Name{Local: "DeleteMarker"}, Key: p.name(o.Name), VersionID: o.Version, IsLatest: o.Current,
+	v := document.Version{Marker: o.DeleteMarker, Key: p.name(o.Name), VersionID: o.Version, IsLatest: o.Current,
 		LastModified: stamp(o.ModifiedAt), Owner: c.owner()}
 	if !o.DeleteMarker {
 		size := listedSize(o)
-		v.XMLName.Local, v.ETag, v.Size, v.StorageClass = "Version", listedETag(o), &size, "STANDARD"
+		v.ETag, v.Size, v.StorageClass = listedETag(o), &size, "STANDARD"
 	}
 	return v
 }

@@ -98,9 +98,9 @@ type Versions struct {
 	CommonPrefixes      []Prefix
 }
 
-// Version is a version of an object or a delete marker: XMLName says which.
+// Version is a version of an object or a delete marker.
 type Version struct {
-	XMLName      xml.Name
+	Marker       bool `xml:"-"`
 	Key          string
 	VersionID    string `xml:"VersionId"`
 	IsLatest     bool
@@ -109,6 +109,15 @@ type Version struct {
 	Size         *int64
 	Owner        Owner
 	StorageClass string `xml:",omitempty"`
+}
+
+// MarshalXML names the element.
+func (v Version) MarshalXML(e *xml.Encoder, start xml.StartElement) error {
+	type members Version
+	if start.Name.Local = "Version"; v.Marker {
+		start.Name.Local = "DeleteMarker"
+	}
+	return e.EncodeElement(members(v), start)
 }
 
 // AccessList is the access list of a bucket or an object.
