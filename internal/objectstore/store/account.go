@@ -14,6 +14,10 @@ import (
 
 // Account implements objectstore.Store.
 func (s *Store) Account(ctx context.Context, name string) (*objectstore.Account, error) {
+	if err := s.gate.enter(); err != nil {
+		return nil, err
+	}
+	defer s.gate.leave()
 	db, err := s.enter(ctx)
 	if err != nil {
 		return nil, err
@@ -32,6 +36,10 @@ func noAccount(name string) error { return fault.NotFoundf("The account %s does 
 
 // ChangeAccount implements objectstore.Store.
 func (s *Store) ChangeAccount(ctx context.Context, name string, change func(*objectstore.Account) error, e event.Record) (*objectstore.Account, error) {
+	if err := s.gate.enter(); err != nil {
+		return nil, err
+	}
+	defer s.gate.leave()
 	if err := checkName("account", name); err != nil {
 		return nil, err
 	}
@@ -62,6 +70,10 @@ func (s *Store) ChangeAccount(ctx context.Context, name string, change func(*obj
 
 // DeleteAccount implements objectstore.Store.
 func (s *Store) DeleteAccount(ctx context.Context, name string, e event.Record) error {
+	if err := s.gate.enter(); err != nil {
+		return err
+	}
+	defer s.gate.leave()
 	return s.change(ctx, []string{name}, false, func(t *tx) error {
 		a, err := t.account(name)
 		switch {
@@ -81,6 +93,10 @@ func (s *Store) DeleteAccount(ctx context.Context, name string, e event.Record) 
 
 // Accounts implements objectstore.Store.
 func (s *Store) Accounts(ctx context.Context, after string, limit int) ([]string, error) {
+	if err := s.gate.enter(); err != nil {
+		return nil, err
+	}
+	defer s.gate.leave()
 	db, err := s.enter(ctx)
 	if err != nil {
 		return nil, err
@@ -102,6 +118,10 @@ func names(db pebble.Reader, family byte, after string, limit int) (out []string
 
 // Container implements objectstore.Store.
 func (s *Store) Container(ctx context.Context, account, name string) (*objectstore.Container, error) {
+	if err := s.gate.enter(); err != nil {
+		return nil, err
+	}
+	defer s.gate.leave()
 	_, c, err := s.find(ctx, account, name)
 	if err != nil {
 		return nil, err
@@ -136,6 +156,10 @@ func refuseDeleted(db pebble.Reader, account string) error {
 
 // PutContainer implements objectstore.Store.
 func (s *Store) PutContainer(ctx context.Context, account, name string, change func(*objectstore.Container, bool) error, e event.Record) (out *objectstore.Container, created bool, err error) {
+	if err := s.gate.enter(); err != nil {
+		return nil, false, err
+	}
+	defer s.gate.leave()
 	if err := checkKey(objectstore.Key{Account: account, Container: name, Name: "-"}); err != nil {
 		return nil, false, err
 	}
@@ -180,6 +204,10 @@ func (t *tx) changeContainer(c *containerRow, change func(*objectstore.Container
 
 // DeleteContainer implements objectstore.Store.
 func (s *Store) DeleteContainer(ctx context.Context, account, name string, e event.Record) error {
+	if err := s.gate.enter(); err != nil {
+		return err
+	}
+	defer s.gate.leave()
 	return s.change(ctx, []string{account}, false, func(t *tx) error {
 		c, err := t.container(account, name)
 		switch {

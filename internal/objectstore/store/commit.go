@@ -51,6 +51,7 @@ func (s *Store) change(ctx context.Context, accounts []string, layered bool, fn 
 		}
 		if err == nil && (!t.batch.Empty() || len(t.events) > 0) {
 			applied = true
+			s.files.hold(t.gone) // a sweep must not take them before their end is durable
 			err = s.apply(ctx, db, t.batch, t.events)
 		}
 		return err
@@ -59,12 +60,15 @@ func (s *Store) change(ctx context.Context, accounts []string, layered bool, fn 
 		err = s.await(t.batch)
 	}
 	if applied && s.failure() != nil {
-		return err // the log may still hold the batch
+		return err // the log may still hold the batch, and what is gone may come back
 	}
 	if err == nil {
 		s.files.remove(t.gone)
 	}
-	return errors.Join(err, t.batch.Close())
+	if applied {
+		s.files.release(t.gone)
+	}
+	return firstError(err, t.batch.Close())
 }
 
 // await returns when a batch is durable.
@@ -106,7 +110,7 @@ func (s *Store) apply(ctx context.Context, db *pebble.DB, batch *pebble.Batch, e
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			s.broken = mustBeFailure(p)
+			s.broken, s.stuck = mustBeFailure(p), true
 			err = unwritten(s.broken)
 		}
 	}()

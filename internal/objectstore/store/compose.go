@@ -27,6 +27,10 @@ const composeTries = 5
 
 // Compose implements objectstore.Store.
 func (s *Store) Compose(ctx context.Context, p objectstore.Put, parts []objectstore.Key, move bool) (out *objectstore.Object, err error) {
+	if err := s.gate.enter(); err != nil {
+		return nil, err
+	}
+	defer s.gate.leave()
 	if err := firstError(checkPut(p), checkParts(p, parts, move)); err != nil {
 		return nil, err
 	}
@@ -83,7 +87,7 @@ func (s *Store) compose(ctx context.Context, p objectstore.Put, parts []objectst
 	r, made, err := s.assemble(ctx, p, sources, move)
 	defer func() {
 		if err != nil {
-			s.files.abandon(made)
+			s.abandon(made)
 		}
 		s.files.release(made)
 	}()

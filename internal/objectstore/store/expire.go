@@ -15,6 +15,10 @@ import (
 
 // Expired implements objectstore.Store.
 func (s *Store) Expired(ctx context.Context, now time.Time, limit int) (out []objectstore.Object, err error) {
+	if err := s.gate.enter(); err != nil {
+		return nil, err
+	}
+	defer s.gate.leave()
 	db, err := s.enter(ctx)
 	if err != nil {
 		return nil, err

@@ -151,6 +151,10 @@ func (c *keyCursor) name() string {
 
 // Containers implements objectstore.Store.
 func (s *Store) Containers(ctx context.Context, account string, l objectstore.Listing) (out []objectstore.ContainerEntry, err error) {
+	if err := s.gate.enter(); err != nil {
+		return nil, err
+	}
+	defer s.gate.leave()
 	db, err := s.enter(ctx)
 	if err != nil {
 		return nil, err
@@ -201,6 +205,10 @@ func listContainers(db pebble.Reader, account string, l objectstore.Listing) (ou
 
 // Objects implements objectstore.Store.
 func (s *Store) Objects(ctx context.Context, account, container string, l objectstore.Listing) (out []objectstore.ObjectEntry, err error) {
+	if err := s.gate.enter(); err != nil {
+		return nil, err
+	}
+	defer s.gate.leave()
 	db, c, err := s.find(ctx, account, container)
 	if err != nil {
 		return nil, err

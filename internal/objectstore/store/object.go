@@ -123,6 +123,10 @@ func (s *Store) lookup(db pebble.Reader, c *containerRow, k objectstore.Key) (*r
 
 // Head implements objectstore.Store.
 func (s *Store) Head(ctx context.Context, k objectstore.Key) (*objectstore.Object, error) {
+	if err := s.gate.enter(); err != nil {
+		return nil, err
+	}
+	defer s.gate.leave()
 	db, c, err := s.find(ctx, k.Account, k.Container)
 	if err != nil {
 		return nil, err
@@ -136,6 +140,10 @@ func (s *Store) Head(ctx context.Context, k objectstore.Key) (*objectstore.Objec
 
 // Open implements objectstore.Store.
 func (s *Store) Open(ctx context.Context, k objectstore.Key) (*objectstore.Object, objectstore.Content, error) {
+	if err := s.gate.enter(); err != nil {
+		return nil, nil, err
+	}
+	defer s.gate.leave()
 	db, c, err := s.find(ctx, k.Account, k.Container)
 	if err != nil {
 		return nil, nil, err
@@ -158,6 +166,10 @@ func (s *Store) Open(ctx context.Context, k objectstore.Key) (*objectstore.Objec
 
 // ChangeObject implements objectstore.Store.
 func (s *Store) ChangeObject(ctx context.Context, k objectstore.Key, change func(*objectstore.Object) error, e event.Record) (out *objectstore.Object, err error) {
+	if err := s.gate.enter(); err != nil {
+		return nil, err
+	}
+	defer s.gate.leave()
 	err = s.change(ctx, []string{k.Account}, false, func(t *tx) error {
 		c, err := t.liveContainer(k.Account, k.Container)
 		if err != nil {

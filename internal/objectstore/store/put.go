@@ -12,6 +12,10 @@ import (
 
 // Put implements objectstore.Store.
 func (s *Store) Put(ctx context.Context, p objectstore.Put, body io.Reader) (out *objectstore.Object, err error) {
+	if err := s.gate.enter(); err != nil {
+		return nil, err
+	}
+	defer s.gate.leave()
 	if err := checkPut(p); err != nil {
 		return nil, err
 	}
@@ -82,6 +86,10 @@ func (t *tx) check(p objectstore.Put, c *containerRow) error {
 
 // Delete implements objectstore.Store.
 func (s *Store) Delete(ctx context.Context, k objectstore.Key, check func(*objectstore.Object) error, e event.Record) (d objectstore.Deletion, err error) {
+	if err := s.gate.enter(); err != nil {
+		return objectstore.Deletion{}, err
+	}
+	defer s.gate.leave()
 	if err := checkKey(k); err != nil {
 		return d, err
 	}

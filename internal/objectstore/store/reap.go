@@ -45,6 +45,7 @@ func (s *Store) reapAccount(ctx context.Context, account string) error {
 }
 
 func (s *Store) reapContainer(ctx context.Context, account, name string) error {
+	after := map[byte][]byte{} // by family: what was removed leaves traces that are slow to skip
 	for done := false; !done; {
 		err := s.change(ctx, []string{account}, true, func(t *tx) (err error) {
 			c, err := t.container(account, name)
@@ -52,7 +53,7 @@ func (s *Store) reapContainer(ctx context.Context, account, name string) error {
 				done = true
 				return err
 			}
-			done, err = t.empty(c)
+			done, err = t.empty(c, after)
 			if err == nil && done {
 				t.dropContainer(c)
 			}
@@ -66,11 +67,11 @@ func (s *Store) reapContainer(ctx context.Context, account, name string) error {
 }
 
 // empty removes some of a container's objects and versions; done when none are left.
-func (t *tx) empty(c *containerRow) (done bool, err error) {
+func (t *tx) empty(c *containerRow, after map[byte][]byte) (done bool, err error) {
 	w := batchWriter{batch: t.batch}
 	for _, family := range []byte{objectFamily, versionFamily} {
 		var list []*record
-		if list, err = some(t.db, c, family); err != nil {
+		if list, after[family], err = some(t.db, c, family, after[family]); err != nil {
 			return false, err
 		}
 		for _, o := range list {
@@ -85,27 +86,32 @@ func (t *tx) empty(c *containerRow) (done bool, err error) {
 	return true, w.err
 }
 
-// some reads the first objects or versions of a container.
-func some(db pebble.Reader, c *containerRow, family byte) (out []*record, err error) {
+// some reads objects or versions of a container from a key on, and gives the
+// key to go on with.
+func some(db pebble.Reader, c *containerRow, family byte, from []byte) (out []*record, next []byte, err error) {
 	prefix := numberKey(family, c.number)
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
+	if from == nil {
+		from = prefix
+	}
+	next = from
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: after(prefix)})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, it.Error(), it.Close()) }()
 	for ok := it.First(); ok && len(out) < reapBatch; ok = it.Next() {
 		name, err := nameOf(it.Key(), 1+numberSize)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		o, err := decodeObject(it.Value(), c.Account, c.Name, name)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		o.Current = family == objectFamily
-		out = append(out, o)
+		out, next = append(out, o), append(append(next[:0:0], it.Key()...), 0)
 	}
-	return out, nil
+	return out, next, nil
 }
 
 func (s *Store) forgetAccount(ctx context.Context, account string) error {

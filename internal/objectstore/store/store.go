@@ -44,14 +44,15 @@ type Config struct {
 // used; only one process can have it open.
 type Store struct {
 	Config
+	gate    gate
 	opening sync.Mutex
 	db      atomic.Pointer[pebble.DB] // nil until opened
-	closed  bool
 
 	locks    [stripes]sync.Mutex // of accounts
 	commit   sync.Mutex          // sequence and order of batches
 	sequence uint64              // of the last event, under commit
 	broken   error               // the log does not take any more, under commit
+	stuck    bool                // it failed with its locks held, under commit
 	last     atomic.Uint64       // latest stamp given out
 
 	files   files
@@ -92,9 +93,6 @@ func (s *Store) index() (*pebble.DB, error) {
 	defer s.opening.Unlock()
 	if db := s.db.Load(); db != nil {
 		return db, nil
-	}
-	if s.closed {
-		return nil, fault.Unavailablef("Object storage has ended")
 	}
 	db, err := s.open()
 	if err != nil {
@@ -183,16 +181,57 @@ func get(db pebble.Reader, key []byte) ([]byte, error) {
 	return out, closer.Close()
 }
 
-// Close ends the store. Nothing may be using it.
+// Close refuses further calls, waits for those that run, and ends the store.
+// Contents that are open can be read on.
 func (s *Store) Close() error {
-	s.opening.Lock()
-	defer s.opening.Unlock()
-	s.closed = true
+	s.gate.close()
 	db := s.db.Swap(nil)
-	if db == nil || s.failure() != nil {
-		return nil // a broken index keeps its locks: only the end of the process frees them
+	switch {
+	case db == nil || s.stuck:
+		return nil // only the end of the process frees it
+	case s.failure() != nil:
+		_ = db.Close() // it fails as it did before, and the next start recovers
+		return nil
 	}
 	return db.Close()
+}
+
+// gate counts callers, and closes when there are none.
+type gate struct {
+	mu     sync.Mutex
+	inside int
+	closed chan struct{} // set when closing; closed when nobody is inside
+}
+
+func (g *gate) enter() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed != nil {
+		return fault.Unavailablef("Object storage has ended")
+	}
+	g.inside++
+	return nil
+}
+
+func (g *gate) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.inside--; g.inside == 0 && g.closed != nil {
+		close(g.closed)
+	}
+}
+
+func (g *gate) close() {
+	g.mu.Lock()
+	if g.closed == nil {
+		g.closed = make(chan struct{})
+		if g.inside == 0 {
+			close(g.closed)
+		}
+	}
+	done := g.closed
+	g.mu.Unlock()
+	<-done
 }
 
 // now gives a stamp that was not given out before by this process.

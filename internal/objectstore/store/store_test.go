@@ -3,7 +3,7 @@ package store_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/mekcloud/mek/internal/db/dbtest"
 
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/objectstore"
@@ -11,7 +11,7 @@ import (
 	"github.com/mekcloud/mek/internal/objectstore/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { dbtest.Main(m) }
 
 func open(t testing.TB, c store.Config) *store.Store {
 	t.Helper()

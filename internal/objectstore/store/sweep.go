@@ -17,6 +17,9 @@ func (s *Store) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.failure(); err != nil {
+		return unwritten(err) // what is claimed is not certain any more
+	}
 	nobodys := func(fileID) (bool, error) { return true, nil }
 	unclaimed := func(x fileID) (bool, error) {
 		_, closer, err := db.Get(fileKey(x))

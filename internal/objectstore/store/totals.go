@@ -10,6 +10,10 @@ type Totals struct {
 
 // Totals adds up what accounts count. A store that is not open counts nothing.
 func (s *Store) Totals() (t Totals) {
+	if s.gate.enter() != nil {
+		return t
+	}
+	defer s.gate.leave()
 	db := s.db.Load()
 	if db == nil {
 		return t

@@ -23,6 +23,7 @@ const (
 	chunkSize  = 256 << 10
 	chunks     = 3
 	flushEvery = 8 << 20 // bytes after which the disk is told to begin writing
+	roomEvery  = 1 << 20 // bytes after which free space is looked at
 )
 
 // received is a body that was taken in and belongs to nobody yet.
@@ -121,7 +122,7 @@ func (s *Store) receive(ctx context.Context, p objectstore.Put, body io.Reader, 
 		err = keep(r)
 	}
 	if err != nil {
-		s.files.abandon(name)
+		s.abandon(name)
 	}
 	return err
 }
@@ -173,11 +174,15 @@ func (s *Store) seal(f vfs.File, name fileID) error {
 	return broke(s.files.sync(name.folder()))
 }
 
-// abandon removes files that were never owned, under either name.
-func (f *files) abandon(ids []fileID) {
+// abandon removes files that were never owned, under either name. When the log
+// has failed nobody knows: the sweep after the next start decides.
+func (s *Store) abandon(ids []fileID) {
+	if s.failure() != nil {
+		return
+	}
 	for _, x := range ids {
-		_ = f.fs.Remove(f.tmpPath(x)) // one of the two is there at most; the sweep has the rest
-		_ = f.fs.Remove(f.path(x))
+		_ = s.FS.Remove(s.files.tmpPath(x)) // one of the two is there at most; the sweep has the rest
+		_ = s.FS.Remove(s.files.path(x))
 	}
 }
 
@@ -270,13 +275,15 @@ type spill struct {
 	s             *Store
 	f             vfs.File
 	done, flushed int64
+	room          int64 // bytes that may be written before the next look
 }
 
 func (w *spill) write(b []byte) error {
-	if w.done == 0 || w.done-w.flushed >= flushEvery {
-		if err := w.s.needRoom(flushEvery); err != nil {
+	if w.room -= int64(len(b)); w.room < 0 {
+		if err := w.s.needRoom(int64(len(b))); err != nil {
 			return err
 		}
+		w.room = roomEvery
 	}
 	if _, err := w.f.Write(b); err != nil {
 		return broke(fmt.Errorf("write file of an object: %w", err))
