@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/objectstore"
 	"github.com/mekcloud/mek/internal/objectstore/swift"
 	"github.com/mekcloud/mek/internal/rest"
 )
@@ -61,7 +63,7 @@ type body struct{ io.Reader }
 func (b body) Read(p []byte) (int, error) {
 	n, err := b.Reader.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = errors.Join(swift.Fail(swift.StatusClientDisconnect), err)
+		err = fault.New(fault.Invalid, "The request's body ended early").With(objectstore.CodeIncomplete).Because(err)
 	}
 	return n, err
 }
