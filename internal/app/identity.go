@@ -27,6 +27,7 @@ var offered = []struct {
 	{"glance", identity.CatalogEntry{Type: "image", Name: "glance", URL: "/image"}},
 	{"neutron", identity.CatalogEntry{Type: "network", Name: "neutron", URL: "/networking"}},
 	{"placement", identity.CatalogEntry{Type: "placement", Name: "placement", URL: "/placement"}},
+	{"swift", identity.CatalogEntry{Type: "object-store", Name: "swift", URL: "/v1/AUTH_$(project_id)s"}},
 }
 
 // identity builds Keystone and makes the first users and projects.

@@ -42,6 +42,7 @@ var serviceSteps = []struct {
 	{"block storage", (*builder).blockstorage},
 	{"compute", (*builder).compute},
 	{"object store", (*builder).objectstore},
+	{"swift", (*builder).swift},
 	{"s3", (*builder).s3},
 	{"catalog", (*builder).catalog}, // last: it offers what was built
 }

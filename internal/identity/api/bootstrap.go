@@ -20,7 +20,8 @@ var immutable = map[string]bool{"admin": true, "manager": true, "member": true, 
 
 // firstRoles are made in this order.
 var firstRoles = []string{"admin", "manager", "member", "reader", "service", "creator", "heat_stack_owner",
-	"load-balancer_observer", "load-balancer_global_observer", "load-balancer_member", "load-balancer_quota_admin", "load-balancer_admin"}
+	"load-balancer_observer", "load-balancer_global_observer", "load-balancer_member", "load-balancer_quota_admin", "load-balancer_admin",
+	"swiftoperator", "ResellerAdmin"}
 
 // firstImplications are pairs of a role and one that it implies.
 var firstImplications = [][2]string{{"admin", "manager"}, {"manager", "member"}, {"member", "reader"},

@@ -39,7 +39,8 @@ type Grant struct {
 
 var refused = Grant{}
 
-// Decide answers. A caller without UserID has no token.
+// Decide answers. A caller without UserID has no token. Who owns the account is
+// asked first, so that an owner stays one where a list lets everybody in.
 func (s Settings) Decide(c *policy.Credentials, a Ask) Grant {
 	list := Parse(a.List)
 	reading := a.Method == "GET" || a.Method == "HEAD"
@@ -55,6 +56,12 @@ func (s Settings) Decide(c *policy.Credentials, a Ask) Grant {
 	if a.Container == "" && a.Object == "" && a.Method == "DELETE" {
 		return refused // nobody deletes an account of his own
 	}
+	if s.own(c, a.Account) && hasAny(c.Roles, s.OperatorRoles) && (!s.asksService(a.Account) || hasAny(c.ServiceRoles, s.ServiceRoles)) {
+		return Grant{Allowed: true, Owner: true}
+	}
+	if g := s.byAccountList(c, a, reading); g.Allowed {
+		return g
+	}
 	if s.named(c, a, list) {
 		return Grant{Allowed: true}
 	}
@@ -62,14 +69,8 @@ func (s Settings) Decide(c *policy.Credentials, a Ask) Grant {
 	if referrer == yes {
 		return Grant{Allowed: true}
 	}
-	if g := s.byAccountList(c, a, reading); g.Allowed {
-		return g
-	}
 	if !s.own(c, a.Account) {
 		return refused
-	}
-	if hasAny(c.Roles, s.OperatorRoles) && (!s.asksService(a.Account) || hasAny(c.ServiceRoles, s.ServiceRoles)) {
-		return Grant{Allowed: true, Owner: true}
 	}
 	if reading && hasAny(c.Roles, s.ReaderRoles) {
 		return Grant{Allowed: true}

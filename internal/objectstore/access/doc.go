@@ -3,6 +3,6 @@
 // referrers), access lists of accounts, resellers and service tokens. It is pure:
 // who asks and the lists go in, the decision comes out.
 //
-// Decide answers in the order of Swift's keystoneauth, with account lists as
-// Swift's tempauth knows them in between.
+// Decide answers as Swift's keystoneauth does; lists of accounts are those of
+// Swift's tempauth.
 package access

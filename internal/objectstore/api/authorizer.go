@@ -18,7 +18,7 @@ type authorizer struct {
 func (a *authorizer) Authorize(r *swift.Request, acl string) error {
 	ask := access.Ask{Method: r.Method, Account: r.Account, Container: r.Container, Object: r.Object, Referer: r.Call.Header.Get("Referer"), List: acl}
 	grant := a.settings.Decide(r.Caller(), ask)
-	if !grant.Allowed && r.Caller().UserID != "" {
+	if !grant.Owner && r.Caller().UserID != "" {
 		account, err := a.store.Account(r.Context(), r.Account)
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return err
