@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -76,7 +77,8 @@ func simulate(ctx context.Context, name string, log *slog.Logger) (*simulated, e
 	if err != nil {
 		return nil, err
 	}
-	facts := hostlink.Facts{Host: name, ID: id.Named(name), Arch: "x86_64", CPUs: simCPUs, MemoryMiB: simMemoryMiB, DiskGiB: simDiskGiB, Address: "127.0.0.1"}
+	facts := hostlink.Facts{Host: name, ID: id.Named(name), Arch: "x86_64", CPUs: simCPUs, MemoryMiB: simMemoryMiB, DiskGiB: simDiskGiB, Address: "127.0.0.1",
+		More: map[string]string{"boot_time": clock.Real{}.Now().UTC().Format(time.RFC3339)}}
 	addCapabilities(&facts, can)
 	s.agent = agent.New(agent.Config{Facts: facts, Journal: agent.MemoryJournal(), Log: log, Appliers: map[hostlink.Section]hostlink.Applier{
 		hostlink.Guests: s.guests, hostlink.Ports: ports.New(netsim.New(), log), hostlink.Volumes: s.volumes}})

@@ -31,6 +31,7 @@ const (
 	RequiredNetworks     = microversion.Version(2037) // networks must be given: auto, none or a list
 	UsagePaging          = microversion.Version(2040)
 	ImageIDInBody        = microversion.Version(2045) // createImage answers the image's id in its body, not as Location
+	NoHosts              = microversion.Version(2043) // os-hosts goes
 	EmbeddedFlavor       = microversion.Version(2047) // the server's flavor is embedded, not linked
 	QuotaWithoutNetwork  = microversion.Version(2050)
 	EventUpdatedAt       = microversion.Version(2051)
@@ -56,9 +57,11 @@ const (
 	HostOnCreate         = microversion.Version(2074)
 	StrictEverywhere     = microversion.Version(2075) // unknown parameters refused; views complete everywhere
 	UnshelveZone         = microversion.Version(2077)
+	PowerUpdate          = microversion.Version(2076) // external event power-update
 	ServerTopology       = microversion.Version(2078)
 	DeleteOnTermination  = microversion.Version(2079)
 	MigrationOwners      = microversion.Version(2080)
+	AcceleratorBound     = microversion.Version(2082) // external event accelerator-request-bound
 	ActionEventDetails   = microversion.Version(2084)
 	UpdateDeleteOnTerm   = microversion.Version(2085)
 	RescueVolumeBacked   = microversion.Version(2087)

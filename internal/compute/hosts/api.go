@@ -15,7 +15,7 @@ type api struct{ hosts *Hosts }
 func (s *Hosts) Routes() []rest.Route {
 	a := api{s}
 	byID := compute.UUIDsForServices
-	return []rest.Route{
+	return append(a.legacyRoutes(), []rest.Route{
 		{Method: "GET", Path: "/v2.1/os-services", Rule: ruleServices, Handle: a.services},
 		{Method: "PUT", Path: "/v2.1/os-services/{id}", Rule: ruleServiceUpdate, Audit: "update", Since: byID, Handle: a.update},
 		{Method: "PUT", Path: "/v2.1/os-services/{verb}", Rule: ruleServiceUpdate, Audit: "update", Until: byID, Handle: a.updateByHost},
@@ -29,7 +29,7 @@ func (s *Hosts) Routes() []rest.Route {
 		{Method: "GET", Path: "/v2.1/os-hypervisors/{id}/servers", Rule: ruleServers, Until: byID, Handle: a.search},
 		{Method: "GET", Path: "/v2.1/os-availability-zone", Rule: ruleZones, Handle: a.zones},
 		{Method: "GET", Path: "/v2.1/os-availability-zone/detail", Rule: ruleZonesDetail, Handle: a.zonesDetail},
-	}
+	}...)
 }
 
 func (a api) services(c *rest.Call) (rest.Reply, error) {

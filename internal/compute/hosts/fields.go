@@ -34,7 +34,7 @@ func Rules() []policy.Rule {
 		ruleSearch: "Find hypervisors by name.", ruleServers: "List servers of hypervisors.", ruleZonesDetail: "List zones with hosts."} {
 		out = append(out, policy.Rule{Name: name, Check: policy.Admin, Scopes: []string{"project"}, Description: what})
 	}
-	return out
+	return append(out, legacyRules()...)
 }
 
 func serviceView(c *rest.Call, h *Host) map[string]any {

@@ -55,7 +55,8 @@ func (s *Quotas) Routes() []rest.Route {
 type api struct{ quotas *Quotas }
 
 // networkQuota are limits of networks that Nova showed before 2.36. They are
-// Neutron's matter; upstream shows fixed values.
+// Neutron's matter; upstream shows fixed values in quota sets, and keeps what is
+// written into quota classes without minding it.
 var networkQuota = map[string]int64{"floating_ips": -1, "fixed_ips": -1, "security_groups": -1, "security_group_rules": -1}
 
 var fileQuota = []string{"injected_files", "injected_file_content_bytes", "injected_file_path_bytes"}
@@ -64,7 +65,9 @@ var fileQuota = []string{"injected_files", "injected_file_content_bytes", "injec
 func view(c *rest.Call, limits map[string]int64) map[string]any {
 	out := map[string]any{}
 	for name, limit := range limits {
-		out[name] = limit
+		if _, network := networkQuota[name]; !network {
+			out[name] = limit
+		}
 	}
 	if c.At(compute.NoPersonality) {
 		for _, name := range fileQuota {
@@ -201,8 +204,8 @@ func (a api) classView(c *rest.Call, limits map[string]int64) map[string]any {
 	if !c.At(compute.QuotaWithoutNetwork) {
 		delete(set, "server_groups")
 		delete(set, "server_group_members")
-		for name, limit := range networkQuota {
-			set[name] = limit
+		for name := range networkQuota {
+			set[name] = limits[name]
 		}
 	}
 	return set
@@ -215,7 +218,14 @@ func (a api) updateClass(c *rest.Call) (rest.Reply, error) {
 	if err := c.Decode(&in); err != nil {
 		return rest.Reply{}, err
 	}
-	after, err := a.quotas.setDefaults(c.Context(), in.Set.limits(), c.Event("quota_class_set", c.Var("id"), ""))
+	limits := in.Set.limits()
+	for name, v := range map[string]*rest.Int{"floating_ips": in.Set.FloatingIPs, "fixed_ips": in.Set.FixedIPs, "security_groups": in.Set.SecurityGroups,
+		"security_group_rules": in.Set.SecurityRules} {
+		if v != nil {
+			limits[name] = int64(*v)
+		}
+	}
+	after, err := a.quotas.setDefaults(c.Context(), limits, c.Event("quota_class_set", c.Var("id"), ""))
 	if err != nil {
 		return rest.Reply{}, err
 	}

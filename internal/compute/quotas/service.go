@@ -31,6 +31,9 @@ func Declare(c Counts, overrides map[string]int) *quota.Quota {
 		{Name: "injected_file_path_bytes", Default: 255}, {Name: "key_pairs", Default: 100},
 		{Name: "server_groups", Default: 10, Count: c.ServerGroups}, {Name: "server_group_members", Default: 10},
 	}
+	for name, limit := range networkQuota {
+		resources = append(resources, quota.Resource{Name: name, Default: limit})
+	}
 	for i := range resources {
 		if v, ok := overrides[resources[i].Name]; ok {
 			resources[i].Default = int64(v)

@@ -65,7 +65,7 @@ func Rules() []policy.Rule {
 		ruleVolumes+"delete", ruleCards+"create", ruleCards+"delete")
 	add(policy.Admin, ruleIndexAll, ruleDetailAll, ruleAllFilters, ruleHostStatus, ruleForceHost, ruleZeroDisk, ruleOverride, ruleReset, ruleExtended,
 		ruleActions+"events", ruleActions+"events:details")
-	return slices.Concat(out, imageRules(), rebuildRules(), rescueRules(), shelveRules(), moveRules(), migrationRules())
+	return slices.Concat(out, imageRules(), rebuildRules(), rescueRules(), shelveRules(), moveRules(), migrationRules(), usageRules(), eventRules())
 }
 
 type api struct {
@@ -98,6 +98,8 @@ func (s *Servers) Routes() []rest.Route {
 	out = append(out, a.volumeRoutes()...)
 	out = append(out, a.interfaceRoutes()...)
 	out = append(out, a.migrationRoutes()...)
+	out = append(out, a.usageRoutes()...)
+	out = append(out, a.eventRoutes()...)
 	return append(out, a.logRoutes()...)
 }
 

@@ -119,6 +119,13 @@ func (s *Servers) removeRows(ctx context.Context, tx *db.Tx, r *removeRun) error
 	if err := s.Placement.Release(ctx, tx, r.Object); err != nil {
 		return err
 	}
+	one, err := lockServer(ctx, tx, r.Object)
+	if err != nil {
+		return err
+	}
+	if err := keepLife(ctx, tx, one, stamp(s.Clock)); err != nil {
+		return err
+	}
 	if err := deleteServer(ctx, tx, r.Object); err != nil {
 		return err
 	}
