@@ -20,7 +20,7 @@ var offered = []struct {
 	service string // name of the rest.Service
 	entry   identity.CatalogEntry
 }{
-	{"keystone", identity.CatalogEntry{Type: "identity", Name: "keystone", URL: "/identity"}},
+	{"keystone", identity.CatalogEntry{Type: "identity", Name: "keystone", URL: "/identity", AdminURL: "/identity_admin"}},
 	{"nova", identity.CatalogEntry{Type: "compute", Name: "nova", URL: "/compute/v2.1"}},
 	{"cinder", identity.CatalogEntry{Type: "volumev3", Name: "cinderv3", URL: "/volume/v3"}},
 	{"cinder", identity.CatalogEntry{Type: "block-storage", Name: "cinder", URL: "/volume/v3"}},

@@ -36,9 +36,15 @@ type Endpoint struct {
 	CreatedAt time.Time
 }
 
+// LegacyEndpoint is the attribute of an endpoint that version 2.0 of the API
+// keeps for itself: which of its endpoints the address belongs to.
+const LegacyEndpoint = "legacy_endpoint_id"
+
 // CatalogEntry is one row of the table from which a new cloud's catalog is made.
 type CatalogEntry struct {
 	Type string
 	Name string
 	URL  string // with the placeholders of Endpoint.URL
+	// AdminURL is the address of the admin interface where it is another.
+	AdminURL string
 }

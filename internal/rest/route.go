@@ -50,6 +50,7 @@ type Service struct {
 	Name    string // project name as the operation tables spell it: "nova"
 	Type    string // catalog type: "compute"
 	Prefix  string // "/compute"
+	Alias   string // another prefix of the same service, or empty; links are made of Prefix
 	Dialect Dialect
 	Rules   []policy.Rule
 	Policy  *policy.Enforcer // of this service's rules, made by app; rule names are unique per service only

@@ -107,6 +107,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.serve(m, w, r, rest)
 			return
 		}
+		if rest, ok := strings.CutPrefix(path, m.Alias); ok && m.Alias != "" && (rest == "" || rest[0] == '/') {
+			s.serve(m, w, r, rest)
+			return
+		}
 	}
 	s.fallback.ServeHTTP(w, r)
 }

@@ -168,8 +168,12 @@ func (w *sower) offer(seed Seeds) {
 			return w.service(e)
 		})
 		for _, face := range []string{"public", "internal", "admin"} {
+			url := e.URL
+			if face == "admin" && e.AdminURL != "" {
+				url = e.AdminURL
+			}
 			w.once("endpoint:"+key+":"+face, func() (string, error) {
-				return w.endpoint(identity.Endpoint{ServiceID: w.done["service:"+key], RegionID: seed.Region, Interface: face, URL: e.URL, Enabled: true})
+				return w.endpoint(identity.Endpoint{ServiceID: w.done["service:"+key], RegionID: seed.Region, Interface: face, URL: url, Enabled: true})
 			})
 		}
 	}

@@ -3,6 +3,7 @@ package identityapi
 import (
 	"net/http"
 
+	"github.com/mekcloud/mek/internal/identity/legacy"
 	"github.com/mekcloud/mek/internal/identity/wire"
 	"github.com/mekcloud/mek/internal/rest"
 )
@@ -22,7 +23,7 @@ func versionView(c *rest.Call) map[string]any {
 func versionRoutes() []rest.Route {
 	return wire.Routes([]rest.Route{
 		{Method: "GET", Path: "/", Open: true, Handle: func(c *rest.Call) (rest.Reply, error) {
-			body := map[string]any{"versions": map[string]any{"values": []any{versionView(c)}}}
+			body := map[string]any{"versions": map[string]any{"values": []any{versionView(c), legacy.Version(c)}}}
 			return rest.Reply{Status: http.StatusMultipleChoices, Body: body}.With("Location", c.Link("/v3/")), nil
 		}},
 		{Method: "GET", Path: "/v3", Open: true, Handle: func(c *rest.Call) (rest.Reply, error) {

@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"maps"
+
 	"github.com/mekcloud/mek/internal/identity"
 	"github.com/mekcloud/mek/internal/identity/wire"
 	"github.com/mekcloud/mek/internal/rest"
@@ -54,6 +56,8 @@ func serviceView(c *rest.Call, s *identity.Service) map[string]any {
 
 // EndpointView is an endpoint as the API shows it.
 func (s *Service) EndpointView(c *rest.Call, e *identity.Endpoint) map[string]any {
+	extra := maps.Clone(e.Extra)
+	delete(extra, identity.LegacyEndpoint)
 	return wire.With(map[string]any{"id": e.ID, "service_id": e.ServiceID, "region": wire.OrNull(e.RegionID), "region_id": wire.OrNull(e.RegionID),
-		"interface": e.Interface, "url": absolute(e.URL, s.rootFor(c)), "enabled": e.Enabled, "links": wire.Self(c, "/endpoints/"+e.ID)}, e.Extra)
+		"interface": e.Interface, "url": absolute(e.URL, s.rootFor(c)), "enabled": e.Enabled, "links": wire.Self(c, "/endpoints/"+e.ID)}, extra)
 }

@@ -2,6 +2,7 @@ package credentials
 
 import (
 	"encoding/json"
+	"net/http"
 
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/identity"
@@ -80,6 +81,13 @@ func (a *api) createKey(c *rest.Call) (rest.Reply, error) {
 		return rest.Reply{}, err
 	}
 	return rest.Created(map[string]any{"credential": v})
+}
+
+// createOldKey answers 200, as version 2.0 does.
+func (a *api) createOldKey(c *rest.Call) (rest.Reply, error) {
+	reply, err := a.createKey(c)
+	reply.Status = http.StatusOK
+	return reply, err
 }
 
 func (a *api) findKey(c *rest.Call) (*identity.Credential, error) {

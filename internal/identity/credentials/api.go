@@ -50,7 +50,7 @@ type api struct {
 // Routes are the operations on credentials.
 func (s *Service) Routes(o Others) []rest.Route {
 	a := &api{s, o}
-	const one, keys = "/v3/credentials/{id}", "/v3/users/{user}/credentials/OS-EC2"
+	const one, keys, old = "/v3/credentials/{id}", "/v3/users/{user}/credentials/OS-EC2", "/v2.0/users/{user}/credentials/OS-EC2"
 	return []rest.Route{
 		{Method: "GET", Path: "/v3/credentials", Rule: "identity:list_credentials", Object: true, Handle: a.list},
 		{Method: "POST", Path: "/v3/credentials", Rule: "identity:create_credential", Object: true, Audit: "create", Handle: a.create},
@@ -63,6 +63,10 @@ func (s *Service) Routes(o Others) []rest.Route {
 		{Method: "POST", Path: "/v3/ec2tokens", Rule: "identity:ec2tokens_validate", Audit: "authenticate", MaxBody: 64 << 10, Handle: a.ec2Token},
 		{Method: "POST", Path: "/v3/s3tokens", Rule: "identity:s3tokens_validate", Audit: "authenticate", MaxBody: 64 << 10, Handle: a.s3Token},
 		{Method: "DELETE", Path: keys + "/{access}", Rule: "identity:ec2_delete_credential", Object: true, Audit: "delete", Handle: a.deleteKey},
+		{Method: "GET", Path: old, Rule: "identity:ec2_list_credentials", Object: true, Handle: a.keys},
+		{Method: "POST", Path: old, Rule: "identity:ec2_create_credential", Object: true, Audit: "create", Handle: a.createOldKey},
+		{Method: "GET", Path: old + "/{access}", Rule: "identity:ec2_get_credential", Object: true, Handle: a.key},
+		{Method: "DELETE", Path: old + "/{access}", Rule: "identity:ec2_delete_credential", Object: true, Audit: "delete", Handle: a.deleteKey},
 	}
 }
 
