@@ -96,7 +96,7 @@ type Objects struct {
 	// front door; "off" for none.
 	Listen  string   `koanf:"listen"`
 	Domains []string `koanf:"s3_domains"` // host names below which a bucket may stand: "bucket.s3.example.org"
-	InfoKey    string `koanf:"info_key"`    // signs requests for the admin section of Swift's /info; empty: there is none
+	InfoKey string   `koanf:"info_key"`   // signs requests for the admin section of Swift's /info; empty: there is none
 }
 
 // Default is a cloud in dataDir that nobody has told anything.

@@ -34,8 +34,18 @@ func unsaid(r *http.Request) bool {
 	return !said && r.ProtoMajor == 1 && len(r.TransferEncoding) == 0
 }
 
-// guard takes away what only the inside of Swift may say.
+// guard takes away what only the inside of Swift may say. Underscores in names
+// are hyphens, as they are for every application behind WSGI.
 func guard(h http.Header) {
+	for name, values := range h {
+		if strings.IndexByte(name, '_') < 0 {
+			continue
+		}
+		delete(h, name)
+		if plain := http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-")); h[plain] == nil {
+			h[plain] = values
+		}
+	}
 	for name := range h {
 		if hidden(name) || name == "X-Timestamp" {
 			delete(h, name)

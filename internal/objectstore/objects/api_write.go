@@ -22,8 +22,9 @@ var kept = []string{"Content-Disposition", "Content-Encoding", "Content-Language
 func attributes(h http.Header) objectstore.Headers {
 	out := objectstore.Headers{}
 	for name := range h {
-		if value := h.Get(name); value != "" && (strings.HasPrefix(name, swift.ObjectMeta) || slices.Contains(kept, name)) {
-			out[name] = value
+		value := h.Get(name)
+		if strings.HasPrefix(name, swift.ObjectMeta) || value != "" && slices.Contains(kept, name) {
+			out[name] = value // an attribute of a user may be empty
 		}
 	}
 	return out
