@@ -11,6 +11,9 @@ func PortScope(portID string) string { return "port/" + portID }
 // GroupScope names the scope of a security group.
 func GroupScope(groupID string) string { return "group/" + groupID }
 
+// AddressGroupScope names the scope of an address group.
+func AddressGroupScope(groupID string) string { return "addresses/" + groupID }
+
 // RouterScope names the scope of a router.
 func RouterScope(routerID string) string { return "router/" + routerID }
 

@@ -30,6 +30,12 @@ type Network struct {
 	PhysicalNetwork string // empty for tenant networks
 	SegmentationID  int    // 0: none
 	DNSDomain       string
+	QoSPolicyID     string   // of its ports that have none of their own
+	ZoneHints       []string // availability zones that were asked for
+	SharedWith      Audience
+	IPv4Scope       string // address scope of its IPv4 subnets; empty: none
+	IPv6Scope       string
+	ExternalTo      Audience // whose routers may have their gateway here
 	SubnetIDs       []string // in order of creation
 }
 
@@ -63,6 +69,7 @@ type Subnet struct {
 	IPv6RAMode      string // "slaac", "dhcpv6-stateful", "dhcpv6-stateless" or empty
 	IPv6AddressMode string
 	ServiceTypes    []string
+	PoolID          string // the subnet pool it was cut from; empty: none
 }
 
 // FixedIP is one address of a port.
@@ -104,6 +111,12 @@ type Port struct {
 	Profile         string // binding:profile, JSON object
 	BindingRevision int64  // of the section Ports of Host, raised when the binding changed
 	Planned         bool   // made by compute for a server, and deleted with it
+	DNSName         string // lower case
+	DNSDomain       string
+	DataPlaneStatus string // what an operator says of it; empty: nothing
+	MACLearning     bool   // any MAC may appear behind it
+	UplinkStatus    bool   // the state of the uplink is passed on
+	QoSPolicyID     string
 }
 
 // The device owners this service sets itself.
@@ -121,6 +134,8 @@ type Gateway struct {
 	EnableSNAT bool
 	FixedIPs   []FixedIP
 	PortID     string
+	// QoSPolicyID limits what passes the gateway; empty: none.
+	QoSPolicyID string
 }
 
 // Router joins subnets, and leads outside through its gateway.
@@ -129,6 +144,7 @@ type Router struct {
 	AdminStateUp bool
 	Gateway      *Gateway // nil: none
 	Routes       []HostRoute
+	ZoneHints    []string // availability zones that were asked for
 }
 
 // FloatingIP is an external address that may lead to a port.
@@ -141,6 +157,10 @@ type FloatingIP struct {
 	Fixed     netip.Addr // address of the associated port
 	RouterID  string
 	Status    string
+	DNSName   string
+	DNSDomain string
+	// QoSPolicyID limits what passes the address; empty: none.
+	QoSPolicyID string
 }
 
 // SecurityGroup is a set of rules that ports can be members of.
@@ -148,6 +168,8 @@ type SecurityGroup struct {
 	Standard
 	Stateful bool
 	Rules    []Rule // in order of creation
+	// SharedWith are projects whose ports may use it too.
+	SharedWith Audience
 }
 
 // Rule lets one kind of traffic pass.
@@ -161,6 +183,8 @@ type Rule struct {
 	PortMax       *int   // ICMP code for ICMP
 	RemoteGroupID string
 	RemotePrefix  netip.Prefix // invalid: any
+	// AddressGroupID names the addresses of the other end; empty: any.
+	AddressGroupID string
 }
 
 // The directions of rules.
@@ -170,3 +194,14 @@ const (
 	IPv4    = "IPv4"
 	IPv6    = "IPv6"
 )
+
+// RuleTemplate is a rule that new security groups begin with. The remote group
+// OwnGroup stands for the group itself.
+type RuleTemplate struct {
+	Rule
+	InDefault bool // in the default group of a project
+	InOthers  bool // in all others
+}
+
+// OwnGroup stands in a template for the group that gets the rule.
+const OwnGroup = "PARENT"

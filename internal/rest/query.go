@@ -124,8 +124,8 @@ func (r *Resource[T]) page(c *Call, q *listing.Query, style *ListStyle) (Page, e
 			q.Limit = min(n, most)
 		}
 	}
-	if q.Marker != "" && r.Target != nil { // a marker the caller may not see does not exist
-		if item, err := r.Store.Get(c.Context(), q.Marker); err != nil || !c.Allow(r.Show, r.Target(item)) {
+	if q.Marker != "" && (r.Target != nil || r.TargetFor != nil) { // a marker the caller may not see does not exist
+		if item, err := r.Store.Get(c.Context(), q.Marker); err != nil || !c.Allow(r.Show, r.target(c, item)) {
 			return page, fault.Invalidf("marker [%s] not found", clip(q.Marker)).With("MarkerNotFound")
 		}
 	}

@@ -51,6 +51,7 @@ type Resource[T any] struct {
 	Filters   []Filter
 	ID        func(*T) string
 	Target    func(*T) policy.Target
+	TargetFor func(*Call, *T) policy.Target // instead of Target, where it depends on the caller (items shared with projects)
 	Store     Store[T]
 	MaxLimit  int             // 0: the dialect's
 	Order     []listing.Order // default order before created_at and id
@@ -101,13 +102,13 @@ func (r *Resource[T]) Find(c *Call, id string) (*T, error) {
 	if err != nil {
 		return nil, err
 	}
-	return item, c.Authorize(r.Target(item))
+	return item, c.Authorize(r.target(c, item))
 }
 
 // Peek loads one visible item without asking the route's rule.
 func (r *Resource[T]) Peek(c *Call, id string) (*T, error) {
 	item, err := r.Store.Get(c.Context(), id)
-	if err == nil && !c.Allow(r.Show, r.Target(item)) {
+	if err == nil && !c.Allow(r.Show, r.target(c, item)) {
 		err = fault.NotFoundf("%s %s could not be found.", r.One, id)
 	}
 	if fault.Is(err, fault.NotFound) {
@@ -120,6 +121,13 @@ func (r *Resource[T]) Peek(c *Call, id string) (*T, error) {
 		return nil, err
 	}
 	return item, nil
+}
+
+func (r *Resource[T]) target(c *Call, item *T) policy.Target {
+	if r.TargetFor != nil {
+		return r.TargetFor(c, item)
+	}
+	return r.Target(item)
 }
 
 // Read answers GET /many/{id}.
@@ -158,7 +166,7 @@ func (r *Resource[T]) view(c *Call, item *T, only []string) map[string]any {
 		}
 		if f.Rule != "" {
 			if target == nil {
-				target = r.Target(item)
+				target = r.target(c, item)
 			}
 			if !c.Allow(f.Rule, target) {
 				continue

@@ -16,7 +16,10 @@ CREATE TABLE network_networks (
     mtu bigint NOT NULL,
     network_type text NOT NULL,
     physical_network text NOT NULL,
-    segmentation_id bigint NOT NULL
+    segmentation_id bigint NOT NULL,
+    dns_domain text NOT NULL,
+    qos_policy_id text NOT NULL,
+    zone_hints text NOT NULL
 );
 CREATE INDEX network_networks_project ON network_networks (project_id);
 CREATE INDEX network_networks_name ON network_networks (name);
@@ -42,7 +45,8 @@ CREATE TABLE network_subnets (
     pools text NOT NULL,
     dns_nameservers text NOT NULL,
     host_routes text NOT NULL,
-    service_types text NOT NULL
+    service_types text NOT NULL,
+    pool_id text NOT NULL
 );
 CREATE INDEX network_subnets_network ON network_subnets (network_id);
 CREATE INDEX network_subnets_project ON network_subnets (project_id);
@@ -70,6 +74,12 @@ CREATE TABLE network_ports (
     profile text NOT NULL,
     binding_revision bigint NOT NULL,
     planned boolean NOT NULL, -- made by compute for a server, and deleted with it
+    dns_name text NOT NULL,
+    dns_domain text NOT NULL,
+    data_plane_status text NOT NULL,
+    mac_learning boolean NOT NULL,
+    uplink_status boolean NOT NULL,
+    qos_policy_id text NOT NULL,
     UNIQUE (network_id, mac_address)
 );
 CREATE INDEX network_ports_project ON network_ports (project_id);
@@ -119,7 +129,8 @@ CREATE TABLE network_rules (
     port_max bigint NOT NULL,
     remote_group_id text NOT NULL,
     remote_ip_prefix text NOT NULL,
-    UNIQUE (group_id, direction, ethertype, protocol, port_min, port_max, remote_group_id, remote_ip_prefix)
+    address_group_id text NOT NULL,
+    UNIQUE (group_id, direction, ethertype, protocol, port_min, port_max, remote_group_id, remote_ip_prefix, address_group_id)
 );
 CREATE INDEX network_rules_project ON network_rules (project_id);
 CREATE INDEX network_rules_remote ON network_rules (remote_group_id);
@@ -144,7 +155,9 @@ CREATE TABLE network_routers (
     gateway_network_id text NOT NULL,
     gateway_port_id text NOT NULL,
     enable_snat boolean NOT NULL,
-    routes text NOT NULL
+    routes text NOT NULL,
+    gateway_qos_policy_id text NOT NULL,
+    zone_hints text NOT NULL
 );
 CREATE INDEX network_routers_project ON network_routers (project_id);
 CREATE INDEX network_routers_gateway ON network_routers (gateway_network_id);
@@ -164,6 +177,9 @@ CREATE TABLE network_floatings (
     fixed_address text NOT NULL,
     router_id text NOT NULL,
     status text NOT NULL,
+    dns_name text NOT NULL,
+    dns_domain text NOT NULL,
+    qos_policy_id text NOT NULL,
     UNIQUE (network_id, address)
 );
 CREATE INDEX network_floatings_project ON network_floatings (project_id);
@@ -178,7 +194,181 @@ CREATE TABLE network_tags (
     PRIMARY KEY (object, tag)
 );
 
+CREATE INDEX network_subnets_pool ON network_subnets (pool_id);
+CREATE INDEX network_rules_address_group ON network_rules (address_group_id);
+
+-- which projects may use an object of another one
+CREATE TABLE network_shares (
+    id text PRIMARY KEY,
+    project_id text NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL,
+    revision bigint NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    tags text NOT NULL,
+    object_type text NOT NULL,
+    object_id text NOT NULL,
+    action text NOT NULL,
+    target text NOT NULL, -- a project, or *
+    UNIQUE (object_id, action, target)
+);
+CREATE INDEX network_shares_project ON network_shares (project_id);
+
+CREATE TABLE network_scopes (
+    id text PRIMARY KEY,
+    project_id text NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL,
+    revision bigint NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    tags text NOT NULL,
+    ip_version bigint NOT NULL
+);
+CREATE INDEX network_scopes_project ON network_scopes (project_id);
+
+CREATE TABLE network_pools (
+    id text PRIMARY KEY,
+    project_id text NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL,
+    revision bigint NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    tags text NOT NULL,
+    prefixes text NOT NULL,
+    ip_version bigint NOT NULL,
+    default_bits bigint NOT NULL,
+    min_bits bigint NOT NULL,
+    max_bits bigint NOT NULL,
+    quota bigint NOT NULL, -- 0: none
+    scope_id text NOT NULL,
+    is_default boolean NOT NULL
+);
+CREATE INDEX network_pools_project ON network_pools (project_id);
+CREATE INDEX network_pools_scope ON network_pools (scope_id);
+
+CREATE TABLE network_address_groups (
+    id text PRIMARY KEY,
+    project_id text NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL,
+    revision bigint NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    tags text NOT NULL,
+    addresses text NOT NULL
+);
+CREATE INDEX network_address_groups_project ON network_address_groups (project_id);
+
+CREATE TABLE network_qos_policies (
+    id text PRIMARY KEY,
+    project_id text NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL,
+    revision bigint NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    tags text NOT NULL,
+    is_default boolean NOT NULL
+);
+CREATE INDEX network_qos_policies_project ON network_qos_policies (project_id);
+
+CREATE TABLE network_qos_rules (
+    id text PRIMARY KEY,
+    project_id text NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL,
+    revision bigint NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    tags text NOT NULL,
+    policy_id text NOT NULL REFERENCES network_qos_policies (id) ON DELETE CASCADE,
+    kind text NOT NULL,
+    direction text NOT NULL,
+    rate bigint NOT NULL, -- kbit/s, or the mark
+    burst bigint NOT NULL,
+    UNIQUE (policy_id, kind, direction)
+);
+
+CREATE TABLE network_trunks (
+    id text PRIMARY KEY,
+    project_id text NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL,
+    revision bigint NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    tags text NOT NULL,
+    port_id text NOT NULL UNIQUE REFERENCES network_ports (id),
+    admin_state_up boolean NOT NULL
+);
+CREATE INDEX network_trunks_project ON network_trunks (project_id);
+
+CREATE TABLE network_subports (
+    port_id text PRIMARY KEY REFERENCES network_ports (id),
+    trunk_id text NOT NULL REFERENCES network_trunks (id) ON DELETE CASCADE,
+    segmentation_type text NOT NULL,
+    segmentation_id bigint NOT NULL,
+    created_at bigint NOT NULL,
+    UNIQUE (trunk_id, segmentation_type, segmentation_id)
+);
+
+CREATE TABLE network_forwardings (
+    id text PRIMARY KEY,
+    project_id text NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL,
+    revision bigint NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    tags text NOT NULL,
+    floating_id text NOT NULL REFERENCES network_floatings (id),
+    protocol text NOT NULL,
+    port_id text NOT NULL,
+    fixed_address text NOT NULL,
+    internal_port bigint NOT NULL,
+    internal_last bigint NOT NULL,
+    external_port bigint NOT NULL,
+    external_last bigint NOT NULL
+);
+CREATE INDEX network_forwardings_floating ON network_forwardings (floating_id);
+CREATE INDEX network_forwardings_port ON network_forwardings (port_id);
+
+-- the rules that new security groups begin with
+CREATE TABLE network_rule_templates (
+    id text PRIMARY KEY,
+    project_id text NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL,
+    revision bigint NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    tags text NOT NULL,
+    direction text NOT NULL,
+    ethertype text NOT NULL,
+    protocol text NOT NULL,
+    port_min bigint NOT NULL, -- -1: none
+    port_max bigint NOT NULL,
+    remote_group_id text NOT NULL,
+    remote_ip_prefix text NOT NULL,
+    address_group_id text NOT NULL,
+    in_default boolean NOT NULL,
+    in_others boolean NOT NULL
+);
+
 -- +goose Down
+DROP TABLE network_rule_templates;
+DROP TABLE network_forwardings;
+DROP TABLE network_subports;
+DROP TABLE network_trunks;
+DROP TABLE network_qos_rules;
+DROP TABLE network_qos_policies;
+DROP TABLE network_address_groups;
+DROP TABLE network_pools;
+DROP TABLE network_scopes;
+DROP TABLE network_shares;
 DROP TABLE network_tags;
 DROP TABLE network_floatings;
 DROP TABLE network_routers;

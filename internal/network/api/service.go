@@ -12,6 +12,8 @@ import (
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/hostlink"
 	"github.com/mekcloud/mek/internal/network"
+	"github.com/mekcloud/mek/internal/network/addressgroups"
+	"github.com/mekcloud/mek/internal/network/addressscopes"
 	"github.com/mekcloud/mek/internal/network/attach"
 	"github.com/mekcloud/mek/internal/network/catalog"
 	"github.com/mekcloud/mek/internal/network/floatingips"
@@ -22,8 +24,10 @@ import (
 	"github.com/mekcloud/mek/internal/network/ovn"
 	"github.com/mekcloud/mek/internal/network/ports"
 	"github.com/mekcloud/mek/internal/network/quotas"
+	"github.com/mekcloud/mek/internal/network/rbac"
 	"github.com/mekcloud/mek/internal/network/records"
 	"github.com/mekcloud/mek/internal/network/routers"
+	"github.com/mekcloud/mek/internal/network/subnetpools"
 	"github.com/mekcloud/mek/internal/network/subnets"
 	"github.com/mekcloud/mek/internal/network/tagging"
 	"github.com/mekcloud/mek/internal/network/wire"
@@ -178,11 +182,12 @@ func (s *Service) Observe(ctx context.Context, r hostlink.Report) error {
 // REST is the service for the front door.
 func (s *Service) REST() *rest.Service {
 	rules := slices.Concat(wire.BaseRules(), networks.Rules(), subnets.Rules(), ports.Rules(), routers.Rules(), floatingips.Rules(), groups.Rules(),
-		quotas.Rules(), tagging.Rules(), catalog.Rules())
+		quotas.Rules(), tagging.Rules(), catalog.Rules(), addressscopes.Rules(), subnetpools.Rules(), addressgroups.Rules(), rbac.Rules())
 	routes := slices.Concat(catalog.New(s.records, s.listHosts).Routes(), networks.New(s.records, s.quota, s.deps.Physical).Routes(),
 		subnets.New(s.records, s.quota).Routes(), ports.New(s.records, s.quota).Routes(), routers.New(s.records, s.quota).Routes(),
 		floatingips.New(s.records, s.quota).Routes(), groups.New(s.records, s.quota).Routes(), quotas.New(s.deps.DB, s.quota).Routes(),
-		tagging.New(s.records).Routes())
+		tagging.New(s.records).Routes(), addressscopes.New(s.records).Routes(), subnetpools.New(s.records, s.quota).Routes(), addressgroups.New(s.records).Routes(),
+		rbac.New(s.records, s.quota).Routes())
 	return &rest.Service{Name: "neutron", Type: "network", Prefix: "/networking", Dialect: dialect, Rules: unique(rules), Routes: routes}
 }
 

@@ -73,7 +73,7 @@ func (s *Service) only(ctx context.Context, projectID string) ([]network.PortReq
 	if err != nil {
 		return nil, err
 	}
-	shared, err := s.records.Networks.Where(ctx, s.records.DB, records.Is("shared", true), listing.Term{Column: "project_id", Op: listing.NotEq, Values: []any{projectID}})
+	shared, err := s.records.Networks.Where(ctx, s.records.DB, records.Is(records.SharedWith, projectID), listing.Term{Column: "project_id", Op: listing.NotEq, Values: []any{projectID}})
 	if err != nil {
 		return nil, err
 	}
@@ -91,13 +91,13 @@ func (s *Service) planOne(ctx context.Context, projectID string, q network.PortR
 		return s.planPort(ctx, projectID, q)
 	}
 	n, err := s.records.Networks.Get(ctx, q.NetworkID)
-	if fault.Is(err, fault.NotFound) || err == nil && n.ProjectID != projectID && !n.Shared && !n.External {
+	if fault.Is(err, fault.NotFound) || err == nil && n.ProjectID != projectID && !n.SharedWith.Includes(projectID) && !n.ExternalTo.Includes(projectID) {
 		return network.PlannedPort{}, fault.Invalidf("Network %s could not be found.", q.NetworkID).With("NetworkNotFound")
 	}
 	if err != nil {
 		return network.PlannedPort{}, err
 	}
-	if n.External && !n.Shared && n.ProjectID != projectID {
+	if n.External && !n.SharedWith.Includes(projectID) && n.ProjectID != projectID {
 		return network.PlannedPort{}, fault.Forbiddenf("It is not allowed to create an interface on external network %s", n.ID).With("ExternalNetworkAttachForbidden")
 	}
 	if len(n.SubnetIDs) == 0 {
@@ -158,7 +158,7 @@ func (s *Service) groups(ctx context.Context, projectID string, words []string) 
 			out = append(out, groupID)
 			continue
 		}
-		byID, err := s.records.Groups.Where(ctx, s.records.DB, records.Is("project_id", projectID), records.Is("id", word))
+		byID, err := s.records.Groups.Where(ctx, s.records.DB, listing.Term{Column: records.Visible, Values: []any{projectID, projectID}}, records.Is("id", word))
 		if err != nil {
 			return nil, err
 		}

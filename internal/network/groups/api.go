@@ -1,6 +1,7 @@
 package groups
 
 import (
+	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/id"
 	"github.com/mekcloud/mek/internal/network"
 	"github.com/mekcloud/mek/internal/network/wire"
@@ -129,10 +130,8 @@ func (a *api) createRule(c *rest.Call) (rest.Reply, error) {
 			return rest.Reply{}, err
 		}
 		made[i].ID, made[i].ProjectID = id.New(), g.ProjectID
-		if made[i].RemoteGroupID != "" {
-			if _, err := a.groups.Peek(c, made[i].RemoteGroupID); err != nil {
-				return rest.Reply{}, err
-			}
+		if err := a.remotes(c, made[i]); err != nil {
+			return rest.Reply{}, err
 		}
 	}
 	if err := a.AddRules(c.Context(), made, c.Event("security_group_rule", "", "")); err != nil {
@@ -140,6 +139,25 @@ func (a *api) createRule(c *rest.Call) (rest.Reply, error) {
 	}
 	return wire.Made(c, a.rules, made, bulk)
 }
+
+// remotes refuses a rule about a group that the caller may not see.
+func (a *api) remotes(c *rest.Call, r *network.Rule) error {
+	if r.RemoteGroupID != "" {
+		if _, err := a.groups.Peek(c, r.RemoteGroupID); err != nil {
+			return err
+		}
+	}
+	if r.AddressGroupID == "" {
+		return nil
+	}
+	g, err := a.records.AddressGroups.Get(c.Context(), r.AddressGroupID)
+	if fault.Is(err, fault.NotFound) || err == nil && !c.Allow("get_address_group", addressTarget(c, g)) {
+		return fault.NotFoundf("Address group %s could not be found.", r.AddressGroupID).With("AddressGroupNotFound")
+	}
+	return err
+}
+
+var addressTarget = wire.SharedTarget(func(g *network.AddressGroup) *network.Standard { return &g.Standard }, func(g *network.AddressGroup) network.Audience { return g.SharedWith })
 
 func (a *api) removeRule(c *rest.Call) (rest.Reply, error) {
 	r, err := a.rules.Find(c, c.Var("id"))

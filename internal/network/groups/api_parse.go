@@ -31,11 +31,8 @@ func badRule(code, format string, args ...any) error {
 
 // rule makes a rule of a body; pure.
 func (in ruleBody) rule() (*network.Rule, error) {
-	r := &network.Rule{GroupID: in.GroupID, Direction: in.Direction, EtherType: network.IPv4, RemoteGroupID: in.RemoteGroup.Or("")}
+	r := &network.Rule{GroupID: in.GroupID, Direction: in.Direction, EtherType: network.IPv4, RemoteGroupID: in.RemoteGroup.Or(""), AddressGroupID: in.AddressGroup.Or("")}
 	r.Description = in.Description.Or("")
-	if in.AddressGroup.Or("") != "" {
-		return nil, fault.New(fault.NotImplemented, "Address groups are not built yet.")
-	}
 	switch text := in.EtherType.Or(network.IPv4); strings.ToLower(text) {
 	case "ipv4":
 	case "ipv6":
@@ -54,6 +51,9 @@ func (in ruleBody) rule() (*network.Rule, error) {
 
 func (in ruleBody) setRemote(r *network.Rule) error {
 	text := in.RemotePrefix.Or("")
+	if r.AddressGroupID != "" && (r.RemoteGroupID != "" || text != "") {
+		return badRule("SecurityGroupMultipleRemoteEntites", "Only one of remote_ip_prefix, remote_group_id or remote_address_group_id may be provided.")
+	}
 	if text == "" {
 		return nil
 	}

@@ -13,19 +13,25 @@ import (
 // Rules are the policy rules of security groups and their rules.
 func Rules() []policy.Rule {
 	out := wire.Rules(wire.Member, "create_security_group", "update_security_group", "delete_security_group", "create_security_group_rule")
-	out = append(out, wire.Rules(wire.Reader, "get_security_group")...)
+	out = append(out, policy.Rule{Name: "shared_security_group", Check: "field:security_groups:shared=True", Description: "Shared security groups."})
+	out = append(out, wire.Rules(wire.Reader+" or rule:shared_security_group", "get_security_group")...)
 	out = append(out, wire.Rules(wire.Reader+" or tenant_id:%(security_group:tenant_id)s", "get_security_group_rule")...)
 	out = append(out, wire.Rules(wire.Member+" or tenant_id:%(security_group:tenant_id)s", "delete_security_group_rule")...)
 	return append(out, wire.Rules(wire.Admin, "get_security_groups:all")...)
 }
 
+func std(g *network.SecurityGroup) *network.Standard { return &g.Standard }
+
+func audience(g *network.SecurityGroup) network.Audience { return g.SharedWith }
+
 func groupResource(r *records.Records, rules *rest.Resource[network.Rule]) *rest.Resource[network.SecurityGroup] {
 	return &rest.Resource[network.SecurityGroup]{
-		One: "security_group", Many: "security_groups", Show: "get_security_group", All: "get_security_groups:all", Visible: wire.VisibleTo(1),
-		ID: func(g *network.SecurityGroup) string { return g.ID }, Target: func(g *network.SecurityGroup) policy.Target { return wire.Target(g.ProjectID) },
-		Store: r.Groups, NotFound: wire.Missing("SecurityGroupNotFound", "Security group %s does not exist"), Filters: wire.TagFilters(),
-		Fields: append(wire.Tagged(func(g *network.SecurityGroup) *network.Standard { return &g.Standard }), []rest.Field[network.SecurityGroup]{
+		One: "security_group", Many: "security_groups", Show: "get_security_group", All: "get_security_groups:all", Visible: wire.VisibleTo(2),
+		ID: func(g *network.SecurityGroup) string { return g.ID }, TargetFor: wire.SharedTarget(std, audience),
+		Store: r.Groups, NotFound: wire.Missing("SecurityGroupNotFound", "Security group %s does not exist"), Filters: append(wire.TagFilters(), wire.SharedFilter()),
+		Fields: append(wire.Tagged(std), []rest.Field[network.SecurityGroup]{
 			{Name: "stateful", Column: "stateful", Kind: rest.Flag, Get: func(g *network.SecurityGroup) any { return g.Stateful }},
+			wire.SharedField(audience),
 			{Name: "security_group_rules", Get: func(g *network.SecurityGroup) any {
 				out := make([]map[string]any, len(g.Rules))
 				for i := range g.Rules {
@@ -62,6 +68,7 @@ func ruleResource(r *records.Records) *rest.Resource[network.Rule] {
 			{Name: "port_range_max", Column: "port_max", Kind: rest.Number, Get: func(r *network.Rule) any { return r.PortMax }},
 			{Name: "remote_group_id", Column: "remote_group_id", Get: func(r *network.Rule) any { return wire.Text(r.RemoteGroupID) }},
 			{Name: "remote_ip_prefix", Column: "remote_ip_prefix", Get: func(r *network.Rule) any { return remote(r, false) }},
+			{Name: "remote_address_group_id", Column: "address_group_id", Get: func(r *network.Rule) any { return wire.Text(r.AddressGroupID) }},
 			{Name: "normalized_cidr", Get: func(r *network.Rule) any { return remote(r, true) }},
 		}...),
 	}

@@ -119,7 +119,7 @@ func (a *api) update(c *rest.Call) (rest.Reply, error) {
 		return rest.Reply{}, err
 	}
 	b := in.Network
-	if err := wire.Restricted(c, target(n), map[string]bool{"update_network:shared": b.Shared != nil, "update_network:router:external": b.External != nil,
+	if err := wire.Restricted(c, wire.NetworkTarget(c, n), map[string]bool{"update_network:shared": b.Shared != nil, "update_network:router:external": b.External != nil,
 		"update_network:is_default": b.IsDefault != nil, "update_network:port_security_enabled": b.PortSecurity != nil}); err != nil {
 		return rest.Reply{}, err
 	}

@@ -2,6 +2,7 @@ package networks
 
 import (
 	"context"
+	"slices"
 
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/event"
@@ -117,9 +118,10 @@ func (s *Service) Update(ctx context.Context, networkID string, change func(*net
 
 // usedByOthers refuses to take a network back from projects that have ports on it.
 func (s *Service) usedByOthers(ctx context.Context, tx *db.Tx, n *network.Network) error {
-	ports, err := s.records.Ports.Where(ctx, tx, records.Is("network_id", n.ID))
-	for _, p := range ports {
-		if p.ProjectID != n.ProjectID && p.ProjectID != "" {
+	users, err := s.records.UsingProjects(ctx, tx, &network.SharePolicy{ObjectType: network.TypeNetwork, ObjectID: n.ID, Action: network.AccessShared})
+	rest := slices.DeleteFunc(slices.Clone(n.SharedWith), func(target string) bool { return target == network.Everybody })
+	for _, project := range users {
+		if project != n.ProjectID && !rest.Includes(project) {
 			return fault.Conflictf("Unable to reconfigure sharing settings for network %s. Multiple tenants are using it.", n.ID).With("InvalidSharedSetting")
 		}
 	}

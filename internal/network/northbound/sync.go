@@ -167,6 +167,10 @@ func (s *Sync) scopes(ctx context.Context) ([]string, error) {
 	for _, g := range groups {
 		out = append(out, network.GroupScope(g.ID))
 	}
+	addresses, err6 := r.AddressGroups.Where(ctx, q)
+	for _, g := range addresses {
+		out = append(out, network.AddressGroupScope(g.ID))
+	}
 	routers, err3 := r.Routers.Where(ctx, q)
 	for _, x := range routers {
 		out = append(out, network.RouterScope(x.ID))
@@ -179,7 +183,7 @@ func (s *Sync) scopes(ctx context.Context) ([]string, error) {
 	for _, f := range floatings {
 		out = append(out, network.FloatingScope(f.ID))
 	}
-	return out, errors.Join(err1, err2, err3, err4, err5)
+	return out, errors.Join(err1, err2, err3, err4, err5, err6)
 }
 
 // render reads what a scope is about; nothing when that is gone.
@@ -200,6 +204,11 @@ func (s *Sync) render(ctx context.Context, scope string) ([]ovn.Row, error) {
 		if g, err = s.records.Groups.Get(ctx, id); err == nil {
 			rows = ovn.RenderGroup(*g, g.Rules)
 		}
+	case "addresses":
+		var g *network.AddressGroup
+		if g, err = s.records.AddressGroups.Get(ctx, id); err == nil {
+			rows = ovn.RenderAddressGroup(*g)
+		}
 	case "router":
 		var v ovn.RouterView
 		if v, err = s.router(ctx, id); err == nil {
@@ -211,9 +220,9 @@ func (s *Sync) render(ctx context.Context, scope string) ([]ovn.Row, error) {
 			rows = ovn.RenderPort(v)
 		}
 	case "floating":
-		var f *network.FloatingIP
-		if f, err = s.records.Floatings.Get(ctx, id); err == nil {
-			rows = ovn.RenderFloating(*f)
+		var v ovn.FloatingView
+		if v, err = s.floating(ctx, id); err == nil {
+			rows = ovn.RenderFloating(v)
 		}
 	}
 	if fault.Is(err, fault.NotFound) {
@@ -244,7 +253,54 @@ func (s *Sync) port(ctx context.Context, id string) (ovn.PortView, error) {
 		return ovn.PortView{}, err
 	}
 	n, err := s.network(ctx, p.NetworkID)
-	return ovn.PortView{Port: *p, Network: n, Chassis: p.Host}, err
+	if err != nil {
+		return ovn.PortView{}, err
+	}
+	v := ovn.PortView{Port: *p, Network: n, Chassis: p.Host}
+	policy := p.QoSPolicyID
+	if policy == "" {
+		policy = n.Network.QoSPolicyID
+	}
+	if v.Policy, err = s.policy(ctx, policy); err != nil {
+		return v, err
+	}
+	lane, err := s.records.LaneOf(ctx, s.records.DB, id)
+	if lane != nil {
+		v.Lane = &ovn.Lane{Parent: lane.Parent.ID, Tag: lane.Tag, Up: lane.Up}
+	}
+	return v, err
+}
+
+// policy loads a QoS policy; empty: none.
+func (s *Sync) policy(ctx context.Context, id string) (*network.QoSPolicy, error) {
+	if id == "" {
+		return nil, nil
+	}
+	return s.records.Policies.Get(ctx, id)
+}
+
+func (s *Sync) floating(ctx context.Context, id string) (ovn.FloatingView, error) {
+	f, err := s.records.Floatings.Get(ctx, id)
+	if err != nil {
+		return ovn.FloatingView{}, err
+	}
+	v := ovn.FloatingView{Floating: *f}
+	forwardings, err := s.records.Forwardings.Where(ctx, s.records.DB, records.Is("floating_id", id))
+	if err != nil {
+		return v, err
+	}
+	for _, x := range forwardings {
+		v.Forwardings = append(v.Forwardings, *x)
+	}
+	if v.Policy, err = s.policy(ctx, f.QoSPolicyID); err != nil || v.Policy == nil || f.RouterID == "" {
+		return v, err
+	}
+	r, err := s.records.Routers.Get(ctx, f.RouterID)
+	if err != nil || r.Gateway == nil {
+		return v, err
+	}
+	v.Gateway, err = s.records.Ports.Get(ctx, r.Gateway.PortID)
+	return v, err
 }
 
 func (s *Sync) router(ctx context.Context, id string) (ovn.RouterView, error) {
@@ -268,15 +324,42 @@ func (s *Sync) router(ctx context.Context, id string) (ovn.RouterView, error) {
 		v.Interfaces = append(v.Interfaces, leg)
 	}
 	if r.Gateway == nil {
-		return v, nil
+		return v, s.scopesOf(ctx, &v)
+	}
+	if v.Policy, err = s.policy(ctx, r.Gateway.QoSPolicyID); err != nil {
+		return v, err
 	}
 	p, err := s.records.Ports.Get(ctx, r.Gateway.PortID)
 	if err != nil {
 		return v, err
 	}
 	out, err := s.routerPort(ctx, p)
+	if err != nil {
+		return v, err
+	}
 	v.Gateway = &out
-	return v, err
+	return v, s.scopesOf(ctx, &v)
+}
+
+// scopesOf finds the address scopes of what a router leads to.
+func (s *Sync) scopesOf(ctx context.Context, v *ovn.RouterView) error {
+	v.Scopes = map[string]string{}
+	legs := v.Interfaces
+	if v.Gateway != nil {
+		legs = append(slices.Clone(legs), *v.Gateway)
+	}
+	for _, leg := range legs {
+		for _, sub := range leg.Subnets {
+			scope, err := s.records.PoolScope(ctx, s.records.DB, sub.PoolID)
+			if err != nil {
+				return err
+			}
+			if scope != "" {
+				v.Scopes[sub.ID] = scope
+			}
+		}
+	}
+	return nil
 }
 
 func (s *Sync) routerPort(ctx context.Context, p *network.Port) (ovn.RouterPort, error) {

@@ -64,8 +64,11 @@ func isParent(table string) bool {
 }
 
 // stillHeld tells whether a row outlives the loss of an edge: a port that
-// leaves a group stays on its switch.
+// leaves a group stays on its switch, and some tables collect nothing.
 func stillHeld(m *mirror, table string, left []Edge) bool {
+	if slices.Contains(standing, table) {
+		return true
+	}
 	for _, e := range left {
 		if table != "Logical_Switch_Port" || m.rows[e.Parent].Table == "Logical_Switch" {
 			return true

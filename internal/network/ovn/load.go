@@ -119,16 +119,5 @@ func (n *Northbound) removeStrays(ctx context.Context, strays []stray) error {
 
 // canHold tells whether a set of children may hold rows of a table.
 func canHold(column, table string) bool {
-	switch column {
-	case "ports":
-		return table == "Logical_Switch_Port" || table == "Logical_Router_Port"
-	case "acls":
-		return table == "ACL"
-	case "static_routes":
-		return table == "Logical_Router_Static_Route"
-	case "nat":
-		return table == "NAT"
-	default:
-		return table == "Gateway_Chassis"
-	}
+	return slices.Contains(holders[column], table)
 }

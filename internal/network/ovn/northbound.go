@@ -175,7 +175,7 @@ func CompareScopes(a, b string) int {
 }
 
 func scopeRank(scope string) int {
-	for i, prefix := range []string{"global", "network/", "group/", "router/", "port/"} {
+	for i, prefix := range []string{"global", "network/", "addresses/", "group/", "router/", "port/"} {
 		if strings.HasPrefix(scope, prefix) {
 			return i
 		}

@@ -49,6 +49,25 @@ func aclRow(key, group, direction, match, action string, priority int) Row {
 		"direction": direction, "priority": priority, "match": match, "action": action}}
 }
 
+func addressSetName(groupID, ip string) string {
+	return "ag_" + ip + "_" + strings.ReplaceAll(groupID, "-", "_")
+}
+
+// RenderAddressGroup renders an address group: one set per IP version.
+func RenderAddressGroup(g network.AddressGroup) []Row {
+	var rows []Row
+	for _, ip := range []string{"ip4", "ip6"} {
+		list := Set{}
+		for _, p := range g.Addresses {
+			if p.Addr().Is4() == (ip == "ip4") {
+				list = append(list, prefixWord(p))
+			}
+		}
+		rows = append(rows, Row{Table: "Address_Set", Key: "addresses/" + g.ID + "/" + ip, Columns: map[string]any{"name": addressSetName(g.ID, ip), "addresses": list}})
+	}
+	return rows
+}
+
 // RenderGroup renders a security group with its rules.
 func RenderGroup(g network.SecurityGroup, rules []network.Rule) []Row {
 	rows := []Row{{Table: "Port_Group", Key: groupKey(g.ID), Columns: map[string]any{
@@ -84,6 +103,9 @@ func ruleMatch(r network.Rule) string {
 	}
 	if r.RemoteGroupID != "" {
 		m += fmt.Sprintf(" && %s%s == $%s_%s", ip, end, groupName(r.RemoteGroupID), ip)
+	}
+	if r.AddressGroupID != "" {
+		m += fmt.Sprintf(" && %s%s == $%s", ip, end, addressSetName(r.AddressGroupID, ip))
 	}
 	return m + protocolMatch(r)
 }

@@ -1,6 +1,7 @@
 package ovn
 
 import (
+	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -12,7 +13,16 @@ import (
 type PortView struct {
 	Port    network.Port
 	Network NetworkView
-	Chassis string // of the host the port is bound to; empty: unbound
+	Chassis string             // of the host the port is bound to; empty: unbound
+	Policy  *network.QoSPolicy // its own, or its network's; nil: none
+	Lane    *Lane              // of a port in a trunk; nil for others
+}
+
+// Lane is where the frames of a port in a trunk pass.
+type Lane struct {
+	Parent string // port
+	Tag    int
+	Up     bool
 }
 
 // RenderPort renders a port of any kind. A floating address's own port is none
@@ -51,7 +61,8 @@ func guestPort(v PortView, r Row) []Row {
 	security := Set{}
 	if p.PortSecurity {
 		security = portSecurity(p)
-	} else {
+	}
+	if !p.PortSecurity || p.MACLearning {
 		own = append(own, "unknown")
 	}
 	r.Columns = map[string]any{
@@ -59,7 +70,13 @@ func guestPort(v PortView, r Row) []Row {
 		"external_ids": Map{"neutron:device_id": p.DeviceID, "neutron:device_owner": p.DeviceOwner},
 	}
 	r.In = append(r.In, groupEdges(p)...)
+	if v.Lane != nil {
+		r.Columns["parent_name"], r.Columns["tag"] = Set{v.Lane.Parent}, OptInt(v.Lane.Tag)
+		r.Columns["enabled"] = p.AdminStateUp && v.Lane.Up
+	}
 	rows := dhcpOf(v, &r)
+	rows = append(rows, qosRows(v.Policy, "port/"+p.ID+"/qos", limited{switchKey(p.NetworkID), fmt.Sprintf("inport == %q", p.ID), fmt.Sprintf("outport == %q", p.ID)})...)
+	rows = append(rows, dnsRows(p, p.Domains(v.Network.Network.DNSDomain))...)
 	return append(rows, r)
 }
 

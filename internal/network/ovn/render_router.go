@@ -26,7 +26,9 @@ type RouterPort struct {
 type RouterView struct {
 	Router     network.Router
 	Interfaces []RouterPort
-	Gateway    *RouterPort // nil: none
+	Gateway    *RouterPort        // nil: none
+	Scopes     map[string]string  // address scope by subnet; those in none are missing
+	Policy     *network.QoSPolicy // of the gateway; nil: none
 	// Chassis may hold the gateway, the most wanted first.
 	Chassis []string
 }
@@ -45,10 +47,54 @@ func RenderRouter(v RouterView) []Row {
 	for i, r := range v.Router.Routes {
 		rows = append(rows, routeRow(v.Router.ID, "extra/"+strconv.Itoa(i), r.Destination.Masked().String(), r.NextHop))
 	}
+	rows = append(rows, scopeRows(v)...)
 	if v.Gateway != nil {
 		rows = append(rows, gatewayRows(v)...)
 	}
 	return rows
+}
+
+// scopeRows keep address scopes apart: what would go from one into another is
+// dropped. What is translated on its way through the gateway passes.
+func scopeRows(v RouterView) []Row {
+	var rows []Row
+	drop := func(name, match string) {
+		rows = append(rows, Row{Table: "Logical_Router_Policy", Key: "router/" + v.Router.ID + "/scope/" + name, In: []Edge{{routerKey(v.Router.ID), "policies"}},
+			Columns: map[string]any{"priority": scopePriority, "match": match, "action": "drop"}})
+	}
+	for _, from := range v.Interfaces {
+		for _, s := range subnetsOn(from) {
+			for _, to := range v.Interfaces {
+				for _, t := range subnetsOn(to) {
+					if s.IPVersion == t.IPVersion && v.Scopes[s.ID] != v.Scopes[t.ID] {
+						drop(s.ID+"/"+t.ID, fmt.Sprintf("inport == %q && ip%d.src == %s && ip%d.dst == %s", routerPortName(from.Port.ID), s.IPVersion, s.CIDR, t.IPVersion, t.CIDR))
+					}
+				}
+			}
+			if v.Gateway == nil || s.IPVersion != 6 {
+				continue
+			}
+			for _, t := range subnetsOn(*v.Gateway) {
+				if t.IPVersion == 6 && v.Scopes[s.ID] != v.Scopes[t.ID] {
+					drop("in/"+s.ID, fmt.Sprintf("inport == %q && ip6.dst == %s", routerPortName(v.Gateway.Port.ID), s.CIDR))
+				}
+			}
+		}
+	}
+	return rows
+}
+
+const scopePriority = 900
+
+// subnetsOn lists the subnets that a port of a router has addresses of.
+func subnetsOn(p RouterPort) []network.Subnet {
+	var out []network.Subnet
+	for _, ip := range p.Port.FixedIPs {
+		if s, ok := subnetOf(p.Subnets, ip.SubnetID); ok {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 func routerPort(v RouterView, p RouterPort, gateway bool) Row {
@@ -134,6 +180,9 @@ func gatewayRows(v RouterView) []Row {
 			rows = append(rows, r)
 		}
 	}
+	for _, ip := range g.Port.FixedIPs {
+		rows = append(rows, qosRows(v.Policy, "router/"+v.Router.ID+"/qos/"+ip.Address.String(), outside(g.Port, ip.Address))...)
+	}
 	if v.Router.Gateway != nil && v.Router.Gateway.EnableSNAT {
 		rows = append(rows, snatRows(v)...)
 	}
@@ -145,13 +194,13 @@ func snatRows(v RouterView) []Row {
 	if i < 0 {
 		return nil
 	}
-	outside := v.Gateway.Port.FixedIPs[i].Address.String()
+	outside, outer := v.Gateway.Port.FixedIPs[i].Address.String(), v.Gateway.Port.FixedIPs[i].SubnetID
 	var rows []Row
 	for _, p := range v.Interfaces {
 		for _, ip := range p.Port.FixedIPs {
 			s, ok := subnetOf(p.Subnets, ip.SubnetID)
-			if !ok || s.IPVersion != 4 {
-				continue
+			if !ok || s.IPVersion != 4 || v.Scopes[s.ID] != "" && v.Scopes[s.ID] == v.Scopes[outer] {
+				continue // within one address scope addresses mean the same on both sides
 			}
 			key := fmt.Sprintf("router/%s/snat/%s", v.Router.ID, s.ID)
 			if slices.ContainsFunc(rows, func(r Row) bool { return r.Key == key }) {
@@ -168,15 +217,4 @@ func routeRow(routerID, name, destination string, hop netip.Addr) Row {
 	return Row{Table: "Logical_Router_Static_Route", Key: "router/" + routerID + "/route/" + name,
 		In:      []Edge{{routerKey(routerID), "static_routes"}},
 		Columns: map[string]any{"ip_prefix": destination, "nexthop": hop.String()}}
-}
-
-// RenderFloating renders the translation of a floating address: none while it
-// is not associated. It is done on the gateway's host.
-func RenderFloating(f network.FloatingIP) []Row {
-	if f.PortID == "" || f.RouterID == "" || !f.Fixed.IsValid() {
-		return nil
-	}
-	return []Row{{Table: "NAT", Key: "floating/" + f.ID + "/nat", In: []Edge{{routerKey(f.RouterID), "nat"}}, Columns: map[string]any{
-		"type": "dnat_and_snat", "external_ip": f.Address.String(), "logical_ip": f.Fixed.String(),
-		"external_ids": Map{"neutron:fip_port_id": f.PortID}}}}
 }

@@ -60,8 +60,8 @@ func world() map[string][]Row {
 		"group/g-2": RenderGroup(network.SecurityGroup{Standard: std("g-2")}, []network.Rule{{Standard: std("r-plain"), Direction: network.Egress, EtherType: network.IPv6}}),
 		"router/r": RenderRouter(RouterView{Router: network.Router{Standard: std("r"), AdminStateUp: true, Gateway: &network.Gateway{EnableSNAT: true}, Routes: net4.HostRoutes},
 			Interfaces: []RouterPort{{Port: leg, Network: inner.Network, Subnets: inner.Subnets}}, Gateway: &RouterPort{Port: out, Network: outer.Network, Subnets: outer.Subnets}, Chassis: []string{"host-1", "host-2"}}),
-		"floating/f":    RenderFloating(network.FloatingIP{Standard: std("f"), Address: netip.MustParseAddr("203.0.113.80"), PortID: "guest", Fixed: netip.MustParseAddr("10.0.0.10"), RouterID: "r"}),
-		"floating/idle": RenderFloating(network.FloatingIP{Standard: std("idle"), Address: netip.MustParseAddr("203.0.113.81")}),
+		"floating/f":    RenderFloating(FloatingView{Floating: network.FloatingIP{Standard: std("f"), Address: netip.MustParseAddr("203.0.113.80"), PortID: "guest", Fixed: netip.MustParseAddr("10.0.0.10"), RouterID: "r"}}),
+		"floating/idle": RenderFloating(FloatingView{Floating: network.FloatingIP{Standard: std("idle"), Address: netip.MustParseAddr("203.0.113.81")}}),
 	}
 }
 

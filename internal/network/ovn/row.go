@@ -16,6 +16,8 @@ type (
 	Map map[string]string
 	// Refs are rows of other tables, by key.
 	Refs []string
+	// Nums is a map of numbers.
+	Nums map[string]int
 	// OptInt is an optional number; 0 means none.
 	OptInt int
 )
@@ -59,6 +61,7 @@ const (
 	optBool  // optional boolean, written as a plain one
 	optInt   // OptInt
 	mapping  // string to string
+	numbers  // string to number
 	refs     // written by the row itself
 	children // read only: what the rows in it say in In
 )
@@ -66,17 +69,31 @@ const (
 // owned lists the columns we write, per table, and of which kind they are.
 // Columns that are not here belong to northd or nobody.
 var owned = map[string]map[string]kind{
-	"Logical_Switch":              {"name": text, "other_config": mapping, "external_ids": mapping, "ports": children, "acls": children},
-	"Logical_Switch_Port":         {"name": text, "type": text, "options": mapping, "addresses": set, "port_security": set, "enabled": optBool, "tag": optInt, "dhcpv4_options": refs, "dhcpv6_options": refs, "external_ids": mapping},
-	"Logical_Router":              {"name": text, "enabled": optBool, "options": mapping, "external_ids": mapping, "ports": children, "static_routes": children, "nat": children},
+	"Logical_Switch":              {"name": text, "other_config": mapping, "external_ids": mapping, "ports": children, "acls": children, "qos_rules": children, "dns_records": children},
+	"Logical_Switch_Port":         {"name": text, "type": text, "options": mapping, "addresses": set, "port_security": set, "enabled": optBool, "parent_name": set, "tag": optInt, "dhcpv4_options": refs, "dhcpv6_options": refs, "external_ids": mapping},
+	"Logical_Router":              {"name": text, "enabled": optBool, "options": mapping, "external_ids": mapping, "ports": children, "static_routes": children, "nat": children, "policies": children, "load_balancer": children},
 	"Logical_Router_Port":         {"name": text, "mac": text, "networks": set, "options": mapping, "ipv6_ra_configs": mapping, "enabled": optBool, "external_ids": mapping, "gateway_chassis": children},
 	"Gateway_Chassis":             {"name": text, "chassis_name": text, "priority": number, "external_ids": mapping},
 	"Logical_Router_Static_Route": {"ip_prefix": text, "nexthop": text, "policy": set, "output_port": set, "route_table": text, "external_ids": mapping},
 	"NAT":                         {"type": text, "external_ip": text, "logical_ip": text, "external_mac": set, "logical_port": set, "options": mapping, "external_ids": mapping},
 	"Port_Group":                  {"name": text, "external_ids": mapping, "ports": children, "acls": children},
 	"ACL":                         {"direction": text, "priority": number, "match": text, "action": text, "external_ids": mapping},
+	"Address_Set":                 {"name": text, "addresses": set, "external_ids": mapping},
+	"QoS":                         {"priority": number, "direction": text, "match": text, "action": numbers, "bandwidth": numbers, "external_ids": mapping},
+	"Load_Balancer":               {"name": text, "vips": mapping, "protocol": set, "options": mapping, "external_ids": mapping},
+	"DNS":                         {"records": mapping, "external_ids": mapping},
+	"Logical_Router_Policy":       {"priority": number, "match": text, "action": text, "external_ids": mapping},
 	"DHCP_Options":                {"cidr": text, "options": mapping, "external_ids": mapping},
 }
+
+// holders says which rows each set of children may hold.
+var holders = map[string][]string{
+	"ports": {"Logical_Switch_Port", "Logical_Router_Port"}, "acls": {"ACL"}, "static_routes": {"Logical_Router_Static_Route"}, "nat": {"NAT"},
+	"policies": {"Logical_Router_Policy"}, "qos_rules": {"QoS"}, "load_balancer": {"Load_Balancer"}, "dns_records": {"DNS"}, "gateway_chassis": {"Gateway_Chassis"},
+}
+
+// standing are tables whose rows stay when nothing refers to them.
+var standing = []string{"Load_Balancer", "DNS"}
 
 // complete fills in what a rendered row leaves out: empty columns and our marks.
 func complete(r Row) Row {
@@ -109,6 +126,8 @@ func emptyOf(k kind) any {
 		return Set{}
 	case mapping:
 		return Map{}
+	case numbers:
+		return Nums{}
 	case refs, children:
 		return Refs{}
 	default:
@@ -126,6 +145,9 @@ func sameValue(a, b any) bool {
 		return ok && sameElements(x, y)
 	case Map:
 		y, ok := b.(Map)
+		return ok && maps.Equal(x, y)
+	case Nums:
+		y, ok := b.(Nums)
 		return ok && maps.Equal(x, y)
 	default:
 		return a == b

@@ -26,6 +26,12 @@ func wire(v any) any {
 			return ovsdb.OvsSet{GoSet: []any{}}
 		}
 		return int(x)
+	case Nums:
+		out := make(map[any]any, len(x))
+		for k, n := range x {
+			out[k] = n
+		}
+		return ovsdb.OvsMap{GoMap: out}
 	case Map:
 		out := make(map[any]any, len(x))
 		for k, s := range x {
@@ -56,6 +62,8 @@ func fromWire(k kind, v any) (any, error) {
 		return OptInt(f), nil
 	case mapping:
 		return mapFromWire(v)
+	case numbers:
+		return numsFromWire(v)
 	default:
 		elements, err := setFromWire(v)
 		if k == set {
@@ -78,6 +86,23 @@ func mapFromWire(v any) (any, error) {
 			return nil, complain(false, "map of strings", v)
 		}
 		out[key] = value
+	}
+	return out, nil
+}
+
+func numsFromWire(v any) (any, error) {
+	m, ok := v.(ovsdb.OvsMap)
+	if !ok {
+		return nil, complain(false, "map", v)
+	}
+	out := make(Nums, len(m.GoMap))
+	for k, n := range m.GoMap {
+		key, ok1 := k.(string)
+		value, ok2 := n.(float64)
+		if !ok1 || !ok2 {
+			return nil, complain(false, "map of numbers", v)
+		}
+		out[key] = int(value)
 	}
 	return out, nil
 }

@@ -18,7 +18,7 @@ type api struct {
 // Routes are the operations of ports.
 func (s *Service) Routes() []rest.Route {
 	a := &api{Service: s}
-	a.resource = resource(s.records, s.target)
+	a.resource = resource(s.records, a.target)
 	return []rest.Route{
 		{Method: "GET", Path: "/v2.0/ports", Rule: "get_port", Handle: a.resource.Index},
 		{Method: "POST", Path: "/v2.0/ports", Rule: "create_port", Audit: "create", Handle: a.create, Variants: []string{"ports"}},
@@ -26,12 +26,6 @@ func (s *Service) Routes() []rest.Route {
 		{Method: "PUT", Path: "/v2.0/ports/{id}", Rule: "update_port", Object: true, Audit: "update", Handle: a.update},
 		{Method: "DELETE", Path: "/v2.0/ports/{id}", Rule: "delete_port", Object: true, Audit: "delete", Handle: a.remove},
 	}
-}
-
-func networkTarget(n *network.Network) policy.Target {
-	t := wire.Target(n.ProjectID)
-	t["shared"], t["router:external"] = n.Shared, n.External
-	return t
 }
 
 func (a *api) create(c *rest.Call) (rest.Reply, error) {
@@ -57,7 +51,7 @@ func (a *api) build(c *rest.Call, in createBody) (*network.Port, []records.Want,
 		return nil, nil, err
 	}
 	n, err := a.records.Networks.Get(c.Context(), in.NetworkID)
-	if fault.Is(err, fault.NotFound) || err == nil && !c.Allow("get_network", networkTarget(n)) {
+	if fault.Is(err, fault.NotFound) || err == nil && !c.Allow("get_network", wire.NetworkTarget(c, n)) {
 		return nil, nil, fault.NotFoundf("Network %s could not be found.", in.NetworkID).With("NetworkNotFound")
 	}
 	if err != nil {
@@ -65,14 +59,14 @@ func (a *api) build(c *rest.Call, in createBody) (*network.Port, []records.Want,
 	}
 	p := &network.Port{Standard: network.Standard{ID: id.New(), ProjectID: owner}, NetworkID: n.ID, AdminStateUp: true, PortSecurity: n.PortSecurity}
 	t := wire.Target(owner)
-	t["network:tenant_id"], t["shared"] = n.ProjectID, n.Shared
+	t["network:tenant_id"], t["shared"] = n.ProjectID, n.SharedWith.Includes(c.Auth.ProjectID)
 	if err := wire.Restricted(c, t, in.restricted("create")); err != nil {
 		return nil, nil, err
 	}
 	if err := in.apply(p); err != nil {
 		return nil, nil, err
 	}
-	if reserved(p.DeviceOwner) || n.External && !n.Shared && !c.Allow("admin_or_network_owner", t) {
+	if reserved(p.DeviceOwner) || n.External && !n.SharedWith.Includes(c.Auth.ProjectID) && !c.Allow("admin_or_network_owner", t) {
 		return nil, nil, fault.Forbiddenf("(rule:create_port) is disallowed by policy").With("PolicyNotAuthorized")
 	}
 	wants, err := in.wants()
@@ -98,7 +92,7 @@ func (a *api) update(c *rest.Call) (rest.Reply, error) {
 	if b.MAC != nil && *b.MAC == p.MAC { // some clients repeat what they read
 		rules["update_port:mac_address"] = false
 	}
-	if err := wire.Restricted(c, a.target(p), rules); err != nil {
+	if err := wire.Restricted(c, a.target(c, p), rules); err != nil {
 		return rest.Reply{}, err
 	}
 	if b.DeviceOwner != nil && *b.DeviceOwner != p.DeviceOwner && (reserved(*b.DeviceOwner) || reserved(p.DeviceOwner)) {
@@ -124,4 +118,14 @@ func (a *api) remove(c *rest.Call) (rest.Reply, error) {
 		return rest.Reply{}, err
 	}
 	return rest.NoContent()
+}
+
+// target is what policy asks: whose port, and whose network.
+func (a *api) target(c *rest.Call, p *network.Port) policy.Target {
+	t := wire.Target(p.ProjectID)
+	n, err := a.records.Networks.Get(c.Context(), p.NetworkID)
+	if err == nil { // otherwise it was just deleted: only the owner and administrators see the port
+		t["shared"], t["network:tenant_id"] = n.SharedWith.Includes(c.Auth.ProjectID), n.ProjectID
+	}
+	return t
 }

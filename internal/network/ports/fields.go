@@ -25,10 +25,10 @@ func Rules() []policy.Rule {
 		"update_port:mac_address", "get_port:binding:host_id", "get_port:binding:profile", "get_port:binding:vif_type", "get_port:binding:vif_details", "get_ports:all")...)
 }
 
-func resource(r *records.Records, target func(*network.Port) policy.Target) *rest.Resource[network.Port] {
+func resource(r *records.Records, target func(*rest.Call, *network.Port) policy.Target) *rest.Resource[network.Port] {
 	return &rest.Resource[network.Port]{
 		One: "port", Many: "ports", Show: "get_port", All: "get_ports:all", Visible: wire.VisibleTo(2),
-		ID: func(p *network.Port) string { return p.ID }, Target: target, Store: r.Ports,
+		ID: func(p *network.Port) string { return p.ID }, TargetFor: target, Store: r.Ports,
 		NotFound: wire.Missing("PortNotFound", "Port %s could not be found."),
 		Filters: append(wire.TagFilters(), rest.Filter{Name: "fixed_ips", Terms: fixedIPs}, rest.Filter{Name: "security_groups", Terms: inGroup},
 			rest.Filter{Name: "security_group_ids", Terms: inGroup}),

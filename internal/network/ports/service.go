@@ -9,9 +9,7 @@ import (
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/network"
 	"github.com/mekcloud/mek/internal/network/records"
-	"github.com/mekcloud/mek/internal/network/wire"
 	"github.com/mekcloud/mek/internal/outbox"
-	"github.com/mekcloud/mek/internal/policy"
 	"github.com/mekcloud/mek/internal/quota"
 )
 
@@ -26,16 +24,6 @@ type Service struct {
 
 // New makes the service.
 func New(r *records.Records, q *quota.Quota) *Service { return &Service{r, q} }
-
-// target is what policy asks: whose port, and whose network.
-func (s *Service) target(p *network.Port) policy.Target {
-	t := wire.Target(p.ProjectID)
-	n, err := s.records.Networks.Get(context.Background(), p.NetworkID)
-	if err == nil { // otherwise it was just deleted: only the owner and administrators see the port
-		t["shared"], t["network:tenant_id"] = n.Shared, n.ProjectID
-	}
-	return t
-}
 
 // Create adds ports, all or none.
 func (s *Service) Create(ctx context.Context, items []*network.Port, wants [][]records.Want, record event.Record) error {
@@ -69,7 +57,7 @@ func (s *Service) guard(ctx context.Context, tx *db.Tx, p *network.Port) error {
 	}
 	for _, groupID := range p.SecurityGroups {
 		g, err := s.records.Groups.Find(ctx, tx, groupID)
-		if fault.Is(err, fault.NotFound) || err == nil && g.ProjectID != p.ProjectID {
+		if fault.Is(err, fault.NotFound) || err == nil && g.ProjectID != p.ProjectID && !g.SharedWith.Includes(p.ProjectID) {
 			return fault.NotFoundf("Security group %s does not exist", groupID).With("SecurityGroupNotFound")
 		}
 		if err != nil {

@@ -14,11 +14,11 @@ func Declare(r *records.Records, operator map[string]int) *quota.Quota {
 	list := []quota.Resource{
 		quota.Resource{Name: "network", Default: 100, Count: count(r.Networks)},
 		quota.Resource{Name: "subnet", Default: 100, Count: count(r.Subnets)},
-		quota.Resource{Name: "subnetpool", Default: quota.Unlimited},
+		quota.Resource{Name: "subnetpool", Default: quota.Unlimited, Count: count(r.Pools)},
 		quota.Resource{Name: "port", Default: 500, Count: count(r.Ports)},
 		quota.Resource{Name: "router", Default: 10, Count: count(r.Routers)},
 		quota.Resource{Name: "floatingip", Default: 50, Count: count(r.Floatings)},
-		quota.Resource{Name: "rbac_policy", Default: 10},
+		quota.Resource{Name: "rbac_policy", Default: 10, Count: count(r.Shares)},
 		quota.Resource{Name: "security_group", Default: 10, Count: count(r.Groups)},
 		quota.Resource{Name: "security_group_rule", Default: 100, Count: count(r.Rules)},
 	}

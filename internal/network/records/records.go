@@ -32,6 +32,16 @@ type Records struct {
 	Rules     *Rules
 	Routers   *Routers
 	Floatings *Floatings
+
+	Shares        *Shares
+	Scopes        *Scopes
+	Pools         *Pools
+	AddressGroups *AddressGroups
+	Policies      *Policies
+	QoSRules      *QoSRules
+	Trunks        *Trunks
+	Forwardings   *Forwardings
+	Templates     *Templates
 }
 
 // New opens the rows of a database.
@@ -39,6 +49,8 @@ func New(d *db.DB, c clock.Clock, w Watchers) *Records {
 	r := &Records{DB: d, Clock: c, watch: w}
 	r.Networks, r.Subnets, r.Ports = networks(d), subnets(d), ports(d)
 	r.Groups, r.Rules, r.Routers, r.Floatings = groups(d), rules(d), routers(d), floatings(d)
+	r.Shares, r.Scopes, r.Pools, r.AddressGroups = shares(d), scopes(d), pools(d), addressGroups(d)
+	r.Policies, r.QoSRules, r.Trunks, r.Forwardings, r.Templates = policies(d), qosRules(d), trunks(d), forwardings(d), templates(d)
 	return r
 }
 
@@ -62,6 +74,8 @@ type Store[R, T any] struct {
 	db     *db.DB
 	table  *db.Table[R]
 	of     func(*R) *T
+	row    func(*T) *R                                               // the other way; nil where Records has its own writes
+	std    func(*T) *network.Standard                                // goes with row
 	fill   func(ctx context.Context, q db.Querier, items []*T) error // loads what is in other tables; may be nil
 	pseudo map[string]string                                         // conditions by made-up column, with ? for each value
 }
@@ -77,6 +91,9 @@ const (
 	OnSubnet  = "@subnet"
 	InGroup   = "@group"
 	OfRouter  = "@router"
+	// SharedWith and NotSharedWith ask about a project.
+	SharedWith    = "@shared"
+	NotSharedWith = "@not-shared"
 )
 
 // List loads a page of items.
@@ -91,6 +108,10 @@ func (s *Store[R, T]) Load(ctx context.Context, q db.Querier, query listing.Quer
 	for _, t := range query.Where {
 		if sql, ok := s.pseudo[t.Column]; ok {
 			extra = append(extra, db.Cond{SQL: sql, Args: t.Values})
+			continue
+		}
+		if cond, ok := shareCondition(t); ok {
+			extra = append(extra, cond)
 			continue
 		}
 		if cond, ok := tagCondition(t); ok {
@@ -155,6 +176,28 @@ func (s *Store[R, T]) Lock(ctx context.Context, tx *db.Tx, id string) (*T, error
 // Count tells how many rows meet all terms; made-up columns are not understood.
 func (s *Store[R, T]) Count(ctx context.Context, q db.Querier, terms ...listing.Term) (int64, error) {
 	return s.table.Count(ctx, q, terms...)
+}
+
+// Insert adds an item as it is.
+func (s *Store[R, T]) Insert(ctx context.Context, tx *db.Tx, item *T) error {
+	return s.table.Insert(ctx, tx, s.row(item))
+}
+
+// Update writes an item that Lock loaded, with a new revision.
+func (s *Store[R, T]) Update(ctx context.Context, tx *db.Tx, r *Records, item *T) error {
+	r.Touch(s.std(item))
+	return s.table.Update(ctx, tx, s.row(item))
+}
+
+// Delete removes an item with its tags, and what says with whom it is shared.
+func (s *Store[R, T]) Delete(ctx context.Context, tx *db.Tx, id string) error {
+	if err := dropTags(ctx, tx, id); err != nil {
+		return err
+	}
+	if err := dropShares(ctx, tx, id); err != nil {
+		return err
+	}
+	return s.table.Delete(ctx, tx, id)
 }
 
 // Is is the condition that a column has a value.

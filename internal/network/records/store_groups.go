@@ -36,6 +36,7 @@ type ruleRow struct {
 	PortMax      int    `db:"port_max"`
 	RemoteGroup  string `db:"remote_group_id"`
 	RemotePrefix string `db:"remote_ip_prefix"`
+	AddressGroup string `db:"address_group_id"`
 }
 
 var (
@@ -51,7 +52,7 @@ type (
 )
 
 func groups(d *db.DB) *Groups {
-	return &Groups{db: d, table: groupRows, of: (*groupRow).group, fill: fillGroups, pseudo: map[string]string{Visible: "project_id = ?"}}
+	return &Groups{db: d, table: groupRows, of: (*groupRow).group, fill: fillGroups, pseudo: map[string]string{Visible: sharedObjects}}
 }
 
 func rules(d *db.DB) *Rules {
@@ -67,12 +68,12 @@ func (r *ruleRow) rule() *network.Rule {
 	return &network.Rule{Standard: network.Standard{ID: r.ID, ProjectID: r.ProjectID, Description: r.Description, Revision: r.Revision,
 		CreatedAt: clock.FromMicros(r.CreatedAt), UpdatedAt: clock.FromMicros(r.UpdatedAt)},
 		GroupID: r.GroupID, Direction: r.Direction, EtherType: r.EtherType, Protocol: r.Protocol, PortMin: optional(r.PortMin), PortMax: optional(r.PortMax),
-		RemoteGroupID: r.RemoteGroup, RemotePrefix: prefix(r.RemotePrefix)}
+		RemoteGroupID: r.RemoteGroup, RemotePrefix: prefix(r.RemotePrefix), AddressGroupID: r.AddressGroup}
 }
 
 func ruleRowOf(r *network.Rule) *ruleRow {
 	return &ruleRow{r.ID, r.ProjectID, r.Description, r.Revision, clock.Micros(r.CreatedAt), clock.Micros(r.UpdatedAt), r.GroupID, r.Direction, r.EtherType,
-		r.Protocol, orMinus(r.PortMin), orMinus(r.PortMax), r.RemoteGroupID, prefixText(r.RemotePrefix)}
+		r.Protocol, orMinus(r.PortMin), orMinus(r.PortMax), r.RemoteGroupID, prefixText(r.RemotePrefix), r.AddressGroupID}
 }
 
 func optional(n int) *int {
@@ -98,6 +99,13 @@ func fillGroups(ctx context.Context, q db.Querier, items []*network.SecurityGrou
 	rows, err := ruleRows.Find(ctx, q, OneOf("group_id", ids))
 	for _, r := range rows {
 		byID[r.GroupID].Rules = append(byID[r.GroupID].Rules, *r.rule())
+	}
+	if err != nil {
+		return err
+	}
+	all, err := audiences(ctx, q, ids)
+	for _, g := range items {
+		g.SharedWith = all[network.AccessShared][g.ID]
 	}
 	return err
 }
@@ -146,6 +154,9 @@ func (r *Records) DeleteGroup(ctx context.Context, tx *db.Tx, groupID string) (t
 	if err := dropTags(ctx, tx, groupID); err != nil {
 		return nil, err
 	}
+	if err := dropShares(ctx, tx, groupID); err != nil {
+		return nil, err
+	}
 	return touched, groupRows.Delete(ctx, tx, groupID)
 }
 
@@ -153,7 +164,7 @@ func (r *Records) DeleteGroup(ctx context.Context, tx *db.Tx, groupID string) (t
 func (r *Records) InsertRule(ctx context.Context, tx *db.Tx, rule *network.Rule) error {
 	row := ruleRowOf(rule)
 	same, err := ruleRows.Find(ctx, tx, Is("group_id", row.GroupID), Is("direction", row.Direction), Is("ethertype", row.EtherType), Is("protocol", row.Protocol),
-		Is("port_min", row.PortMin), Is("port_max", row.PortMax), Is("remote_group_id", row.RemoteGroup), Is("remote_ip_prefix", row.RemotePrefix))
+		Is("port_min", row.PortMin), Is("port_max", row.PortMax), Is("remote_group_id", row.RemoteGroup), Is("remote_ip_prefix", row.RemotePrefix), Is("address_group_id", row.AddressGroup))
 	if err != nil {
 		return err
 	}

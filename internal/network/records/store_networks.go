@@ -13,15 +13,18 @@ import (
 
 type networkRow struct {
 	standard
-	AdminStateUp    bool   `db:"admin_state_up"`
-	Shared          bool   `db:"shared"`
-	External        bool   `db:"external"`
-	IsDefault       bool   `db:"is_default"`
-	PortSecurity    bool   `db:"port_security"`
-	MTU             int    `db:"mtu"`
-	NetworkType     string `db:"network_type"`
-	PhysicalNetwork string `db:"physical_network"`
-	SegmentationID  int    `db:"segmentation_id"`
+	AdminStateUp    bool              `db:"admin_state_up"`
+	Shared          bool              `db:"shared"`
+	External        bool              `db:"external"`
+	IsDefault       bool              `db:"is_default"`
+	PortSecurity    bool              `db:"port_security"`
+	MTU             int               `db:"mtu"`
+	NetworkType     string            `db:"network_type"`
+	PhysicalNetwork string            `db:"physical_network"`
+	SegmentationID  int               `db:"segmentation_id"`
+	DNSDomain       string            `db:"dns_domain"`
+	QoSPolicyID     string            `db:"qos_policy_id"`
+	ZoneHints       db.JSON[[]string] `db:"zone_hints"`
 }
 
 var networkRows = db.NewTable[networkRow]("network_networks", "id", "Network")
@@ -31,16 +34,18 @@ type Networks = Store[networkRow, network.Network]
 
 func networks(d *db.DB) *Networks {
 	return &Networks{db: d, table: networkRows, of: (*networkRow).network, fill: fillNetworks, pseudo: map[string]string{
-		Visible: "project_id = ? OR shared OR external"}}
+		Visible: sharedObjects}}
 }
 
 func (r *networkRow) network() *network.Network {
 	return &network.Network{Standard: r.Standard(), AdminStateUp: r.AdminStateUp, Shared: r.Shared, External: r.External, IsDefault: r.IsDefault,
-		PortSecurity: r.PortSecurity, MTU: r.MTU, NetworkType: r.NetworkType, PhysicalNetwork: r.PhysicalNetwork, SegmentationID: r.SegmentationID}
+		PortSecurity: r.PortSecurity, MTU: r.MTU, NetworkType: r.NetworkType, PhysicalNetwork: r.PhysicalNetwork, SegmentationID: r.SegmentationID,
+		DNSDomain: r.DNSDomain, QoSPolicyID: r.QoSPolicyID, ZoneHints: r.ZoneHints.V}
 }
 
 func networkRowOf(n *network.Network) *networkRow {
-	return &networkRow{standardOf(n.Standard), n.AdminStateUp, n.Shared, n.External, n.IsDefault, n.PortSecurity, n.MTU, n.NetworkType, n.PhysicalNetwork, n.SegmentationID}
+	return &networkRow{standardOf(n.Standard), n.AdminStateUp, n.Shared, n.External, n.IsDefault, n.PortSecurity, n.MTU, n.NetworkType, n.PhysicalNetwork, n.SegmentationID,
+		n.DNSDomain, n.QoSPolicyID, db.J(orEmpty(n.ZoneHints))}
 }
 
 func fillNetworks(ctx context.Context, q db.Querier, items []*network.Network) error {
@@ -50,8 +55,32 @@ func fillNetworks(ctx context.Context, q db.Querier, items []*network.Network) e
 		byID[n.ID], ids[i] = n, n.ID
 	}
 	rows, err := subnetRows.Find(ctx, q, OneOf("network_id", ids))
+	if err != nil {
+		return err
+	}
+	pools := map[string]string{} // scope by pool
 	for _, s := range rows {
-		byID[s.NetworkID].SubnetIDs = append(byID[s.NetworkID].SubnetIDs, s.ID)
+		n := byID[s.NetworkID]
+		n.SubnetIDs = append(n.SubnetIDs, s.ID)
+		if s.PoolID == "" {
+			continue
+		}
+		scope, known := pools[s.PoolID]
+		if !known {
+			if scope, err = poolScope(ctx, q, s.PoolID); err != nil {
+				return err
+			}
+			pools[s.PoolID] = scope
+		}
+		if s.IPVersion == 4 {
+			n.IPv4Scope = scope
+		} else {
+			n.IPv6Scope = scope
+		}
+	}
+	all, err := audiences(ctx, q, ids)
+	for _, n := range items {
+		n.SharedWith, n.ExternalTo = all[network.AccessShared][n.ID], all[network.AccessExternal][n.ID]
 	}
 	return err
 }
@@ -72,21 +101,46 @@ func (r *Records) InsertNetwork(ctx context.Context, tx *db.Tx, n *network.Netwo
 		}
 	}
 	err := networkRows.Insert(ctx, tx, networkRowOf(n))
+	if err == nil {
+		return r.shareNetwork(ctx, tx, n)
+	}
 	if fault.Is(err, fault.Conflict) {
 		return fault.Conflictf("Unable to create the flat network. Physical network %s is in use.", n.PhysicalNetwork).With("FlatNetworkInUse")
 	}
 	return err
 }
 
+// shareNetwork writes the policies that the flags of a network stand for.
+func (r *Records) shareNetwork(ctx context.Context, tx *db.Tx, n *network.Network) error {
+	if err := r.ShareWithAll(ctx, tx, network.TypeNetwork, n.Standard, network.AccessShared, n.Shared); err != nil {
+		return err
+	}
+	if n.External && len(n.ExternalTo) > 0 { // those it is external to were chosen
+		return nil
+	}
+	if err := r.ShareWithAll(ctx, tx, network.TypeNetwork, n.Standard, network.AccessExternal, n.External); err != nil {
+		return err
+	}
+	all, err := audiences(ctx, tx, []string{n.ID})
+	n.SharedWith, n.ExternalTo = all[network.AccessShared][n.ID], all[network.AccessExternal][n.ID]
+	return err
+}
+
 // UpdateNetwork writes a network that Lock loaded.
 func (r *Records) UpdateNetwork(ctx context.Context, tx *db.Tx, n *network.Network) error {
 	r.Touch(&n.Standard)
-	return networkRows.Update(ctx, tx, networkRowOf(n))
+	if err := networkRows.Update(ctx, tx, networkRowOf(n)); err != nil {
+		return err
+	}
+	return r.shareNetwork(ctx, tx, n)
 }
 
 // DeleteNetwork removes the row of a network; its subnets and ports must be gone.
 func (r *Records) DeleteNetwork(ctx context.Context, tx *db.Tx, networkID string) error {
 	if err := dropTags(ctx, tx, networkID); err != nil {
+		return err
+	}
+	if err := dropShares(ctx, tx, networkID); err != nil {
 		return err
 	}
 	return networkRows.Delete(ctx, tx, networkID)
@@ -130,7 +184,8 @@ func dropTags(ctx context.Context, tx *db.Tx, object string) error {
 // tagged is every table whose rows have tags, by the word in the API's paths.
 var tagged = map[string]interface {
 	Set(ctx context.Context, tx *db.Tx, key string, values map[string]any) error
-}{"networks": networkRows, "subnets": subnetRows, "ports": portRows, "routers": routerRows, "floatingips": floatingRows, "security-groups": groupRows}
+}{"networks": networkRows, "subnets": subnetRows, "ports": portRows, "routers": routerRows, "floatingips": floatingRows, "security-groups": groupRows,
+	"subnetpools": poolRows, "policies": policyRows, "trunks": trunkRows, "address-groups": addressGroupRows}
 
 // SetTags replaces the tags of a resource; kind is the word in the API's paths.
 func (r *Records) SetTags(ctx context.Context, tx *db.Tx, kind, object string, revision int64, tags []string) error {

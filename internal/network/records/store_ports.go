@@ -25,6 +25,12 @@ type portRow struct {
 	Profile         string                         `db:"profile"`
 	BindingRevision int64                          `db:"binding_revision"`
 	Planned         bool                           `db:"planned"`
+	DNSName         string                         `db:"dns_name"`
+	DNSDomain       string                         `db:"dns_domain"`
+	DataPlaneStatus string                         `db:"data_plane_status"`
+	MACLearning     bool                           `db:"mac_learning"`
+	UplinkStatus    bool                           `db:"uplink_status"`
+	QoSPolicyID     string                         `db:"qos_policy_id"`
 }
 
 type portGroupRow struct {
@@ -52,12 +58,14 @@ func ports(d *db.DB) *Ports {
 func (r *portRow) port() *network.Port {
 	return &network.Port{Standard: r.Standard(), NetworkID: r.NetworkID, AdminStateUp: r.AdminStateUp, Status: network.PortStatus(r.Status), MAC: r.MAC,
 		DeviceID: r.DeviceID, DeviceOwner: r.DeviceOwner, PortSecurity: r.PortSecurity, AddressPairs: r.AddressPairs.V, DHCPOptions: r.DHCPOptions.V,
-		Host: r.Host, VNICType: r.VNICType, Profile: r.Profile, BindingRevision: r.BindingRevision, Planned: r.Planned}
+		Host: r.Host, VNICType: r.VNICType, Profile: r.Profile, BindingRevision: r.BindingRevision, Planned: r.Planned,
+		DNSName: r.DNSName, DNSDomain: r.DNSDomain, DataPlaneStatus: r.DataPlaneStatus, MACLearning: r.MACLearning, UplinkStatus: r.UplinkStatus, QoSPolicyID: r.QoSPolicyID}
 }
 
 func portRowOf(p *network.Port) *portRow {
 	return &portRow{standardOf(p.Standard), p.NetworkID, p.AdminStateUp, string(p.Status), p.MAC, p.DeviceID, p.DeviceOwner, p.PortSecurity,
-		db.J(orEmpty(p.AddressPairs)), db.J(orEmpty(p.DHCPOptions)), p.Host, p.VNICType, p.Profile, p.BindingRevision, p.Planned}
+		db.J(orEmpty(p.AddressPairs)), db.J(orEmpty(p.DHCPOptions)), p.Host, p.VNICType, p.Profile, p.BindingRevision, p.Planned,
+		p.DNSName, p.DNSDomain, p.DataPlaneStatus, p.MACLearning, p.UplinkStatus, p.QoSPolicyID}
 }
 
 func fillPorts(ctx context.Context, q db.Querier, items []*network.Port) error {

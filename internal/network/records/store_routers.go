@@ -16,6 +16,8 @@ type routerRow struct {
 	GatewayPort    string                       `db:"gateway_port_id"`
 	EnableSNAT     bool                         `db:"enable_snat"`
 	Routes         db.JSON[[]network.HostRoute] `db:"routes"`
+	GatewayPolicy  string                       `db:"gateway_qos_policy_id"`
+	ZoneHints      db.JSON[[]string]            `db:"zone_hints"`
 }
 
 var routerRows = db.NewTable[routerRow]("network_routers", "id", "Router")
@@ -28,17 +30,17 @@ func routers(d *db.DB) *Routers {
 }
 
 func (r *routerRow) router() *network.Router {
-	out := &network.Router{Standard: r.Standard(), AdminStateUp: r.AdminStateUp, Routes: r.Routes.V}
+	out := &network.Router{Standard: r.Standard(), AdminStateUp: r.AdminStateUp, Routes: r.Routes.V, ZoneHints: r.ZoneHints.V}
 	if r.GatewayNetwork != "" {
-		out.Gateway = &network.Gateway{NetworkID: r.GatewayNetwork, EnableSNAT: r.EnableSNAT, PortID: r.GatewayPort}
+		out.Gateway = &network.Gateway{NetworkID: r.GatewayNetwork, EnableSNAT: r.EnableSNAT, PortID: r.GatewayPort, QoSPolicyID: r.GatewayPolicy}
 	}
 	return out
 }
 
 func routerRowOf(r *network.Router) *routerRow {
-	row := &routerRow{standard: standardOf(r.Standard), AdminStateUp: r.AdminStateUp, EnableSNAT: true, Routes: db.J(orEmpty(r.Routes))}
+	row := &routerRow{standard: standardOf(r.Standard), AdminStateUp: r.AdminStateUp, EnableSNAT: true, Routes: db.J(orEmpty(r.Routes)), ZoneHints: db.J(orEmpty(r.ZoneHints))}
 	if g := r.Gateway; g != nil {
-		row.GatewayNetwork, row.GatewayPort, row.EnableSNAT = g.NetworkID, g.PortID, g.EnableSNAT
+		row.GatewayNetwork, row.GatewayPort, row.EnableSNAT, row.GatewayPolicy = g.NetworkID, g.PortID, g.EnableSNAT, g.QoSPolicyID
 	}
 	return row
 }
@@ -102,6 +104,9 @@ type floatingRow struct {
 	Fixed       string            `db:"fixed_address"`
 	RouterID    string            `db:"router_id"`
 	Status      string            `db:"status"`
+	DNSName     string            `db:"dns_name"`
+	DNSDomain   string            `db:"dns_domain"`
+	QoSPolicyID string            `db:"qos_policy_id"`
 }
 
 var floatingRows = db.NewTable[floatingRow]("network_floatings", "id", "Floating IP")
@@ -116,12 +121,13 @@ func floatings(d *db.DB) *Floatings {
 func (r *floatingRow) floating() *network.FloatingIP {
 	return &network.FloatingIP{Standard: network.Standard{ID: r.ID, ProjectID: r.ProjectID, Description: r.Description, Revision: r.Revision,
 		CreatedAt: clock.FromMicros(r.CreatedAt), UpdatedAt: clock.FromMicros(r.UpdatedAt), Tags: r.Tags.V},
-		NetworkID: r.NetworkID, PortOwnID: r.OwnPort, Address: addr(r.Address), PortID: r.PortID, Fixed: addr(r.Fixed), RouterID: r.RouterID, Status: r.Status}
+		NetworkID: r.NetworkID, PortOwnID: r.OwnPort, Address: addr(r.Address), PortID: r.PortID, Fixed: addr(r.Fixed), RouterID: r.RouterID, Status: r.Status,
+		DNSName: r.DNSName, DNSDomain: r.DNSDomain, QoSPolicyID: r.QoSPolicyID}
 }
 
 func floatingRowOf(f *network.FloatingIP) *floatingRow {
 	return &floatingRow{f.ID, f.ProjectID, f.Description, f.Revision, clock.Micros(f.CreatedAt), clock.Micros(f.UpdatedAt), db.J(orEmpty(f.Tags)),
-		f.NetworkID, f.PortOwnID, f.Address.String(), f.PortID, addrText(f.Fixed), f.RouterID, f.Status}
+		f.NetworkID, f.PortOwnID, f.Address.String(), f.PortID, addrText(f.Fixed), f.RouterID, f.Status, f.DNSName, f.DNSDomain, f.QoSPolicyID}
 }
 
 // InsertFloating adds a floating address.

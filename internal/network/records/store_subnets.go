@@ -21,6 +21,7 @@ type subnetRow struct {
 	DNS          db.JSON[[]string]            `db:"dns_nameservers"`
 	HostRoutes   db.JSON[[]network.HostRoute] `db:"host_routes"`
 	ServiceTypes db.JSON[[]string]            `db:"service_types"`
+	PoolID       string                       `db:"pool_id"`
 }
 
 var subnetRows = db.NewTable[subnetRow]("network_subnets", "id", "Subnet")
@@ -30,18 +31,18 @@ type Subnets = Store[subnetRow, network.Subnet]
 
 func subnets(d *db.DB) *Subnets {
 	return &Subnets{db: d, table: subnetRows, of: (*subnetRow).subnet, pseudo: map[string]string{
-		Visible: "project_id = ? OR network_id IN (SELECT id FROM network_networks WHERE shared)"}}
+		Visible: "project_id = ? OR network_id IN (SELECT object_id FROM network_shares WHERE action = 'access_as_shared' AND target IN ('*', ?))"}}
 }
 
 func (r *subnetRow) subnet() *network.Subnet {
 	return &network.Subnet{Standard: r.Standard(), NetworkID: r.NetworkID, IPVersion: r.IPVersion, CIDR: prefix(r.CIDR), Gateway: addr(r.Gateway),
 		EnableDHCP: r.EnableDHCP, IPv6RAMode: r.RAMode, IPv6AddressMode: r.AddressMode, Pools: r.Pools.V, DNSNameservers: r.DNS.V,
-		HostRoutes: r.HostRoutes.V, ServiceTypes: r.ServiceTypes.V}
+		HostRoutes: r.HostRoutes.V, ServiceTypes: r.ServiceTypes.V, PoolID: r.PoolID}
 }
 
 func subnetRowOf(s *network.Subnet) *subnetRow {
 	return &subnetRow{standardOf(s.Standard), s.NetworkID, s.IPVersion, s.CIDR.String(), addrText(s.Gateway), s.EnableDHCP, s.IPv6RAMode, s.IPv6AddressMode,
-		db.J(orEmpty(s.Pools)), db.J(orEmpty(s.DNSNameservers)), db.J(orEmpty(s.HostRoutes)), db.J(orEmpty(s.ServiceTypes))}
+		db.J(orEmpty(s.Pools)), db.J(orEmpty(s.DNSNameservers)), db.J(orEmpty(s.HostRoutes)), db.J(orEmpty(s.ServiceTypes)), s.PoolID}
 }
 
 // addr reads an address that was written by addrText; empty is none.

@@ -46,7 +46,7 @@ func (s *Service) usable(ctx context.Context, tx *db.Tx, subnetID, project strin
 	sub, err := s.records.Subnets.Find(ctx, tx, subnetID)
 	if err == nil && project != "" && sub.ProjectID != project {
 		n, nerr := s.records.Networks.Find(ctx, tx, sub.NetworkID)
-		if nerr != nil || !n.Shared {
+		if nerr != nil || !n.SharedWith.Includes(project) {
 			err = fault.NotFoundf("hidden")
 		}
 	}

@@ -17,7 +17,7 @@ type api struct {
 // Routes are the operations of subnets.
 func (s *Service) Routes() []rest.Route {
 	a := &api{Service: s}
-	a.resource = resource(s.records, s.target)
+	a.resource = resource(s.records, a.target)
 	return []rest.Route{
 		{Method: "GET", Path: "/v2.0/subnets", Rule: "get_subnet", Handle: a.resource.Index},
 		{Method: "POST", Path: "/v2.0/subnets", Rule: "create_subnet", Audit: "create", Handle: a.create, Variants: []string{"subnets"}},
@@ -32,11 +32,12 @@ func (a *api) create(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	made := make([]*network.Subnet, len(items))
+	made, drafts := make([]*network.Subnet, len(items)), make([]*Draft, len(items))
 	for i, in := range items {
-		if made[i], err = in.subnet(); err != nil {
+		if drafts[i], err = in.draft(); err != nil {
 			return rest.Reply{}, err
 		}
+		made[i] = drafts[i].Subnet
 		if made[i].ProjectID, err = wire.Owner(c, in.TenantID, in.ProjectID); err != nil {
 			return rest.Reply{}, err
 		}
@@ -45,17 +46,25 @@ func (a *api) create(c *rest.Call) (rest.Reply, error) {
 			return rest.Reply{}, err
 		}
 	}
-	if err := a.Create(c.Context(), made, c.Event("subnet", "", "")); err != nil {
+	if err := a.Create(c.Context(), drafts, a.reach(c), c.Event("subnet", "", "")); err != nil {
 		return rest.Reply{}, err
 	}
 	return wire.Made(c, a.resource, made, bulk)
+}
+
+// reach is whose subnet pools the caller may use; empty: all.
+func (a *api) reach(c *rest.Call) string {
+	if c.Allow("admin_only", c.Caller()) {
+		return ""
+	}
+	return c.Auth.ProjectID
 }
 
 // onNetwork lets only who owns the network put a subnet on it. A network that
 // the caller may not see does not exist.
 func (a *api) onNetwork(c *rest.Call, s *network.Subnet) error {
 	n, err := a.records.Networks.Get(c.Context(), s.NetworkID)
-	if fault.Is(err, fault.NotFound) || err == nil && !c.Allow("get_network", networkTarget(n)) {
+	if fault.Is(err, fault.NotFound) || err == nil && !c.Allow("get_network", wire.NetworkTarget(c, n)) {
 		return fault.NotFoundf("Network %s could not be found.", s.NetworkID).With("NetworkNotFound")
 	}
 	if err != nil {
@@ -65,12 +74,6 @@ func (a *api) onNetwork(c *rest.Call, s *network.Subnet) error {
 		return fault.Forbiddenf("(rule:create_subnet) is disallowed by policy").With("PolicyNotAuthorized")
 	}
 	return nil
-}
-
-func networkTarget(n *network.Network) policy.Target {
-	t := wire.Target(n.ProjectID)
-	t["shared"], t["router:external"] = n.Shared, n.External
-	return t
 }
 
 func (a *api) update(c *rest.Call) (rest.Reply, error) {
@@ -100,4 +103,14 @@ func (a *api) remove(c *rest.Call) (rest.Reply, error) {
 		return rest.Reply{}, err
 	}
 	return rest.NoContent()
+}
+
+// target is what policy asks: whose subnet, and whose network.
+func (a *api) target(c *rest.Call, s *network.Subnet) policy.Target {
+	t := wire.Target(s.ProjectID)
+	n, err := a.records.Networks.Get(c.Context(), s.NetworkID)
+	if err == nil { // otherwise it was just deleted: only the owner and administrators see the subnet
+		t["shared"], t["network:tenant_id"] = n.SharedWith.Includes(c.Auth.ProjectID), n.ProjectID
+	}
+	return t
 }

@@ -31,57 +31,107 @@ type route = wire.Route
 
 type createBody struct {
 	body
-	TenantID    *string          `json:"tenant_id" v:"max=255"`
-	ProjectID   *string          `json:"project_id" v:"max=255"`
-	NetworkID   string           `json:"network_id" v:"required,uuid"`
-	IPVersion   rest.Int         `json:"ip_version"`
-	CIDR        rest.Opt[string] `json:"cidr"`
-	RAMode      rest.Opt[string] `json:"ipv6_ra_mode" v:"enum=slaac|dhcpv6-stateful|dhcpv6-stateless"`
-	AddressMode rest.Opt[string] `json:"ipv6_address_mode" v:"enum=slaac|dhcpv6-stateful|dhcpv6-stateless"`
-	SubnetPool  rest.Opt[string] `json:"subnetpool_id"`
-	Prefix      rest.Opt[int]    `json:"prefixlen"`
+	TenantID    *string             `json:"tenant_id" v:"max=255"`
+	ProjectID   *string             `json:"project_id" v:"max=255"`
+	NetworkID   string              `json:"network_id" v:"required,uuid"`
+	IPVersion   rest.Int            `json:"ip_version"`
+	CIDR        rest.Opt[string]    `json:"cidr"`
+	RAMode      rest.Opt[string]    `json:"ipv6_ra_mode" v:"enum=slaac|dhcpv6-stateful|dhcpv6-stateless"`
+	AddressMode rest.Opt[string]    `json:"ipv6_address_mode" v:"enum=slaac|dhcpv6-stateful|dhcpv6-stateless"`
+	SubnetPool  rest.Opt[string]    `json:"subnetpool_id"`
+	Prefix      rest.Opt[int]       `json:"prefixlen" v:"min=0,max=128"`
+	UseDefault  rest.Opt[rest.Bool] `json:"use_default_subnetpool"`
+	Segment     rest.Opt[string]    `json:"segment_id"`
 }
 
 func invalid(format string, args ...any) error {
 	return fault.Invalidf("Invalid input for operation: "+format, args...).With("InvalidInput")
 }
 
-// subnet makes a subnet of a create's body; pure.
-func (in createBody) subnet() (*network.Subnet, error) {
-	if in.SubnetPool.Or("") != "" || in.Prefix.Set && !in.Prefix.Null {
-		return nil, fault.New(fault.NotImplemented, "Subnet pools are not built yet.")
+func badRequest(format string, args ...any) error {
+	return fault.Invalidf("Bad subnets request: "+format, args...).With("BadRequest")
+}
+
+// Draft is a subnet that may still have to be cut from a pool.
+type Draft struct {
+	*network.Subnet
+	Cut        bool // a pool was asked for
+	UseDefault bool // the default one of the version
+	Bits       int  // length of the range to cut; 0: the pool's default
+	Gateless   bool // a gateway was named, or none was wanted
+}
+
+// draft reads a create's body; pure.
+func (in createBody) draft() (*Draft, error) {
+	if in.Segment.Or("") != "" {
+		return nil, fault.New(fault.NotImplemented, "Segments are not built.")
 	}
-	if in.CIDR.Or("") == "" {
-		return nil, fault.Invalidf("Bad subnets request: a subnetpool must be specified in the absence of a cidr.").With("BadRequest")
+	d := &Draft{UseDefault: bool(in.UseDefault.Or(false)), Bits: in.Prefix.Or(0), Gateless: in.Gateway.Set,
+		Subnet: &network.Subnet{NetworkID: in.NetworkID, EnableDHCP: true, IPVersion: 4, PoolID: in.SubnetPool.Or("")}}
+	s := d.Subnet
+	d.Cut = d.UseDefault || s.PoolID != ""
+	given := in.CIDR.Or("") != ""
+	switch {
+	case given && in.Prefix.Set && !in.Prefix.Null:
+		return nil, badRequest("cidr and prefixlen must not be supplied together.")
+	case d.UseDefault && s.PoolID != "":
+		return nil, badRequest("subnetpool_id and use_default_subnetpool cannot both be specified.")
+	case !d.Cut && !given:
+		return nil, badRequest("a subnetpool must be specified in the absence of a cidr.")
+	case d.Cut && !given && in.Pools.Set && !in.Pools.Null:
+		return nil, badRequest("allocation_pools allowed only for specific subnet requests.")
 	}
-	cidr, err := netip.ParsePrefix(in.CIDR.V)
-	if err != nil {
-		return nil, fault.Invalidf("Invalid input for cidr. Reason: '%s' is not a valid IP subnet.", in.CIDR.V).With("HTTPBadRequest")
+	if in.IPVersion != 0 {
+		s.IPVersion = int(in.IPVersion)
 	}
-	s := &network.Subnet{NetworkID: in.NetworkID, CIDR: cidr.Masked(), EnableDHCP: true, IPVersion: 4}
-	if cidr.Addr().Is6() {
-		s.IPVersion = 6
+	if s.IPVersion != 4 && s.IPVersion != 6 {
+		return nil, fault.Invalidf("Invalid input for ip_version. Reason: '%d' is not in [4, 6].", s.IPVersion).With("HTTPBadRequest")
 	}
-	if in.IPVersion != 0 && int(in.IPVersion) != s.IPVersion {
-		return nil, invalid("IP version of cidr %s does not match ip_version %d.", s.CIDR, in.IPVersion)
-	}
-	if cidr.Addr().IsMulticast() || cidr.Bits() == 0 {
-		return nil, invalid("'%s' is not usable as a subnet.", s.CIDR)
+	if given {
+		if err := in.setCIDR(s); err != nil {
+			return nil, err
+		}
 	}
 	s.IPv6RAMode, s.IPv6AddressMode = in.RAMode.Or(""), in.AddressMode.Or("")
-	if !in.Gateway.Set {
+	if err := in.apply(s); err != nil || !given {
+		return d, err
+	}
+	return d, d.complete()
+}
+
+func (in createBody) setCIDR(s *network.Subnet) error {
+	cidr, err := netip.ParsePrefix(in.CIDR.V)
+	if err != nil {
+		return fault.Invalidf("Invalid input for cidr. Reason: '%s' is not a valid IP subnet.", in.CIDR.V).With("HTTPBadRequest")
+	}
+	s.CIDR = cidr.Masked()
+	version := 4
+	if cidr.Addr().Is6() {
+		version = 6
+	}
+	if in.IPVersion != 0 && s.IPVersion != version {
+		return invalid("IP version of cidr %s does not match ip_version %d.", s.CIDR, in.IPVersion)
+	}
+	s.IPVersion = version
+	if cidr.Addr().IsMulticast() || cidr.Bits() == 0 {
+		return invalid("'%s' is not usable as a subnet.", s.CIDR)
+	}
+	return nil
+}
+
+// complete fills in what follows from the range, and refuses contradictions.
+func (d *Draft) complete() error {
+	s := d.Subnet
+	if !d.Gateless {
 		s.Gateway = s.CIDR.Addr()
 		if wide(s.CIDR) {
 			s.Gateway = s.Gateway.Next()
 		}
 	}
-	if err := in.apply(s); err != nil {
-		return nil, err
-	}
 	if len(s.Pools) == 0 {
 		s.Pools = network.DefaultPools(s.CIDR, s.Gateway)
 	}
-	return s, check(s)
+	return check(s)
 }
 
 func wide(p netip.Prefix) bool { return p.Bits() < p.Addr().BitLen()-1 }

@@ -16,10 +16,10 @@ func Rules() []policy.Rule {
 	return append(rules, wire.Rules(wire.Admin, "get_subnets:all")...)
 }
 
-func resource(r *records.Records, target func(*network.Subnet) policy.Target) *rest.Resource[network.Subnet] {
+func resource(r *records.Records, target func(*rest.Call, *network.Subnet) policy.Target) *rest.Resource[network.Subnet] {
 	return &rest.Resource[network.Subnet]{
-		One: "subnet", Many: "subnets", Show: "get_subnet", All: "get_subnets:all", Visible: wire.VisibleTo(1),
-		ID: func(s *network.Subnet) string { return s.ID }, Target: target, Store: r.Subnets,
+		One: "subnet", Many: "subnets", Show: "get_subnet", All: "get_subnets:all", Visible: wire.VisibleTo(2),
+		ID: func(s *network.Subnet) string { return s.ID }, TargetFor: target, Store: r.Subnets,
 		NotFound: wire.Missing("SubnetNotFound", "Subnet %s could not be found."),
 		Filters:  wire.TagFilters(),
 		Fields: append(wire.Tagged(func(s *network.Subnet) *network.Standard { return &s.Standard }), []rest.Field[network.Subnet]{
@@ -34,7 +34,7 @@ func resource(r *records.Records, target func(*network.Subnet) policy.Target) *r
 			{Name: "dns_nameservers", Get: func(s *network.Subnet) any { return wire.List(s.DNSNameservers) }},
 			{Name: "host_routes", Get: func(s *network.Subnet) any { return wire.Routes(s.HostRoutes) }},
 			{Name: "service_types", Get: func(s *network.Subnet) any { return wire.List(s.ServiceTypes) }},
-			{Name: "subnetpool_id", Get: func(*network.Subnet) any { return nil }},
+			{Name: "subnetpool_id", Column: "pool_id", Get: func(s *network.Subnet) any { return wire.Text(s.PoolID) }},
 		}...),
 	}
 }

@@ -9,9 +9,7 @@ import (
 	"github.com/mekcloud/mek/internal/id"
 	"github.com/mekcloud/mek/internal/network"
 	"github.com/mekcloud/mek/internal/network/records"
-	"github.com/mekcloud/mek/internal/network/wire"
 	"github.com/mekcloud/mek/internal/outbox"
-	"github.com/mekcloud/mek/internal/policy"
 	"github.com/mekcloud/mek/internal/quota"
 )
 
@@ -24,23 +22,17 @@ type Service struct {
 // New makes the service.
 func New(r *records.Records, q *quota.Quota) *Service { return &Service{r, q} }
 
-// target is what policy asks: whose subnet, and whose network.
-func (s *Service) target(sub *network.Subnet) policy.Target {
-	t := wire.Target(sub.ProjectID)
-	n, err := s.records.Networks.Get(context.Background(), sub.NetworkID)
-	if err == nil { // otherwise it was just deleted: only the owner and administrators see the subnet
-		t["shared"], t["network:tenant_id"] = n.Shared, n.ProjectID
-	}
-	return t
-}
-
-// Create adds subnets, all or none.
-func (s *Service) Create(ctx context.Context, items []*network.Subnet, record event.Record) error {
+// Create adds subnets, all or none. Reach is the project whose subnet pools may
+// be used; empty: all.
+func (s *Service) Create(ctx context.Context, items []*Draft, reach string, record event.Record) error {
 	return s.records.DB.Write(ctx, func(tx *db.Tx) error {
-		for _, sub := range items {
-			if err := s.add(ctx, tx, sub); err != nil {
+		for _, d := range items {
+			draft, sub := *d, *d.Subnet // the function may run twice
+			draft.Subnet = &sub
+			if err := s.add(ctx, tx, &draft, reach); err != nil {
 				return err
 			}
+			*d.Subnet = sub
 			record.Object, record.ProjectID = sub.ID, sub.ProjectID
 			if err := outbox.Write(ctx, tx, record); err != nil {
 				return err
@@ -50,13 +42,17 @@ func (s *Service) Create(ctx context.Context, items []*network.Subnet, record ev
 	})
 }
 
-func (s *Service) add(ctx context.Context, tx *db.Tx, sub *network.Subnet) error {
+func (s *Service) add(ctx context.Context, tx *db.Tx, d *Draft, reach string) error {
+	sub := d.Subnet
 	n, err := s.records.Networks.Lock(ctx, tx, sub.NetworkID)
 	if err != nil {
 		return err
 	}
 	others, err := s.records.SubnetsOf(ctx, tx, n.ID)
 	if err != nil {
+		return err
+	}
+	if err := s.cut(ctx, tx, d, others, reach); err != nil {
 		return err
 	}
 	if other, overlap := network.Overlaps(others, sub.CIDR); overlap {
@@ -70,6 +66,9 @@ func (s *Service) add(ctx context.Context, tx *db.Tx, sub *network.Subnet) error
 		return err
 	}
 	s.records.Changed(tx, network.NetworkScope(n.ID))
+	if err := s.selfAddress(ctx, tx, sub); err != nil {
+		return err
+	}
 	return s.metadata(ctx, tx, n)
 }
 

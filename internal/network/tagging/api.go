@@ -2,6 +2,7 @@ package tagging
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/mekcloud/mek/internal/db"
@@ -27,7 +28,7 @@ func Rules() []policy.Rule {
 
 // The limits of upstream.
 const (
-	maxTag  = 60
+	maxTag  = 255
 	maxTags = 50
 )
 
@@ -35,11 +36,16 @@ const (
 // so an unknown one is an unknown route.
 func (s *Service) Routes() []rest.Route {
 	var out []rest.Route
-	for _, kind := range []string{"networks", "subnets", "ports", "routers", "floatingips", "security-groups"} {
-		all, one := "/v2.0/"+kind+"/{id}/tags", "/v2.0/"+kind+"/{id}/tags/{tag}"
+	for _, kind := range slices.Sorted(maps.Keys(s.kinds())) {
+		path := kind
+		if kind == "policies" {
+			path = "qos/policies"
+		}
+		all, one := "/v2.0/"+path+"/{id}/tags", "/v2.0/"+path+"/{id}/tags/{tag}"
 		out = append(out,
 			rest.Route{Method: "GET", Path: all, Rule: "get_tags", Object: true, Handle: s.list(kind)},
 			rest.Route{Method: "PUT", Path: all, Rule: "update_tags", Object: true, Audit: "update", Handle: s.replace(kind)},
+			rest.Route{Method: "POST", Path: all, Rule: "update_tags", Object: true, Audit: "update", Handle: s.more(kind)},
 			rest.Route{Method: "DELETE", Path: all, Rule: "delete_tags", Object: true, Audit: "update", Handle: s.change(kind, 204, func(c *rest.Call, _ []string) ([]string, error) { return []string{}, nil })},
 			rest.Route{Method: "GET", Path: one, Rule: "get_tags", Object: true, Handle: s.has(kind)},
 			rest.Route{Method: "PUT", Path: one, Rule: "update_tags", Object: true, Audit: "update", Handle: s.change(kind, 201, add)},
@@ -50,8 +56,8 @@ func (s *Service) Routes() []rest.Route {
 
 // standard finds what tags are about. What the caller may not see is missing.
 func (s *Service) standard(c *rest.Call, kind string) (network.Standard, error) {
-	ctx, id := c.Context(), c.Var("id")
-	std, target, err := s.find(ctx, kind, id)
+	id := c.Var("id")
+	std, target, err := s.kinds()[kind](c, id)
 	if fault.Is(err, fault.NotFound) || err == nil && !c.Allow("get_tags", target) {
 		return std, fault.NotFoundf("Resource %s %s could not be found.", kind, id).With("TagResourceNotFound")
 	}
@@ -61,37 +67,51 @@ func (s *Service) standard(c *rest.Call, kind string) (network.Standard, error) 
 	return std, c.Authorize(target)
 }
 
-func (s *Service) find(ctx context.Context, kind, id string) (network.Standard, policy.Target, error) {
-	var std network.Standard
-	target := policy.Target{}
-	var err error
-	switch kind {
-	case "networks":
-		var n *network.Network
-		if n, err = s.records.Networks.Get(ctx, id); err == nil {
-			std, target = n.Standard, policy.Target{"shared": n.Shared, "router:external": n.External}
-		}
-	case "subnets":
-		std, err = standardOf(s.records.Subnets.Get(ctx, id))(func(v *network.Subnet) network.Standard { return v.Standard })
-	case "ports":
-		std, err = standardOf(s.records.Ports.Get(ctx, id))(func(v *network.Port) network.Standard { return v.Standard })
-	case "routers":
-		std, err = standardOf(s.records.Routers.Get(ctx, id))(func(v *network.Router) network.Standard { return v.Standard })
-	case "floatingips":
-		std, err = standardOf(s.records.Floatings.Get(ctx, id))(func(v *network.FloatingIP) network.Standard { return v.Standard })
-	default:
-		std, err = standardOf(s.records.Groups.Get(ctx, id))(func(v *network.SecurityGroup) network.Standard { return v.Standard })
+// kinds is every kind of resource with tags, by the word in the path.
+func (s *Service) kinds() map[string]finder {
+	r := s.records
+	return map[string]finder{
+		"networks": find(r.Networks.Get, func(c *rest.Call, n *network.Network) (network.Standard, policy.Target) {
+			return n.Standard, wire.NetworkTarget(c, n)
+		}),
+		"subnets":         find(r.Subnets.Get, own(func(v *network.Subnet) network.Standard { return v.Standard })),
+		"ports":           find(r.Ports.Get, own(func(v *network.Port) network.Standard { return v.Standard })),
+		"routers":         find(r.Routers.Get, own(func(v *network.Router) network.Standard { return v.Standard })),
+		"floatingips":     find(r.Floatings.Get, own(func(v *network.FloatingIP) network.Standard { return v.Standard })),
+		"trunks":          find(r.Trunks.Get, own(func(v *network.Trunk) network.Standard { return v.Standard })),
+		"security-groups": find(r.Groups.Get, shared(func(v *network.SecurityGroup) (network.Standard, network.Audience) { return v.Standard, v.SharedWith })),
+		"subnetpools":     find(r.Pools.Get, shared(func(v *network.SubnetPool) (network.Standard, network.Audience) { return v.Standard, v.SharedWith })),
+		"policies":        find(r.Policies.Get, shared(func(v *network.QoSPolicy) (network.Standard, network.Audience) { return v.Standard, v.SharedWith })),
+		"address-groups":  find(r.AddressGroups.Get, shared(func(v *network.AddressGroup) (network.Standard, network.Audience) { return v.Standard, v.SharedWith })),
 	}
-	target["project_id"], target["tenant_id"] = std.ProjectID, std.ProjectID
-	return std, target, err
 }
 
-func standardOf[T any](v *T, err error) func(func(*T) network.Standard) (network.Standard, error) {
-	return func(of func(*T) network.Standard) (network.Standard, error) {
+// finder loads what tags are about, and what policy asks about it.
+type finder func(c *rest.Call, id string) (network.Standard, policy.Target, error)
+
+func find[T any](get func(context.Context, string) (*T, error), about func(*rest.Call, *T) (network.Standard, policy.Target)) finder {
+	return func(c *rest.Call, id string) (network.Standard, policy.Target, error) {
+		v, err := get(c.Context(), id)
 		if err != nil {
-			return network.Standard{}, err
+			return network.Standard{}, nil, err
 		}
-		return of(v), nil
+		std, target := about(c, v)
+		return std, target, nil
+	}
+}
+
+func own[T any](std func(*T) network.Standard) func(*rest.Call, *T) (network.Standard, policy.Target) {
+	return func(_ *rest.Call, v *T) (network.Standard, policy.Target) {
+		return std(v), wire.Target(std(v).ProjectID)
+	}
+}
+
+func shared[T any](of func(*T) (network.Standard, network.Audience)) func(*rest.Call, *T) (network.Standard, policy.Target) {
+	return func(c *rest.Call, v *T) (network.Standard, policy.Target) {
+		std, audience := of(v)
+		target := wire.Target(std.ProjectID)
+		target["shared"] = audience.Includes(c.Auth.ProjectID)
+		return std, target
 	}
 }
 
@@ -147,6 +167,23 @@ func (s *Service) replace(kind string) rest.Handler {
 	}
 }
 
+// more adds tags to those there are.
+func (s *Service) more(kind string) rest.Handler {
+	return func(c *rest.Call) (rest.Reply, error) {
+		var in struct {
+			Tags []string `json:"tags" v:"required"`
+		}
+		if err := c.Decode(&in); err != nil {
+			return rest.Reply{}, err
+		}
+		var now []string
+		return s.write(c, kind, func(_ *rest.Call, have []string) ([]string, error) {
+			now = slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(have), in.Tags...))))
+			return now, nil
+		}, func() (rest.Reply, error) { return rest.Created(map[string]any{"tags": wire.List(now)}) })
+	}
+}
+
 func (s *Service) change(kind string, status int, fn func(*rest.Call, []string) ([]string, error)) rest.Handler {
 	return func(c *rest.Call) (rest.Reply, error) {
 		return s.write(c, kind, fn, func() (rest.Reply, error) { return rest.Answer(status, nil) })
@@ -158,7 +195,7 @@ func (s *Service) write(c *rest.Call, kind string, fn func(*rest.Call, []string)
 		return rest.Reply{}, err
 	}
 	err := s.records.DB.Write(c.Context(), func(tx *db.Tx) error {
-		std, _, err := s.find(c.Context(), kind, c.Var("id"))
+		std, _, err := s.kinds()[kind](c, c.Var("id"))
 		if err != nil {
 			return err
 		}

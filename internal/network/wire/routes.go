@@ -46,3 +46,28 @@ func ParseRoutes(what string, in []Route) ([]network.HostRoute, error) {
 	}
 	return out, nil
 }
+
+// Prefixes are ranges as views spell them.
+func Prefixes(in []netip.Prefix) []string {
+	out := make([]string, 0, len(in))
+	for _, p := range in {
+		out = append(out, p.String())
+	}
+	return out
+}
+
+// ParsePrefixes reads ranges or single addresses; what names the member for errors.
+func ParsePrefixes(what string, in []string) ([]netip.Prefix, error) {
+	out := make([]netip.Prefix, 0, len(in))
+	for _, text := range in {
+		p, err := netip.ParsePrefix(text)
+		if a, single := netip.ParseAddr(text); err != nil && single == nil && a.Zone() == "" {
+			p, err = netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		if err != nil {
+			return nil, fault.Invalidf("Invalid input for %s. Reason: '%s' is not a valid IP subnet.", what, text).With("HTTPBadRequest")
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
+}

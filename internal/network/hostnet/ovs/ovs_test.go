@@ -119,10 +119,10 @@ func TestNetwork(t *testing.T) {
 	t.Run("spoofing", func(t *testing.T) { spoofing(t, h, w, a, b) })
 	t.Run("floating address", func(t *testing.T) {
 		f := network.FloatingIP{Standard: named("fip-1"), Address: netip.MustParseAddr("172.24.4.77"), PortID: b.port.ID, Fixed: netip.MustParseAddr("10.1.0.11"), RouterID: "router-1"}
-		h.apply(network.FloatingScope(f.ID), ovn.RenderFloating(f))
+		h.apply(network.FloatingScope(f.ID), ovn.RenderFloating(ovn.FloatingView{Floating: f}))
 		eventually(t, "the floating address from the host", func() error { _, err := ask("172.24.4.77:7001"); return err })
 		f.PortID = ""
-		h.apply(network.FloatingScope(f.ID), ovn.RenderFloating(f))
+		h.apply(network.FloatingScope(f.ID), ovn.RenderFloating(ovn.FloatingView{Floating: f}))
 		eventually(t, "the floating address to go", func() error {
 			if _, err := ask("172.24.4.77:7001"); err == nil {
 				return fmt.Errorf("still answers")
