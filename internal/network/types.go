@@ -117,6 +117,8 @@ type Port struct {
 	MACLearning     bool   // any MAC may appear behind it
 	UplinkStatus    bool   // the state of the uplink is passed on
 	QoSPolicyID     string
+	Trunk           *Trunk            // that it is the parent of; nil: none
+	TrunkMACs       map[string]string // of the ports in that trunk
 }
 
 // The device owners this service sets itself.
@@ -161,6 +163,9 @@ type FloatingIP struct {
 	DNSDomain string
 	// QoSPolicyID limits what passes the address; empty: none.
 	QoSPolicyID string
+	// Port and Forwardings are what it leads to.
+	Port        *Port // without its addresses; nil: none
+	Forwardings []Forwarding
 }
 
 // SecurityGroup is a set of rules that ports can be members of.

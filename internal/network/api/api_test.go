@@ -286,7 +286,7 @@ func TestListsTagsAndDocuments(t *testing.T) {
 	if got := demo.Get(base + "/networks/nosuch").Expect(404); got.String("NeutronError.type") != "NetworkNotFound" {
 		t.Errorf("a missing network: %s", got.Body)
 	}
-	demo.Get(base + "/subnetpools").Expect(http.StatusNotImplemented)
+	demo.Get(base + "/local_ips").Expect(http.StatusNotImplemented)
 	if got := demo.Get(base + "/agents").Expect(200); len(got.List("agents")) != 0 {
 		t.Errorf("agents for a member: %s", got.Body)
 	}

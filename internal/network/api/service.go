@@ -17,12 +17,14 @@ import (
 	"github.com/mekcloud/mek/internal/network/attach"
 	"github.com/mekcloud/mek/internal/network/catalog"
 	"github.com/mekcloud/mek/internal/network/floatingips"
+	"github.com/mekcloud/mek/internal/network/forwardings"
 	"github.com/mekcloud/mek/internal/network/groups"
 	"github.com/mekcloud/mek/internal/network/hosts"
 	"github.com/mekcloud/mek/internal/network/networks"
 	"github.com/mekcloud/mek/internal/network/northbound"
 	"github.com/mekcloud/mek/internal/network/ovn"
 	"github.com/mekcloud/mek/internal/network/ports"
+	"github.com/mekcloud/mek/internal/network/qos"
 	"github.com/mekcloud/mek/internal/network/quotas"
 	"github.com/mekcloud/mek/internal/network/rbac"
 	"github.com/mekcloud/mek/internal/network/records"
@@ -30,6 +32,7 @@ import (
 	"github.com/mekcloud/mek/internal/network/subnetpools"
 	"github.com/mekcloud/mek/internal/network/subnets"
 	"github.com/mekcloud/mek/internal/network/tagging"
+	"github.com/mekcloud/mek/internal/network/trunks"
 	"github.com/mekcloud/mek/internal/network/wire"
 	"github.com/mekcloud/mek/internal/policy"
 	"github.com/mekcloud/mek/internal/quota"
@@ -166,6 +169,18 @@ func (s *Service) listHosts() []catalog.Host {
 	return out
 }
 
+// zones lists the availability zones of the hosts there are.
+func (s *Service) zones() []string {
+	out := []string{}
+	for _, h := range s.listHosts() {
+		if h.Zone != "" && !slices.Contains(out, h.Zone) {
+			out = append(out, h.Zone)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 // ForCompute is what compute asks of networks.
 func (s *Service) ForCompute() network.ForCompute { return s.attach }
 
@@ -182,12 +197,13 @@ func (s *Service) Observe(ctx context.Context, r hostlink.Report) error {
 // REST is the service for the front door.
 func (s *Service) REST() *rest.Service {
 	rules := slices.Concat(wire.BaseRules(), networks.Rules(), subnets.Rules(), ports.Rules(), routers.Rules(), floatingips.Rules(), groups.Rules(),
-		quotas.Rules(), tagging.Rules(), catalog.Rules(), addressscopes.Rules(), subnetpools.Rules(), addressgroups.Rules(), rbac.Rules())
-	routes := slices.Concat(catalog.New(s.records, s.listHosts).Routes(), networks.New(s.records, s.quota, s.deps.Physical).Routes(),
-		subnets.New(s.records, s.quota).Routes(), ports.New(s.records, s.quota).Routes(), routers.New(s.records, s.quota).Routes(),
+		quotas.Rules(), tagging.Rules(), catalog.Rules(), addressscopes.Rules(), subnetpools.Rules(), addressgroups.Rules(), rbac.Rules(),
+		qos.Rules(), trunks.Rules(), forwardings.Rules())
+	routes := slices.Concat(catalog.New(s.records, s.listHosts).Routes(), networks.New(s.records, s.quota, s.deps.Physical, s.zones).Routes(),
+		subnets.New(s.records, s.quota).Routes(), ports.New(s.records, s.quota).Routes(), routers.New(s.records, s.quota, s.zones).Routes(),
 		floatingips.New(s.records, s.quota).Routes(), groups.New(s.records, s.quota).Routes(), quotas.New(s.deps.DB, s.quota).Routes(),
 		tagging.New(s.records).Routes(), addressscopes.New(s.records).Routes(), subnetpools.New(s.records, s.quota).Routes(), addressgroups.New(s.records).Routes(),
-		rbac.New(s.records, s.quota).Routes())
+		rbac.New(s.records, s.quota).Routes(), qos.New(s.records).Routes(), trunks.New(s.records, s.quota).Routes(), forwardings.New(s.records).Routes())
 	return &rest.Service{Name: "neutron", Type: "network", Prefix: "/networking", Dialect: dialect, Rules: unique(rules), Routes: routes}
 }
 

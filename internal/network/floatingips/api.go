@@ -32,6 +32,9 @@ type body struct {
 	PortID      rest.Opt[string] `json:"port_id"`
 	Fixed       rest.Opt[string] `json:"fixed_ip_address"`
 	Description *string          `json:"description" v:"max=255"`
+	QoSPolicy   rest.Opt[string] `json:"qos_policy_id" v:"uuid"`
+	DNSName     *string          `json:"dns_name" v:"max=0"`
+	DNSDomain   *string          `json:"dns_domain" v:"max=0"`
 }
 
 // wish is what a body asks for in the service's words. The project confines
@@ -47,6 +50,10 @@ func (b body) wish(c *rest.Call, project string) (Wish, error) {
 			return w, fault.Invalidf("Invalid input for fixed_ip_address. Reason: '%s' is not a valid IP address.", b.Fixed.V).With("HTTPBadRequest")
 		}
 		w.Fixed = a
+	}
+	if b.QoSPolicy.Set {
+		policy := b.QoSPolicy.Or("")
+		w.QoSPolicyID = &policy
 	}
 	if b.PortID.Set {
 		port := b.PortID.Or("")
@@ -77,6 +84,9 @@ func (a *api) create(c *rest.Call) (rest.Reply, error) {
 	if err := wire.Restricted(c, wire.Target(owner), map[string]bool{"create_floatingip:floating_ip_address": b.Address.Or("") != ""}); err != nil {
 		return rest.Reply{}, err
 	}
+	if err := a.visible(c, b.NetworkID, b.QoSPolicy); err != nil {
+		return rest.Reply{}, err
+	}
 	w, err := b.wish(c, owner)
 	if err != nil {
 		return rest.Reply{}, err
@@ -91,7 +101,20 @@ func (a *api) create(c *rest.Call) (rest.Reply, error) {
 	if err := a.Create(c.Context(), f, want, w, c.Event("floatingip", f.ID, owner)); err != nil {
 		return rest.Reply{}, err
 	}
-	return rest.Created(a.resource.Body(c, f))
+	return a.answer(c, f.ID, rest.Created)
+}
+
+// visible refuses a network or a QoS policy that the caller may not see.
+func (a *api) visible(c *rest.Call, networkID string, policy rest.Opt[string]) error {
+	n, err := a.records.Networks.Get(c.Context(), networkID)
+	if fault.Is(err, fault.NotFound) || err == nil && !c.Allow("get_network", wire.NetworkTarget(c, n)) {
+		return fault.NotFoundf("Network %s could not be found.", networkID).With("NetworkNotFound")
+	}
+	if err != nil {
+		return err
+	}
+	_, err = wire.Policy(c, a.records, policy)
+	return err
 }
 
 func (a *api) update(c *rest.Call) (rest.Reply, error) {
@@ -105,6 +128,11 @@ func (a *api) update(c *rest.Call) (rest.Reply, error) {
 	if err := c.Decode(&in); err != nil {
 		return rest.Reply{}, err
 	}
+	if in.Floating.QoSPolicy.Or("") != f.QoSPolicyID {
+		if _, err := wire.Policy(c, a.records, in.Floating.QoSPolicy); err != nil {
+			return rest.Reply{}, err
+		}
+	}
 	w, err := in.Floating.wish(c, f.ProjectID)
 	if err != nil {
 		return rest.Reply{}, err
@@ -112,7 +140,16 @@ func (a *api) update(c *rest.Call) (rest.Reply, error) {
 	if f, err = a.Update(c.Context(), f.ID, w, c.Event("floatingip", f.ID, f.ProjectID)); err != nil {
 		return rest.Reply{}, err
 	}
-	return rest.OK(a.resource.Body(c, f))
+	return a.answer(c, f.ID, rest.OK)
+}
+
+// answer shows an address as it now is, with what it leads to.
+func (a *api) answer(c *rest.Call, floatingID string, reply func(any) (rest.Reply, error)) (rest.Reply, error) {
+	f, err := a.records.Floatings.Get(c.Context(), floatingID)
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	return reply(a.resource.Body(c, f))
 }
 
 func (a *api) remove(c *rest.Call) (rest.Reply, error) {

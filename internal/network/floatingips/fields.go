@@ -23,6 +23,11 @@ func resource(r *records.Records) *rest.Resource[network.FloatingIP] {
 		{Name: "port_id", Column: "port_id", Get: func(f *network.FloatingIP) any { return wire.Text(f.PortID) }},
 		{Name: "fixed_ip_address", Column: "fixed_address", Get: fixed},
 		{Name: "router_id", Column: "router_id", Get: func(f *network.FloatingIP) any { return wire.Text(f.RouterID) }},
+		{Name: "qos_policy_id", Column: "qos_policy_id", Get: func(f *network.FloatingIP) any { return wire.Text(f.QoSPolicyID) }},
+		{Name: "dns_name", Column: "dns_name", Get: func(f *network.FloatingIP) any { return f.DNSName }},
+		{Name: "dns_domain", Column: "dns_domain", Get: func(f *network.FloatingIP) any { return f.DNSDomain }},
+		{Name: "port_details", Get: details},
+		{Name: "port_forwardings", Get: forwarded},
 		{Name: "status", Column: "status", Get: func(f *network.FloatingIP) any { return f.Status }},
 	}...)
 	return &rest.Resource[network.FloatingIP]{
@@ -37,4 +42,23 @@ func fixed(f *network.FloatingIP) any {
 		return nil
 	}
 	return f.Fixed.String()
+}
+
+// details are what there is to say of the associated port.
+func details(f *network.FloatingIP) any {
+	p := f.Port
+	if p == nil {
+		return nil
+	}
+	return map[string]any{"name": p.Name, "network_id": p.NetworkID, "mac_address": p.MAC, "admin_state_up": p.AdminStateUp, "status": string(p.Status),
+		"device_id": p.DeviceID, "device_owner": p.DeviceOwner}
+}
+
+func forwarded(f *network.FloatingIP) any {
+	out := make([]map[string]any, 0, len(f.Forwardings))
+	for _, x := range f.Forwardings {
+		out = append(out, map[string]any{"id": x.ID, "protocol": x.Protocol, "internal_port_id": x.PortID, "internal_ip_address": x.Fixed.String(),
+			"internal_port": x.InternalFirst, "external_port": x.ExternalFirst})
+	}
+	return out
 }

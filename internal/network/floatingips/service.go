@@ -19,7 +19,8 @@ type Wish struct {
 	PortID      *string    // nil: as it is; empty: none
 	Fixed       netip.Addr // of the port; invalid: its only IPv4 address
 	Description *string
-	Project     string // whose port it must be; empty: anybody's
+	QoSPolicyID *string // nil: as it is; empty: none
+	Project     string  // whose port it must be; empty: anybody's
 }
 
 // Service is floating IPs behind the API. Safe for concurrent use.
@@ -88,8 +89,21 @@ func (s *Service) change(ctx context.Context, tx *db.Tx, f *network.FloatingIP, 
 	if w.Description != nil {
 		f.Description = *w.Description
 	}
+	if w.QoSPolicyID != nil {
+		if err := records.PinPolicy(ctx, tx, f.QoSPolicyID, *w.QoSPolicyID); err != nil {
+			return err
+		}
+		f.QoSPolicyID = *w.QoSPolicyID
+	}
 	if w.PortID != nil {
-		f.PortID, f.RouterID, f.Fixed, f.Status = *w.PortID, "", netip.Addr{}, network.StatusDown
+		if *w.PortID != "" {
+			if err := s.unforwarded(ctx, tx, f.ID); err != nil {
+				return err
+			}
+		}
+		if *w.PortID != "" || f.PortID != "" { // with forwardings it keeps its router
+			f.PortID, f.RouterID, f.Fixed, f.Status = *w.PortID, "", netip.Addr{}, network.StatusDown
+		}
 		if *w.PortID != "" {
 			if err := s.associate(ctx, tx, f, w); err != nil {
 				return err
@@ -103,6 +117,15 @@ func (s *Service) change(ctx context.Context, tx *db.Tx, f *network.FloatingIP, 
 		return err
 	}
 	return outbox.Write(ctx, tx, record)
+}
+
+// unforwarded refuses an address of which ports are forwarded.
+func (s *Service) unforwarded(ctx context.Context, tx *db.Tx, floatingID string) error {
+	n, err := s.records.Forwardings.Count(ctx, tx, records.Is("floating_id", floatingID))
+	if err == nil && n > 0 {
+		err = fault.Conflictf("Floating IP %s in use by Port Forwarding resources.", floatingID).With("FipInUseByPortForwarding")
+	}
+	return err
 }
 
 // associate finds which address of the port is meant, and the router that
@@ -119,19 +142,13 @@ func (s *Service) associate(ctx context.Context, tx *db.Tx, f *network.FloatingI
 	if err != nil {
 		return err
 	}
-	inner, err := s.records.Ports.Where(ctx, tx, records.Is("device_owner", network.OwnerRouterInterface), records.Is(records.OnSubnet, ip.SubnetID))
+	router, err := s.records.RouterTo(ctx, tx, ip.SubnetID, f.NetworkID)
 	if err != nil {
 		return err
 	}
-	for _, leg := range inner {
-		r, err := s.records.Routers.Find(ctx, tx, leg.DeviceID)
-		if err != nil {
-			return err
-		}
-		if r.Gateway != nil && r.Gateway.NetworkID == f.NetworkID {
-			f.RouterID, f.Fixed, f.Status = r.ID, ip.Address, network.StatusActive
-			return nil
-		}
+	if router != "" {
+		f.RouterID, f.Fixed, f.Status = router, ip.Address, network.StatusActive
+		return nil
 	}
 	return fault.NotFoundf("External network %s is not reachable from subnet %s.  Therefore, cannot associate Port %s with a Floating IP.",
 		f.NetworkID, ip.SubnetID, p.ID).With("ExternalGatewayForFloatingIPNotFound")
@@ -163,6 +180,9 @@ func (s *Service) Delete(ctx context.Context, floatingID string, record event.Re
 	return s.records.DB.Write(ctx, func(tx *db.Tx) error {
 		f, err := s.records.Floatings.Lock(ctx, tx, floatingID)
 		if err != nil {
+			return err
+		}
+		if err := s.unforwarded(ctx, tx, floatingID); err != nil {
 			return err
 		}
 		if err := s.records.DeleteFloating(ctx, tx, floatingID); err != nil {

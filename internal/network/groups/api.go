@@ -5,6 +5,7 @@ import (
 	"github.com/mekcloud/mek/internal/id"
 	"github.com/mekcloud/mek/internal/network"
 	"github.com/mekcloud/mek/internal/network/wire"
+	"github.com/mekcloud/mek/internal/policy"
 	"github.com/mekcloud/mek/internal/rest"
 )
 
@@ -157,7 +158,11 @@ func (a *api) remotes(c *rest.Call, r *network.Rule) error {
 	return err
 }
 
-var addressTarget = wire.SharedTarget(func(g *network.AddressGroup) *network.Standard { return &g.Standard }, func(g *network.AddressGroup) network.Audience { return g.SharedWith })
+func addressTarget(c *rest.Call, g *network.AddressGroup) policy.Target {
+	t := wire.Target(g.ProjectID)
+	t["shared"] = g.SharedWith.Includes(c.Auth.ProjectID)
+	return t
+}
 
 func (a *api) removeRule(c *rest.Call) (rest.Reply, error) {
 	r, err := a.rules.Find(c, c.Var("id"))

@@ -1,7 +1,6 @@
 package networks
 
 import (
-	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/id"
 	"github.com/mekcloud/mek/internal/network"
 	"github.com/mekcloud/mek/internal/network/wire"
@@ -15,7 +14,7 @@ type api struct {
 
 // Routes are the operations of networks.
 func (s *Service) Routes() []rest.Route {
-	a := &api{s, resource(s.records)}
+	a := &api{s, resource(s.records, s.zones)}
 	return []rest.Route{
 		{Method: "GET", Path: "/v2.0/networks", Rule: "get_network", Handle: a.resource.Index},
 		{Method: "POST", Path: "/v2.0/networks", Rule: "create_network", Audit: "create", Handle: a.create, Variants: []string{"networks"}},
@@ -26,14 +25,16 @@ func (s *Service) Routes() []rest.Route {
 }
 
 type body struct {
-	Name         *string    `json:"name" v:"max=255"`
-	Description  *string    `json:"description" v:"max=255"`
-	AdminStateUp *rest.Bool `json:"admin_state_up"`
-	Shared       *rest.Bool `json:"shared"`
-	External     *rest.Bool `json:"router:external"`
-	IsDefault    *rest.Bool `json:"is_default"`
-	PortSecurity *rest.Bool `json:"port_security_enabled"`
-	MTU          *rest.Int  `json:"mtu" v:"min=0,max=65535"`
+	Name         *string          `json:"name" v:"max=255"`
+	Description  *string          `json:"description" v:"max=255"`
+	AdminStateUp *rest.Bool       `json:"admin_state_up"`
+	Shared       *rest.Bool       `json:"shared"`
+	External     *rest.Bool       `json:"router:external"`
+	IsDefault    *rest.Bool       `json:"is_default"`
+	PortSecurity *rest.Bool       `json:"port_security_enabled"`
+	MTU          *rest.Int        `json:"mtu" v:"min=0,max=65535"`
+	DNSDomain    *string          `json:"dns_domain" v:"max=255"`
+	QoSPolicy    rest.Opt[string] `json:"qos_policy_id" v:"uuid"`
 }
 
 type createBody struct {
@@ -54,9 +55,24 @@ func (b body) apply(n *network.Network) {
 	flag(&n.External, b.External)
 	flag(&n.IsDefault, b.IsDefault)
 	flag(&n.PortSecurity, b.PortSecurity)
+	set(&n.DNSDomain, b.DNSDomain)
+	if b.QoSPolicy.Set {
+		n.QoSPolicyID = b.QoSPolicy.Or("")
+	}
 	if b.MTU != nil && *b.MTU != 0 {
 		n.MTU = int(*b.MTU)
 	}
+}
+
+// check refuses what a body names and there is not.
+func (b body) check(c *rest.Call, a *api) error {
+	if b.DNSDomain != nil {
+		if _, err := wire.Domain(*b.DNSDomain); err != nil {
+			return err
+		}
+	}
+	_, err := wire.Policy(c, a.records, b.QoSPolicy)
+	return err
 }
 
 func set(to *string, from *string) {
@@ -98,10 +114,13 @@ func (a *api) build(c *rest.Call, in createBody) (*network.Network, error) {
 		"create_network:is_default": in.IsDefault != nil, "create_network:provider:network_type": in.Type.Set || in.Physical.Set || in.Segment.Set}); err != nil {
 		return nil, err
 	}
-	if len(in.ZoneHints) > 0 {
-		return nil, fault.New(fault.NotImplemented, "Availability zone hints are not built yet.")
+	if err := in.check(c, a); err != nil {
+		return nil, err
 	}
-	n := &network.Network{Standard: network.Standard{ID: id.New(), ProjectID: owner}, AdminStateUp: true, PortSecurity: true}
+	if err := wire.Zones(in.ZoneHints, a.zones()); err != nil {
+		return nil, err
+	}
+	n := &network.Network{Standard: network.Standard{ID: id.New(), ProjectID: owner}, AdminStateUp: true, PortSecurity: true, ZoneHints: in.ZoneHints}
 	in.apply(n)
 	n.NetworkType, n.PhysicalNetwork, n.SegmentationID = in.Type.V, in.Physical.V, in.Segment.V
 	return n, nil
@@ -121,6 +140,12 @@ func (a *api) update(c *rest.Call) (rest.Reply, error) {
 	b := in.Network
 	if err := wire.Restricted(c, wire.NetworkTarget(c, n), map[string]bool{"update_network:shared": b.Shared != nil, "update_network:router:external": b.External != nil,
 		"update_network:is_default": b.IsDefault != nil, "update_network:port_security_enabled": b.PortSecurity != nil}); err != nil {
+		return rest.Reply{}, err
+	}
+	if b.QoSPolicy.Or("") == n.QoSPolicyID { // it may stay though it is no longer shared
+		b.QoSPolicy = rest.Opt[string]{}
+	}
+	if err := b.check(c, a); err != nil {
 		return rest.Reply{}, err
 	}
 	n, err = a.Update(c.Context(), n.ID, b.apply, c.Event("network", n.ID, n.ProjectID))

@@ -17,7 +17,7 @@ func Rules() []policy.Rule {
 		"get_network:provider:network_type", "get_network:provider:physical_network", "get_network:provider:segmentation_id", "get_networks:all")...)
 }
 
-func resource(r *records.Records) *rest.Resource[network.Network] {
+func resource(r *records.Records, zones func() []string) *rest.Resource[network.Network] {
 	return &rest.Resource[network.Network]{
 		One: "network", Many: "networks", Show: "get_network", All: "get_networks:all", Visible: wire.VisibleTo(2),
 		ID: func(n *network.Network) string { return n.ID }, TargetFor: wire.NetworkTarget, Store: r.Networks,
@@ -38,7 +38,7 @@ func resource(r *records.Records) *rest.Resource[network.Network] {
 			{Name: "l2_adjacency", Get: func(*network.Network) any { return true }},
 			{Name: "dns_domain", Column: "dns_domain", Get: func(n *network.Network) any { return n.DNSDomain }},
 			{Name: "qos_policy_id", Column: "qos_policy_id", Get: func(n *network.Network) any { return wire.Text(n.QoSPolicyID) }},
-			{Name: "availability_zones", Get: func(*network.Network) any { return []string{} }},
+			{Name: "availability_zones", Get: func(*network.Network) any { return zones() }},
 			{Name: "availability_zone_hints", Get: func(n *network.Network) any { return wire.List(n.ZoneHints) }},
 			{Name: "provider:network_type", Column: "network_type", Rule: "get_network:provider:network_type", Get: func(n *network.Network) any { return n.NetworkType }},
 			{Name: "provider:physical_network", Column: "physical_network", Rule: "get_network:provider:physical_network", Get: func(n *network.Network) any { return wire.Text(n.PhysicalNetwork) }},

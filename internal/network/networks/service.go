@@ -27,10 +27,13 @@ type Service struct {
 	records  *records.Records
 	quota    *quota.Quota
 	physical Physical
+	zones    func() []string // of the hosts there are
 }
 
-// New makes the service.
-func New(r *records.Records, q *quota.Quota, p Physical) *Service { return &Service{r, q, p} }
+// New makes the service; zones lists the availability zones there are.
+func New(r *records.Records, q *quota.Quota, p Physical, zones func() []string) *Service {
+	return &Service{r, q, p, zones}
+}
 
 // Create adds networks, all or none.
 func (s *Service) Create(ctx context.Context, items []*network.Network, record event.Record) error {
@@ -41,6 +44,13 @@ func (s *Service) Create(ctx context.Context, items []*network.Network, record e
 			}
 			if err := s.quota.Check(ctx, tx, n.ProjectID, map[string]int64{"network": 1}); err != nil {
 				return err
+			}
+			if n.QoSPolicyID == "" {
+				policy, err := s.records.DefaultPolicy(ctx, tx, n.ProjectID)
+				if err != nil {
+					return err
+				}
+				n.QoSPolicyID = policy
 			}
 			s.records.Begin(&n.Standard)
 			if err := s.records.InsertNetwork(ctx, tx, n); err != nil {
@@ -111,6 +121,11 @@ func (s *Service) Update(ctx context.Context, networkID string, change func(*net
 			return err
 		}
 		s.records.Changed(tx, network.NetworkScope(n.ID))
+		if before.DNSDomain != n.DNSDomain || before.QoSPolicyID != n.QoSPolicyID {
+			if err := s.records.NetworkPorts(ctx, tx, n.ID); err != nil {
+				return err
+			}
+		}
 		return outbox.Write(ctx, tx, record)
 	})
 	return n, err

@@ -69,6 +69,12 @@ func (a *api) build(c *rest.Call, in createBody) (*network.Port, []records.Want,
 	if reserved(p.DeviceOwner) || n.External && !n.SharedWith.Includes(c.Auth.ProjectID) && !c.Allow("admin_or_network_owner", t) {
 		return nil, nil, fault.Forbiddenf("(rule:create_port) is disallowed by policy").With("PolicyNotAuthorized")
 	}
+	if _, err := wire.Policy(c, a.records, in.QoSPolicy); err != nil {
+		return nil, nil, err
+	}
+	if p.Tags, err = wire.Tags(in.Tags); err != nil {
+		return nil, nil, err
+	}
 	wants, err := in.wants()
 	if !in.Groups.Set && p.PortSecurity {
 		p.SecurityGroups = []string{DefaultGroup}
@@ -89,7 +95,7 @@ func (a *api) update(c *rest.Call) (rest.Reply, error) {
 	}
 	b := in.Port
 	rules := b.restricted("update")
-	if b.MAC != nil && *b.MAC == p.MAC { // some clients repeat what they read
+	if b.MAC.Or("") == p.MAC { // some clients repeat what they read
 		rules["update_port:mac_address"] = false
 	}
 	if err := wire.Restricted(c, a.target(c, p), rules); err != nil {
@@ -97,6 +103,11 @@ func (a *api) update(c *rest.Call) (rest.Reply, error) {
 	}
 	if b.DeviceOwner != nil && *b.DeviceOwner != p.DeviceOwner && (reserved(*b.DeviceOwner) || reserved(p.DeviceOwner)) {
 		return rest.Reply{}, fault.Forbiddenf("(rule:update_port:device_owner) is disallowed by policy").With("PolicyNotAuthorized")
+	}
+	if b.QoSPolicy.Or("") != p.QoSPolicyID {
+		if _, err := wire.Policy(c, a.records, b.QoSPolicy); err != nil {
+			return rest.Reply{}, err
+		}
 	}
 	wants, err := b.wants()
 	if err != nil {

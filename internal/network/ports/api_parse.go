@@ -10,6 +10,7 @@ import (
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/network"
 	"github.com/mekcloud/mek/internal/network/records"
+	"github.com/mekcloud/mek/internal/network/wire"
 	"github.com/mekcloud/mek/internal/rest"
 )
 
@@ -34,7 +35,7 @@ type body struct {
 	Name         *string                   `json:"name" v:"max=255"`
 	Description  *string                   `json:"description" v:"max=255"`
 	AdminStateUp *rest.Bool                `json:"admin_state_up"`
-	MAC          *string                   `json:"mac_address"`
+	MAC          rest.Opt[string]          `json:"mac_address"`
 	FixedIPs     rest.Opt[[]fixedIP]       `json:"fixed_ips"`
 	DeviceID     *string                   `json:"device_id" v:"max=255"`
 	DeviceOwner  *string                   `json:"device_owner" v:"max=255"`
@@ -45,13 +46,19 @@ type body struct {
 	Host         rest.Opt[string]          `json:"binding:host_id" v:"max=255"`
 	Profile      rest.Opt[json.RawMessage] `json:"binding:profile"`
 	VNICType     rest.Opt[string]          `json:"binding:vnic_type" v:"enum=normal"`
+	DNSName      *string                   `json:"dns_name" v:"max=255"`
+	DNSDomain    *string                   `json:"dns_domain" v:"max=255"`
+	DataPlane    rest.Opt[string]          `json:"data_plane_status" v:"enum=ACTIVE|DOWN"`
+	MACLearning  rest.Opt[rest.Bool]       `json:"mac_learning_enabled"`
+	QoSPolicy    rest.Opt[string]          `json:"qos_policy_id" v:"uuid"`
 }
 
 type createBody struct {
 	body
-	TenantID  *string `json:"tenant_id" v:"max=255"`
-	ProjectID *string `json:"project_id" v:"max=255"`
-	NetworkID string  `json:"network_id" v:"required,uuid"`
+	TenantID  *string  `json:"tenant_id" v:"max=255"`
+	ProjectID *string  `json:"project_id" v:"max=255"`
+	NetworkID string   `json:"network_id" v:"required,uuid"`
+	Tags      []string `json:"tags"`
 }
 
 func bad(what, format string, args ...any) error {
@@ -71,8 +78,11 @@ func (b body) apply(p *network.Port) error {
 	if b.PortSecurity != nil {
 		p.PortSecurity = bool(*b.PortSecurity)
 	}
-	if b.MAC != nil {
-		mac, err := parseMAC("mac_address", *b.MAC)
+	if b.MAC.Set && b.MAC.Null {
+		p.MAC = "" // another one is chosen
+	}
+	if b.MAC.Set && !b.MAC.Null {
+		mac, err := parseMAC("mac_address", b.MAC.V)
 		if err != nil {
 			return err
 		}
@@ -89,7 +99,42 @@ func (b body) apply(p *network.Port) error {
 			return err
 		}
 	}
+	if b.DataPlane.Set {
+		p.DataPlaneStatus = b.DataPlane.Or("")
+	}
+	if b.MACLearning.Set {
+		p.MACLearning = bool(b.MACLearning.Or(false))
+	}
+	if b.QoSPolicy.Set {
+		p.QoSPolicyID = b.QoSPolicy.Or("")
+	}
+	if err := b.names(p); err != nil {
+		return err
+	}
 	return b.lists(p)
+}
+
+// names writes what DNS knows a port by. A full name must be in our domain.
+func (b body) names(p *network.Port) (err error) {
+	if b.DNSDomain != nil {
+		if p.DNSDomain, err = wire.Domain(*b.DNSDomain); err != nil {
+			return err
+		}
+	}
+	if b.DNSName == nil {
+		return nil
+	}
+	name := strings.ToLower(*b.DNSName)
+	if full, ok := strings.CutSuffix(name, "."); ok {
+		if name, ok = strings.CutSuffix(full, "."+network.DefaultDomain); !ok {
+			return bad("dns_name", "The dns_name passed is a FQDN. Its higher level labels must be equal to the domain '%s.'.", network.DefaultDomain)
+		}
+	}
+	if name != "" && !network.DNSLabels(name) {
+		return bad("dns_name", "'%s' not a valid PQDN or FQDN.", *b.DNSName)
+	}
+	p.DNSName = name
+	return nil
 }
 
 // lists writes the list members of a body.
@@ -220,8 +265,8 @@ func reserved(owner string) bool {
 
 func (b body) restricted(verb string) map[string]bool {
 	return map[string]bool{
-		verb + "_port:mac_address": b.MAC != nil, verb + "_port:fixed_ips": b.FixedIPs.Set && len(b.FixedIPs.V) > 0,
+		verb + "_port:mac_address": b.MAC.Set && !b.MAC.Null, verb + "_port:fixed_ips": b.FixedIPs.Set && len(b.FixedIPs.V) > 0,
 		verb + "_port:port_security_enabled": b.PortSecurity != nil, verb + "_port:allowed_address_pairs": b.Pairs.Set,
-		verb + "_port:binding:host_id": b.Host.Set, verb + "_port:binding:profile": b.Profile.Set,
+		verb + "_port:data_plane_status": b.DataPlane.Set, verb + "_port:mac_learning_enabled": b.MACLearning.Set, verb + "_port:binding:host_id": b.Host.Set, verb + "_port:binding:profile": b.Profile.Set,
 	}
 }

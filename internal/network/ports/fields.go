@@ -18,9 +18,11 @@ func Rules() []policy.Rule {
 	rules := wire.Rules(wire.Member, "create_port")
 	rules = append(rules, wire.Rules(wire.Member+" or rule:network_owner", "update_port", "delete_port")...)
 	rules = append(rules, wire.Rules(wire.Reader+" or rule:network_owner", "get_port")...)
-	rules = append(rules, wire.Rules(wire.NetworkOwner, "create_port:mac_address", "create_port:port_security_enabled", "create_port:allowed_address_pairs",
+	rules = append(rules, wire.Rules(wire.NetworkOwner, "create_port:mac_address", "create_port:port_security_enabled", "create_port:allowed_address_pairs", "create_port:mac_learning_enabled", "update_port:mac_learning_enabled",
 		"update_port:port_security_enabled", "update_port:allowed_address_pairs")...)
 	rules = append(rules, wire.Rules(wire.NetworkOwner+" or rule:shared", "create_port:fixed_ips", "update_port:fixed_ips")...)
+	rules = append(rules, policy.Rule{Name: "admin_or_data_plane_int", Check: "rule:context_is_admin or role:data_plane_integrator", Description: "Administrators, and who watches the data plane."})
+	rules = append(rules, wire.Rules("rule:admin_or_data_plane_int", "create_port:data_plane_status", "update_port:data_plane_status")...)
 	return append(rules, wire.Rules(wire.Admin, "create_port:binding:host_id", "create_port:binding:profile", "update_port:binding:host_id", "update_port:binding:profile",
 		"update_port:mac_address", "get_port:binding:host_id", "get_port:binding:profile", "get_port:binding:vif_type", "get_port:binding:vif_details", "get_ports:all")...)
 }
@@ -44,6 +46,14 @@ func resource(r *records.Records, target func(*rest.Call, *network.Port) policy.
 			{Name: "port_security_enabled", Column: "port_security", Kind: rest.Flag, Get: func(p *network.Port) any { return p.PortSecurity }},
 			{Name: "allowed_address_pairs", Get: pairViews},
 			{Name: "extra_dhcp_opts", Get: optionViews},
+			{Name: "dns_name", Column: "dns_name", Get: func(p *network.Port) any { return p.DNSName }},
+			{Name: "dns_domain", Column: "dns_domain", Get: func(p *network.Port) any { return p.DNSDomain }},
+			{Name: "dns_assignment", Get: assignments},
+			{Name: "data_plane_status", Column: "data_plane_status", Get: func(p *network.Port) any { return wire.Text(p.DataPlaneStatus) }},
+			{Name: "mac_learning_enabled", Column: "mac_learning", Kind: rest.Flag, Get: func(p *network.Port) any { return p.MACLearning }, Omit: func(p *network.Port) bool { return !p.MACLearning }},
+			{Name: "qos_policy_id", Column: "qos_policy_id", Get: func(p *network.Port) any { return wire.Text(p.QoSPolicyID) }},
+			{Name: "resource_request", Get: func(*network.Port) any { return nil }},
+			{Name: "trunk_details", Get: trunkDetails, Omit: func(p *network.Port) bool { return p.Trunk == nil }},
 		}...),
 	}
 }
@@ -109,6 +119,27 @@ func optionViews(p *network.Port) any {
 	return out
 }
 
+// assignments are the names of a port's addresses.
+func assignments(p *network.Port) any {
+	out := make([]map[string]string, 0, len(p.FixedIPs))
+	for _, ip := range p.FixedIPs {
+		host := p.DNSName
+		if host == "" {
+			host = network.HostName(ip.Address)
+		}
+		out = append(out, map[string]string{"ip_address": ip.Address.String(), "hostname": host, "fqdn": host + "." + network.DefaultDomain + "."})
+	}
+	return out
+}
+
+func trunkDetails(p *network.Port) any {
+	subs := make([]map[string]any, 0, len(p.Trunk.SubPorts))
+	for _, s := range p.Trunk.SubPorts {
+		subs = append(subs, map[string]any{"port_id": s.PortID, "segmentation_type": s.SegmentationType, "segmentation_id": s.SegmentationID, "mac_address": p.TrunkMACs[s.PortID]})
+	}
+	return map[string]any{"trunk_id": p.Trunk.ID, "sub_ports": subs}
+}
+
 func fixedIPs(_ *rest.Call, values []string) ([]listing.Term, error) {
 	var out []listing.Term
 	for _, v := range values {
@@ -119,7 +150,8 @@ func fixedIPs(_ *rest.Call, values []string) ([]listing.Term, error) {
 		case "subnet_id":
 			out = append(out, records.Is(records.OnSubnet, value))
 		case "ip_address_substr":
-			return nil, fault.New(fault.NotImplemented, "A filter by a part of an address is not built yet.")
+			escaped := strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(value)
+			out = append(out, records.Is(records.AddressPart, "%"+escaped+"%"))
 		default:
 			return nil, fault.Invalidf("Invalid value for fixed_ips: %s", v)
 		}

@@ -65,6 +65,9 @@ func (s *Service) guard(ctx context.Context, tx *db.Tx, p *network.Port) error {
 		}
 	}
 	if p.PortSecurity {
+		if p.MACLearning {
+			return fault.Conflictf("Port Security must be disabled in order to learn MAC addresses behind a port.").With("PortSecurityAndMacLearning")
+		}
 		return nil
 	}
 	if len(p.SecurityGroups) > 0 {
@@ -110,6 +113,13 @@ func (s *Service) Update(ctx context.Context, portID string, change func(*networ
 
 func (s *Service) checkUpdate(ctx context.Context, tx *db.Tx, before, p *network.Port) error {
 	if before.MAC != p.MAC {
+		if p.MAC == "" {
+			mac, err := s.records.PickMAC(ctx, tx, p.NetworkID)
+			if err != nil {
+				return err
+			}
+			p.MAC = mac
+		}
 		if before.Host != "" {
 			return fault.Conflictf("Unable to complete operation on port %s, port is already bound, port type: ovs, old_mac %s, new_mac %s.", p.ID, before.MAC, p.MAC).With("PortBound")
 		}
@@ -143,9 +153,28 @@ func (s *Service) Delete(ctx context.Context, portID string, record event.Record
 		if reserved(p.DeviceOwner) {
 			return fault.Conflictf("Port %s cannot be deleted directly via the port API: has device owner %s.", p.ID, p.DeviceOwner).With("ServicePortInUse")
 		}
+		if err := s.untrunked(ctx, tx, p); err != nil {
+			return err
+		}
 		if err := s.records.RemovePort(ctx, tx, p); err != nil {
 			return err
 		}
 		return outbox.Write(ctx, tx, record)
 	})
+}
+
+// untrunked refuses to delete a port that is part of a trunk.
+func (s *Service) untrunked(ctx context.Context, tx *db.Tx, p *network.Port) error {
+	lane, err := s.records.LaneOf(ctx, tx, p.ID)
+	if err != nil {
+		return err
+	}
+	if lane != nil {
+		return fault.Conflictf("Port %s is currently a subport for trunk %s.", p.ID, lane.TrunkID).With("PortInUseAsSubPort")
+	}
+	t, err := s.records.TrunkOf(ctx, tx, p.ID)
+	if err == nil && t != nil {
+		err = fault.Conflictf("Port %s is currently a parent port for trunk %s.", p.ID, t.ID).With("PortInUseAsTrunkParent")
+	}
+	return err
 }

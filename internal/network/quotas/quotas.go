@@ -19,6 +19,7 @@ func Declare(r *records.Records, operator map[string]int) *quota.Quota {
 		quota.Resource{Name: "router", Default: 10, Count: count(r.Routers)},
 		quota.Resource{Name: "floatingip", Default: 50, Count: count(r.Floatings)},
 		quota.Resource{Name: "rbac_policy", Default: 10, Count: count(r.Shares)},
+		quota.Resource{Name: "trunk", Default: quota.Unlimited, Count: count(r.Trunks)},
 		quota.Resource{Name: "security_group", Default: 10, Count: count(r.Groups)},
 		quota.Resource{Name: "security_group_rule", Default: 100, Count: count(r.Rules)},
 	}

@@ -168,9 +168,12 @@ func serves(s network.Subnet, owner string) bool {
 }
 
 // RemovePort deletes a port with all that hangs on it: floating addresses are
-// dissociated. What forbids it is the caller's to check.
+// dissociated, its trunk ends. What forbids it is the caller's to check.
 func (r *Records) RemovePort(ctx context.Context, tx *db.Tx, p *network.Port) error {
 	if err := r.Dissociate(ctx, tx, p.ID, nil); err != nil {
+		return err
+	}
+	if err := r.endTrunk(ctx, tx, p); err != nil {
 		return err
 	}
 	if err := r.DeletePort(ctx, tx, p); err != nil {

@@ -82,15 +82,16 @@ type Store[R, T any] struct {
 
 // The made-up columns of list queries.
 const (
-	Visible   = "@visible" // for this project
-	AllTags   = "@tags"
-	AnyTag    = "@tags-any"
-	NotAll    = "@not-tags"
-	NotAny    = "@not-tags-any"
-	OnAddress = "@address"
-	OnSubnet  = "@subnet"
-	InGroup   = "@group"
-	OfRouter  = "@router"
+	Visible     = "@visible" // for this project
+	AllTags     = "@tags"
+	AnyTag      = "@tags-any"
+	NotAll      = "@not-tags"
+	NotAny      = "@not-tags-any"
+	OnAddress   = "@address"
+	OnSubnet    = "@subnet"
+	AddressPart = "@address-part" // a pattern of LIKE
+	InGroup     = "@group"
+	OfRouter    = "@router"
 	// SharedWith and NotSharedWith ask about a project.
 	SharedWith    = "@shared"
 	NotSharedWith = "@not-shared"

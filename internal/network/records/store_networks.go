@@ -100,6 +100,9 @@ func (r *Records) InsertNetwork(ctx context.Context, tx *db.Tx, n *network.Netwo
 			}
 		}
 	}
+	if err := PinPolicy(ctx, tx, "", n.QoSPolicyID); err != nil {
+		return err
+	}
 	err := networkRows.Insert(ctx, tx, networkRowOf(n))
 	if err == nil {
 		return r.shareNetwork(ctx, tx, n)
@@ -129,6 +132,9 @@ func (r *Records) shareNetwork(ctx context.Context, tx *db.Tx, n *network.Networ
 // UpdateNetwork writes a network that Lock loaded.
 func (r *Records) UpdateNetwork(ctx context.Context, tx *db.Tx, n *network.Network) error {
 	r.Touch(&n.Standard)
+	if err := PinPolicy(ctx, tx, "", n.QoSPolicyID); err != nil {
+		return err
+	}
 	if err := networkRows.Update(ctx, tx, networkRowOf(n)); err != nil {
 		return err
 	}
@@ -181,6 +187,15 @@ func dropTags(ctx context.Context, tx *db.Tx, object string) error {
 	return err
 }
 
+func addTags(ctx context.Context, tx *db.Tx, object string, tags []string) error {
+	for _, t := range tags {
+		if err := tagRows.Insert(ctx, tx, &tagRow{object, t}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // tagged is every table whose rows have tags, by the word in the API's paths.
 var tagged = map[string]interface {
 	Set(ctx context.Context, tx *db.Tx, key string, values map[string]any) error
@@ -192,10 +207,8 @@ func (r *Records) SetTags(ctx context.Context, tx *db.Tx, kind, object string, r
 	if err := dropTags(ctx, tx, object); err != nil {
 		return err
 	}
-	for _, t := range tags {
-		if err := tagRows.Insert(ctx, tx, &tagRow{object, t}); err != nil {
-			return err
-		}
+	if err := addTags(ctx, tx, object, tags); err != nil {
+		return err
 	}
 	return tagged[kind].Set(ctx, tx, object, map[string]any{"tags": db.J(tags), "revision": revision + 1, "updated_at": r.Now()})
 }

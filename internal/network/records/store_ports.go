@@ -48,10 +48,11 @@ type Ports = Store[portRow, network.Port]
 
 func ports(d *db.DB) *Ports {
 	return &Ports{db: d, table: portRows, of: (*portRow).port, fill: fillPorts, pseudo: map[string]string{
-		Visible:   "project_id = ? OR network_id IN (SELECT id FROM network_networks WHERE project_id = ?)",
-		OnAddress: "id IN (SELECT port_id FROM network_addresses WHERE address = ?)",
-		OnSubnet:  "id IN (SELECT port_id FROM network_addresses WHERE subnet_id = ?)",
-		InGroup:   "id IN (SELECT port_id FROM network_port_groups WHERE group_id = ?)",
+		Visible:     "project_id = ? OR network_id IN (SELECT id FROM network_networks WHERE project_id = ?)",
+		OnAddress:   "id IN (SELECT port_id FROM network_addresses WHERE address = ?)",
+		OnSubnet:    "id IN (SELECT port_id FROM network_addresses WHERE subnet_id = ?)",
+		AddressPart: `id IN (SELECT port_id FROM network_addresses WHERE address LIKE ? ESCAPE '\')`,
+		InGroup:     "id IN (SELECT port_id FROM network_port_groups WHERE group_id = ?)",
 	}}
 }
 
@@ -89,12 +90,21 @@ func fillPorts(ctx context.Context, q db.Querier, items []*network.Port) error {
 	for _, p := range items {
 		slices.Sort(p.SecurityGroups)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return fillParents(ctx, q, byID, ids)
 }
 
 // InsertPort adds a port with its addresses (already chosen) and groups.
 func (r *Records) InsertPort(ctx context.Context, tx *db.Tx, p *network.Port) error {
+	if err := PinPolicy(ctx, tx, "", p.QoSPolicyID); err != nil {
+		return err
+	}
 	if err := portRows.Insert(ctx, tx, portRowOf(p)); err != nil {
+		return err
+	}
+	if err := addTags(ctx, tx, p.ID, p.Tags); err != nil {
 		return err
 	}
 	if err := r.setAddresses(ctx, tx, p.ID, nil, p.FixedIPs); err != nil {
@@ -110,8 +120,16 @@ func (r *Records) UpdatePort(ctx context.Context, tx *db.Tx, before, p *network.
 	if err := r.rebind(ctx, tx, before, p); err != nil {
 		return err
 	}
+	if err := PinPolicy(ctx, tx, before.QoSPolicyID, p.QoSPolicyID); err != nil {
+		return err
+	}
 	if err := portRows.Update(ctx, tx, portRowOf(p)); err != nil {
 		return err
+	}
+	if before.Status != p.Status {
+		if err := r.followParent(ctx, tx, p.ID, p.Status); err != nil {
+			return err
+		}
 	}
 	if !slices.Equal(before.FixedIPs, p.FixedIPs) {
 		if err := r.setAddresses(ctx, tx, p.ID, before.FixedIPs, p.FixedIPs); err != nil {
@@ -176,7 +194,10 @@ func (r *Records) SetStatus(ctx context.Context, tx *db.Tx, host, portID string,
 	if err != nil || p.Host != host || p.Status == string(status) {
 		return err
 	}
-	return portRows.Set(ctx, tx, portID, map[string]any{"status": string(status), "updated_at": r.Now()})
+	if err := portRows.Set(ctx, tx, portID, map[string]any{"status": string(status), "updated_at": r.Now()}); err != nil {
+		return err
+	}
+	return r.followParent(ctx, tx, portID, status)
 }
 
 // BoundHosts lists the hosts that ports are bound to.

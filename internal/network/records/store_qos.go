@@ -135,11 +135,21 @@ func (r *Records) NetworkPorts(ctx context.Context, tx *db.Tx, networkID string)
 	return err
 }
 
-// UsablePolicy finds a QoS policy that a project may use; empty: anybody's.
-func (r *Records) UsablePolicy(ctx context.Context, q db.Querier, policyID, project string) error {
-	p, err := r.Policies.Find(ctx, q, policyID)
-	if fault.Is(err, fault.NotFound) || err == nil && project != "" && p.ProjectID != project && !p.SharedWith.Includes(project) {
-		return fault.NotFoundf("QoS policy %s could not be found.", policyID).With("QosPolicyNotFound")
+// PinPolicy keeps a QoS policy from going away until tx ends, where an object
+// gets another one; NotFound when it is gone.
+func PinPolicy(ctx context.Context, tx *db.Tx, before, after string) error {
+	if after == "" || after == before {
+		return nil
 	}
-	return err
+	_, err := policyRows.GetForUpdate(ctx, tx, after)
+	return missingAs(err, fault.NotFoundf("QoS policy %s could not be found.", after).With("QosPolicyNotFound"))
+}
+
+// DefaultPolicy is the QoS policy that new networks of a project get; empty: none.
+func (r *Records) DefaultPolicy(ctx context.Context, q db.Querier, projectID string) (string, error) {
+	found, err := policyRows.Find(ctx, q, Is("project_id", projectID), Is("is_default", true))
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	return found[0].ID, nil
 }

@@ -89,6 +89,25 @@ func (r *Records) InterfacesOf(ctx context.Context, q db.Querier, routerID strin
 	return r.Ports.Where(ctx, q, Is("device_id", routerID), Is("device_owner", network.OwnerRouterInterface))
 }
 
+// RouterTo is the router that leads from an external network to a subnet;
+// empty: none does.
+func (r *Records) RouterTo(ctx context.Context, q db.Querier, subnetID, externalID string) (string, error) {
+	inner, err := r.Ports.Where(ctx, q, Is("device_owner", network.OwnerRouterInterface), Is(OnSubnet, subnetID))
+	if err != nil {
+		return "", err
+	}
+	for _, leg := range inner {
+		router, err := r.Routers.Find(ctx, q, leg.DeviceID)
+		if err != nil {
+			return "", err
+		}
+		if router.Gateway != nil && router.Gateway.NetworkID == externalID {
+			return router.ID, nil
+		}
+	}
+	return "", nil
+}
+
 type floatingRow struct {
 	ID          string            `db:"id"`
 	ProjectID   string            `db:"project_id"`
@@ -115,7 +134,37 @@ var floatingRows = db.NewTable[floatingRow]("network_floatings", "id", "Floating
 type Floatings = Store[floatingRow, network.FloatingIP]
 
 func floatings(d *db.DB) *Floatings {
-	return &Floatings{db: d, table: floatingRows, of: (*floatingRow).floating, pseudo: map[string]string{Visible: "project_id = ?"}}
+	return &Floatings{db: d, table: floatingRows, of: (*floatingRow).floating, fill: fillFloatings, pseudo: map[string]string{Visible: "project_id = ?"}}
+}
+
+func fillFloatings(ctx context.Context, q db.Querier, items []*network.FloatingIP) error {
+	ids, ports := make([]string, len(items)), []string{}
+	byID, byPort := map[string]*network.FloatingIP{}, map[string]*network.Port{}
+	for i, f := range items {
+		ids[i], byID[f.ID] = f.ID, f
+		if f.PortID != "" {
+			ports = append(ports, f.PortID)
+		}
+	}
+	rows, err := forwardingRows.Find(ctx, q, OneOf("floating_id", ids))
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		f := byID[r.FloatingID]
+		f.Forwardings = append(f.Forwardings, *r.forwarding())
+	}
+	if len(ports) == 0 {
+		return nil
+	}
+	found, err := portRows.Find(ctx, q, OneOf("id", ports))
+	for _, p := range found {
+		byPort[p.ID] = p.port()
+	}
+	for _, f := range items {
+		f.Port = byPort[f.PortID]
+	}
+	return err
 }
 
 func (r *floatingRow) floating() *network.FloatingIP {
@@ -199,6 +248,9 @@ func (r *Records) DeleteFloating(ctx context.Context, tx *db.Tx, floatingID stri
 // Dissociate takes floating addresses off a port that goes away, or off those
 // of its addresses that it no longer has.
 func (r *Records) Dissociate(ctx context.Context, tx *db.Tx, portID string, keep []network.FixedIP) error {
+	if err := r.dropForwardings(ctx, tx, portID, keep); err != nil {
+		return err
+	}
 	items, err := r.Floatings.Where(ctx, tx, Is("port_id", portID))
 	for _, f := range items {
 		kept := false

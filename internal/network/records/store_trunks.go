@@ -66,6 +66,32 @@ func fillTrunks(ctx context.Context, q db.Querier, items []*network.Trunk) error
 	return err
 }
 
+// fillParents gives ports the trunks that they are the parents of.
+func fillParents(ctx context.Context, q db.Querier, ports map[string]*network.Port, ids []string) error {
+	rows, err := trunkRows.Find(ctx, q, OneOf("port_id", ids))
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	for _, r := range rows {
+		t := &network.Trunk{Standard: r.Standard(), PortID: r.PortID, AdminStateUp: r.AdminStateUp}
+		subs, err := subPortRows.Find(ctx, q, Is("trunk_id", r.ID))
+		if err != nil {
+			return err
+		}
+		p := ports[r.PortID]
+		p.Trunk, p.TrunkMACs = t, map[string]string{}
+		for _, s := range subs {
+			t.SubPorts = append(t.SubPorts, network.SubPort{PortID: s.PortID, SegmentationType: s.SegmentationType, SegmentationID: s.SegmentationID})
+			row, err := portRows.Get(ctx, q, s.PortID)
+			if err != nil {
+				return err
+			}
+			p.TrunkMACs[s.PortID] = row.MAC
+		}
+	}
+	return nil
+}
+
 // AddSubPort puts a port into a trunk; Conflict when the segment is in use.
 func (r *Records) AddSubPort(ctx context.Context, tx *db.Tx, trunkID string, s network.SubPort) error {
 	return subPortRows.Insert(ctx, tx, &subPortRow{s.PortID, trunkID, s.SegmentationType, s.SegmentationID, r.Now()})
@@ -110,6 +136,45 @@ func (r *Records) TrunkOf(ctx context.Context, q db.Querier, portID string) (*ne
 	return items[0], nil
 }
 
+// followParent gives the ports in a trunk the status of their parent.
+func (r *Records) followParent(ctx context.Context, tx *db.Tx, parentID string, status network.PortStatus) error {
+	t, err := r.TrunkOf(ctx, tx, parentID)
+	if err != nil || t == nil {
+		return err
+	}
+	for _, sub := range t.SubPorts {
+		if err := portRows.Set(ctx, tx, sub.PortID, map[string]any{"status": string(status), "updated_at": r.Now()}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endTrunk takes a port that goes away out of its trunk, or ends the trunk
+// that it is the parent of.
+func (r *Records) endTrunk(ctx context.Context, tx *db.Tx, p *network.Port) error {
+	if p.DeviceOwner == network.OwnerSubPort {
+		if err := r.DropSubPort(ctx, tx, p.ID); !fault.Is(err, fault.NotFound) {
+			return err
+		}
+		return nil
+	}
+	t, err := r.TrunkOf(ctx, tx, p.ID)
+	if err != nil || t == nil {
+		return err
+	}
+	for _, sub := range t.SubPorts {
+		if err := r.DropSubPort(ctx, tx, sub.PortID); err != nil {
+			return err
+		}
+		if err := portRows.Set(ctx, tx, sub.PortID, map[string]any{"status": string(network.PortDown), "device_owner": "", "updated_at": r.Now()}); err != nil {
+			return err
+		}
+		r.Changed(tx, network.PortScope(sub.PortID))
+	}
+	return r.Trunks.Delete(ctx, tx, t.ID)
+}
+
 type forwardingRow struct {
 	standard
 	FloatingID    string `db:"floating_id"`
@@ -129,13 +194,15 @@ type Forwardings = Store[forwardingRow, network.Forwarding]
 
 func forwardings(d *db.DB) *Forwardings {
 	return &Forwardings{db: d, table: forwardingRows, std: func(f *network.Forwarding) *network.Standard { return &f.Standard },
-		of: func(r *forwardingRow) *network.Forwarding {
-			return &network.Forwarding{Standard: r.Standard(), FloatingID: r.FloatingID, Protocol: r.Protocol, PortID: r.PortID, Fixed: addr(r.Fixed),
-				InternalFirst: r.InternalFirst, InternalLast: r.InternalLast, ExternalFirst: r.ExternalFirst, ExternalLast: r.ExternalLast}
-		},
+		of: (*forwardingRow).forwarding,
 		row: func(f *network.Forwarding) *forwardingRow {
 			return &forwardingRow{standardOf(f.Standard), f.FloatingID, f.Protocol, f.PortID, addrText(f.Fixed), f.InternalFirst, f.InternalLast, f.ExternalFirst, f.ExternalLast}
 		}}
+}
+
+func (r *forwardingRow) forwarding() *network.Forwarding {
+	return &network.Forwarding{Standard: r.Standard(), FloatingID: r.FloatingID, Protocol: r.Protocol, PortID: r.PortID, Fixed: addr(r.Fixed),
+		InternalFirst: r.InternalFirst, InternalLast: r.InternalLast, ExternalFirst: r.ExternalFirst, ExternalLast: r.ExternalLast}
 }
 
 // dropForwardings ends those that lead to addresses a port no longer has.

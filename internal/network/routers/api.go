@@ -19,7 +19,7 @@ type api struct {
 
 // Routes are the operations of routers.
 func (s *Service) Routes() []rest.Route {
-	a := &api{s, resource(s.records)}
+	a := &api{s, resource(s.records, s.zones)}
 	const one = "/v2.0/routers/{id}"
 	return []rest.Route{
 		{Method: "GET", Path: "/v2.0/routers", Rule: "get_router", Handle: a.resource.Index},
@@ -41,6 +41,7 @@ type gatewayBody struct {
 		SubnetID *string `json:"subnet_id"`
 		Address  *string `json:"ip_address"`
 	} `json:"external_fixed_ips"`
+	QoSPolicy rest.Opt[string] `json:"qos_policy_id" v:"uuid"`
 }
 
 type body struct {
@@ -60,8 +61,8 @@ func (b body) change() (Change, error) {
 		up := bool(*b.AdminStateUp)
 		ch.AdminStateUp = &up
 	}
-	if b.Distributed != nil && bool(*b.Distributed) || b.HA != nil && bool(*b.HA) {
-		return ch, fault.New(fault.NotImplemented, "Distributed and highly available routers cannot be asked for.")
+	if b.Distributed != nil && bool(*b.Distributed) || b.HA != nil && !bool(*b.HA) {
+		return ch, fault.Invalidf("Bad router request: routers of this cloud are highly available, and their addresses are translated at the gateway.").With("BadRequest")
 	}
 	if b.Routes.Set {
 		routes, err := wire.ParseRoutes("routes", b.Routes.V)
@@ -82,6 +83,10 @@ func (b body) change() (Change, error) {
 		return ch, fault.Invalidf("Invalid input for external_gateway_info. Reason: Validation of dictionary's keys failed. Expected keys: network_id.").With("HTTPBadRequest")
 	}
 	want := &Gateway{NetworkID: g.NetworkID}
+	if g.QoSPolicy.Set {
+		policy := g.QoSPolicy.Or("")
+		want.QoSPolicyID = &policy
+	}
 	if g.EnableSNAT != nil {
 		snat := bool(*g.EnableSNAT)
 		want.EnableSNAT = &snat
@@ -107,6 +112,7 @@ func (b body) change() (Change, error) {
 func (b body) restricted(c *rest.Call, verb string, target policy.Target) error {
 	g := b.Gateway.V
 	if err := wire.Restricted(c, target, map[string]bool{
+		verb + "_router:distributed": b.Distributed != nil, verb + "_router:ha": b.HA != nil,
 		verb + "_router:external_gateway_info:enable_snat":        g.EnableSNAT != nil,
 		verb + "_router:external_gateway_info:external_fixed_ips": len(g.FixedIPs) > 0}); err != nil {
 		return err
@@ -137,11 +143,35 @@ func (a *api) create(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	r := &network.Router{Standard: network.Standard{ID: id.New(), ProjectID: owner}, AdminStateUp: true}
+	if err := wire.Zones(in.Router.Hints, a.zones()); err != nil {
+		return rest.Reply{}, err
+	}
+	if err := a.outside(c, in.Router.body); err != nil {
+		return rest.Reply{}, err
+	}
+	r := &network.Router{Standard: network.Standard{ID: id.New(), ProjectID: owner}, AdminStateUp: true, ZoneHints: in.Router.Hints}
 	if err := a.Create(c.Context(), r, ch, c.Event("router", r.ID, owner)); err != nil {
 		return rest.Reply{}, err
 	}
 	return a.answer(c, r.ID, rest.Created)
+}
+
+// outside refuses a gateway on a network, or with a QoS policy, that the caller
+// may not see.
+func (a *api) outside(c *rest.Call, b body) error {
+	g := b.Gateway.V
+	if g.NetworkID == "" {
+		return nil
+	}
+	n, err := a.records.Networks.Get(c.Context(), g.NetworkID)
+	if fault.Is(err, fault.NotFound) || err == nil && !c.Allow("get_network", wire.NetworkTarget(c, n)) {
+		return fault.NotFoundf("Network %s could not be found.", g.NetworkID).With("NetworkNotFound")
+	}
+	if err != nil {
+		return err
+	}
+	_, err = wire.Policy(c, a.records, g.QoSPolicy)
+	return err
 }
 
 // answer shows a router as it now is.
@@ -165,6 +195,9 @@ func (a *api) update(c *rest.Call) (rest.Reply, error) {
 		return rest.Reply{}, err
 	}
 	if err := in.Router.restricted(c, "update", wire.Target(r.ProjectID)); err != nil {
+		return rest.Reply{}, err
+	}
+	if err := a.outside(c, in.Router); err != nil {
 		return rest.Reply{}, err
 	}
 	ch, err := in.Router.change()
@@ -217,7 +250,10 @@ func (a *api) addInterface(c *rest.Call) (rest.Reply, error) {
 	case in.SubnetID != nil && in.PortID != nil:
 		return rest.Reply{}, fault.Invalidf("Bad router request: Cannot specify both subnet-id and port-id.").With("BadRequest")
 	case in.SubnetID != nil:
-		p, err = a.JoinSubnet(c.Context(), r, *in.SubnetID, project, record)
+		if p, err = a.JoinSubnet(c.Context(), r, *in.SubnetID, project, record); err != nil {
+			return rest.Reply{}, err
+		}
+		return rest.OK(interfaceView(r, p, []string{*in.SubnetID}))
 	case in.PortID != nil:
 		p, err = a.JoinPort(c.Context(), r, *in.PortID, project, record)
 	default:
@@ -244,6 +280,9 @@ func (a *api) removeInterface(c *rest.Call) (rest.Reply, error) {
 	p, err := a.Leave(c.Context(), r, in.SubnetID, in.PortID, c.Event("router", r.ID, r.ProjectID))
 	if err != nil {
 		return rest.Reply{}, err
+	}
+	if in.PortID == nil {
+		return rest.OK(interfaceView(r, p, []string{*in.SubnetID}))
 	}
 	return rest.OK(interfaceView(r, p, subnetIDs(p)))
 }

@@ -32,8 +32,18 @@ func (s *Service) setGateway(ctx context.Context, tx *db.Tx, r *network.Router, 
 	if want.EnableSNAT != nil {
 		snat = *want.EnableSNAT
 	}
+	policy := ""
+	if r.Gateway != nil {
+		policy = r.Gateway.QoSPolicyID
+	}
+	if want.QoSPolicyID != nil {
+		if err := records.PinPolicy(ctx, tx, policy, *want.QoSPolicyID); err != nil {
+			return err
+		}
+		policy = *want.QoSPolicyID
+	}
 	if r.Gateway != nil && r.Gateway.NetworkID == n.ID {
-		r.Gateway.EnableSNAT = snat
+		r.Gateway.EnableSNAT, r.Gateway.QoSPolicyID = snat, policy
 		return s.readdress(ctx, tx, r, want.Wants)
 	}
 	if err := s.clearGateway(ctx, tx, r); err != nil {
@@ -47,7 +57,7 @@ func (s *Service) setGateway(ctx context.Context, tx *db.Tx, r *network.Router, 
 	if len(p.FixedIPs) == 0 {
 		return fault.Invalidf("Bad router request: No IPs available for external network %s.", n.ID).With("BadRequest")
 	}
-	r.Gateway = &network.Gateway{NetworkID: n.ID, EnableSNAT: snat, PortID: p.ID, FixedIPs: p.FixedIPs}
+	r.Gateway = &network.Gateway{NetworkID: n.ID, EnableSNAT: snat, PortID: p.ID, FixedIPs: p.FixedIPs, QoSPolicyID: policy}
 	return nil
 }
 

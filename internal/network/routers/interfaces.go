@@ -2,6 +2,7 @@ package routers
 
 import (
 	"context"
+	"slices"
 
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/event"
@@ -32,6 +33,17 @@ func (s *Service) JoinSubnet(ctx context.Context, r *network.Router, subnetID, p
 		if err := s.fits(ctx, tx, r, sub, ""); err != nil {
 			return err
 		}
+		if sub.IPVersion == 6 && sub.IPv6RAMode == "" && sub.IPv6AddressMode != "" {
+			return badRequest("IPv6 subnet %s configured to receive RAs from an external router cannot be added to Neutron Router.", sub.ID)
+		}
+		joined, err := s.widen(ctx, tx, r, sub)
+		if err != nil {
+			return err
+		}
+		if joined != nil {
+			p = joined
+			return outbox.Write(ctx, tx, record)
+		}
 		p = newPort(r, sub.NetworkID, network.OwnerRouterInterface)
 		if err := s.records.MakePort(ctx, tx, p, []records.Want{{SubnetID: sub.ID, Address: sub.Gateway}}); err != nil {
 			return err
@@ -40,6 +52,36 @@ func (s *Service) JoinSubnet(ctx context.Context, r *network.Router, subnetID, p
 		return outbox.Write(ctx, tx, record)
 	})
 	return p, err
+}
+
+// widen gives a port that the router has on an IPv6 network the address of one
+// more subnet there: one port advertises all prefixes of a network. Nil: there
+// is no such port.
+func (s *Service) widen(ctx context.Context, tx *db.Tx, r *network.Router, sub *network.Subnet) (*network.Port, error) {
+	if sub.IPVersion != 6 {
+		return nil, nil
+	}
+	inner, err := s.records.InterfacesOf(ctx, tx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, before := range inner {
+		six := slices.ContainsFunc(before.FixedIPs, func(ip network.FixedIP) bool { return ip.Address.Is6() })
+		if before.NetworkID != sub.NetworkID || !six {
+			continue
+		}
+		p := *before
+		wants := []records.Want{}
+		for _, ip := range before.FixedIPs {
+			wants = append(wants, records.Want(ip))
+		}
+		if p.FixedIPs, err = s.records.Allocate(ctx, tx, &p, append(wants, records.Want{SubnetID: sub.ID, Address: sub.Gateway}), before.FixedIPs); err != nil {
+			return nil, err
+		}
+		s.records.Changed(tx, network.PortScope(p.ID), network.RouterScope(r.ID))
+		return &p, s.records.UpdatePort(ctx, tx, before, &p)
+	}
+	return nil, nil
 }
 
 func (s *Service) usable(ctx context.Context, tx *db.Tx, subnetID, project string) (*network.Subnet, error) {
@@ -132,6 +174,9 @@ func (s *Service) Leave(ctx context.Context, r *network.Router, subnetID, portID
 		if p, err = s.interfaceOf(ctx, tx, r, subnetID, portID); err != nil {
 			return err
 		}
+		if portID == nil && len(p.FixedIPs) > 1 {
+			return s.narrow(ctx, tx, r, p, *subnetID, record)
+		}
 		if err := s.needed(ctx, tx, r, p); err != nil {
 			return err
 		}
@@ -142,6 +187,22 @@ func (s *Service) Leave(ctx context.Context, r *network.Router, subnetID, portID
 		return outbox.Write(ctx, tx, record)
 	})
 	return p, err
+}
+
+// narrow takes one of several subnets off a port.
+func (s *Service) narrow(ctx context.Context, tx *db.Tx, r *network.Router, before *network.Port, subnetID string, record event.Record) error {
+	p := *before
+	p.FixedIPs = slices.DeleteFunc(slices.Clone(before.FixedIPs), func(ip network.FixedIP) bool { return ip.SubnetID == subnetID })
+	leaving := *before
+	leaving.FixedIPs = slices.DeleteFunc(slices.Clone(before.FixedIPs), func(ip network.FixedIP) bool { return ip.SubnetID != subnetID })
+	if err := s.needed(ctx, tx, r, &leaving); err != nil {
+		return err
+	}
+	s.records.Changed(tx, network.PortScope(p.ID), network.RouterScope(r.ID))
+	if err := s.records.UpdatePort(ctx, tx, before, &p); err != nil {
+		return err
+	}
+	return outbox.Write(ctx, tx, record)
 }
 
 func (s *Service) interfaceOf(ctx context.Context, tx *db.Tx, r *network.Router, subnetID, portID *string) (*network.Port, error) {
@@ -182,6 +243,15 @@ func (s *Service) needed(ctx context.Context, tx *db.Tx, r *network.Router, p *n
 	full, err := s.records.Routers.Find(ctx, tx, r.ID)
 	if err != nil {
 		return err
+	}
+	for _, f := range floating {
+		forwarded, err := s.records.Forwardings.Where(ctx, tx, records.Is("floating_id", f.ID))
+		if err != nil {
+			return err
+		}
+		for _, x := range forwarded {
+			floating = append(floating, &network.FloatingIP{Fixed: x.Fixed})
+		}
 	}
 	for _, ip := range p.FixedIPs {
 		sub, err := s.records.Subnets.Find(ctx, tx, ip.SubnetID)

@@ -16,9 +16,10 @@ import (
 
 // Gateway is a wish for the way out. Nil SNAT leaves it, or turns it on.
 type Gateway struct {
-	NetworkID  string
-	EnableSNAT *bool
-	Wants      []records.Want // nil: any address
+	NetworkID   string
+	EnableSNAT  *bool
+	QoSPolicyID *string        // nil leaves it; empty: none
+	Wants       []records.Want // nil: any address
 }
 
 // Change is what an update asks for; nil members stay as they are.
@@ -35,10 +36,13 @@ type Change struct {
 type Service struct {
 	records *records.Records
 	quota   *quota.Quota
+	zones   func() []string // availability zones of the hosts there are
 }
 
-// New makes the service.
-func New(r *records.Records, q *quota.Quota) *Service { return &Service{r, q} }
+// New makes the service; zones lists the availability zones there are.
+func New(r *records.Records, q *quota.Quota, zones func() []string) *Service {
+	return &Service{r, q, zones}
+}
 
 // Create adds a router, with its gateway if one is asked for.
 func (s *Service) Create(ctx context.Context, r *network.Router, ch Change, record event.Record) error {

@@ -26,12 +26,6 @@ func Rules() []policy.Rule {
 	return append(wire.Rules(wire.Reader+" or rule:shared or rule:external", "get_tags"), wire.Rules(wire.Member, "update_tags", "delete_tags")...)
 }
 
-// The limits of upstream.
-const (
-	maxTag  = 255
-	maxTags = 50
-)
-
 // Routes are the operations of tags. The kind of resource is part of the path,
 // so an unknown one is an unknown route.
 func (s *Service) Routes() []rest.Route {
@@ -203,9 +197,10 @@ func (s *Service) write(c *rest.Call, kind string, fn func(*rest.Call, []string)
 		if err != nil {
 			return err
 		}
-		if len(tags) > maxTags || slices.ContainsFunc(tags, func(t string) bool { return t == "" || len(t) > maxTag }) {
-			return fault.Invalidf("Invalid input for tags. Reason: at most %d tags of 1 to %d characters.", maxTags, maxTag).With("HTTPBadRequest")
+		if _, err := wire.Tags(tags); err != nil {
+			return err
 		}
+
 		if err := s.records.SetTags(c.Context(), tx, kind, std.ID, std.Revision, tags); err != nil {
 			return err
 		}

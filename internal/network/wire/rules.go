@@ -4,10 +4,14 @@ import "github.com/mekcloud/mek/internal/policy"
 
 // The checks of this service, in upstream's words.
 const (
-	Member       = policy.ProjectMemberOrAdmin
-	Reader       = policy.ProjectReaderOrAdmin
-	Admin        = "rule:admin_only"
-	NetworkOwner = "rule:admin_or_network_owner"
+	Member        = policy.ProjectMemberOrAdmin
+	Reader        = policy.ProjectReaderOrAdmin
+	Manager       = "rule:project_manager_or_admin"
+	Admin         = "rule:admin_only"
+	ParentReader  = "rule:admin_only or (role:reader and rule:ext_parent_owner)"
+	ParentMember  = "rule:admin_only or (role:member and rule:ext_parent_owner)"
+	ParentManager = "rule:admin_only or (role:manager and rule:ext_parent_owner)"
+	NetworkOwner  = "rule:admin_or_network_owner"
 )
 
 // BaseRules are the rules that others refer to.
@@ -18,8 +22,16 @@ func BaseRules() []policy.Rule {
 		{Name: "external", Check: "field:networks:router:external=True", Description: "External networks."},
 		{Name: "network_owner", Check: "tenant_id:%(network:tenant_id)s", Description: "Who owns the network of a port or subnet."},
 		{Name: "admin_or_network_owner", Check: "rule:context_is_admin or rule:network_owner", Description: "Administrators, and who owns the network."},
+		{Name: "ext_parent_owner", Check: "tenant_id:%(ext_parent:tenant_id)s", Description: "Who owns what an object is part of."},
 		{Name: "network_device", Check: "field:port:device_owner=~^network:", Description: "Ports of the network's own devices."},
 	}
+}
+
+// ParentTarget is what policy asks about a part of a resource of a project.
+func ParentTarget(project string) policy.Target {
+	t := Target(project)
+	t["ext_parent:tenant_id"], t["ext_parent:project_id"] = project, project
+	return t
 }
 
 // Rules makes rules of one check.

@@ -1,6 +1,9 @@
 package wire
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/listing"
 	"github.com/mekcloud/mek/internal/network"
@@ -76,4 +79,63 @@ func NetworkTarget(c *rest.Call, n *network.Network) policy.Target {
 	t := Target(n.ProjectID)
 	t["shared"], t["router:external"] = n.SharedWith.Includes(c.Auth.ProjectID), n.ExternalTo.Includes(c.Auth.ProjectID)
 	return t
+}
+
+// Policy checks a QoS policy that an object should get; the caller must see it.
+func Policy(c *rest.Call, r *records.Records, given rest.Opt[string]) (string, error) {
+	id := given.Or("")
+	if id == "" {
+		return "", nil
+	}
+	p, err := r.Policies.Get(c.Context(), id)
+	if err == nil {
+		t := Target(p.ProjectID)
+		t["shared"] = p.SharedWith.Includes(c.Auth.ProjectID)
+		if c.Allow("get_policy", t) {
+			return id, nil
+		}
+	}
+	if err == nil || fault.Is(err, fault.NotFound) {
+		err = fault.NotFoundf("QoS policy %s could not be found.", id).With("QosPolicyNotFound")
+	}
+	return "", err
+}
+
+// Domain reads a DNS domain; empty is none. It must end in a dot.
+func Domain(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	if !strings.HasSuffix(text, ".") {
+		return "", fault.Invalidf("Invalid input for dns_domain. Reason: '%s' is not a FQDN.", text).With("HTTPBadRequest")
+	}
+	if !network.DNSLabels(strings.ToLower(strings.TrimSuffix(text, "."))) {
+		return "", fault.Invalidf("Invalid input for dns_domain. Reason: '%s' not a valid PQDN or FQDN.", text).With("HTTPBadRequest")
+	}
+	return text, nil
+}
+
+// The limits of upstream.
+const (
+	maxTag  = 255
+	maxTags = 50
+)
+
+// Tags checks the tags of a resource, sorts them and leaves out repeated ones.
+func Tags(in []string) ([]string, error) {
+	out := slices.Compact(slices.Sorted(slices.Values(in)))
+	if len(out) > maxTags || slices.ContainsFunc(out, func(t string) bool { return t == "" || len(t) > maxTag }) {
+		return nil, fault.Invalidf("Invalid input for tags. Reason: at most %d tags of 1 to %d characters.", maxTags, maxTag).With("HTTPBadRequest")
+	}
+	return out, nil
+}
+
+// Zones refuses a hint at an availability zone that there is not.
+func Zones(hints, zones []string) error {
+	for _, z := range hints {
+		if !slices.Contains(zones, z) {
+			return fault.NotFoundf("AvailabilityZone %s could not be found.", z).With("AvailabilityZoneNotFound")
+		}
+	}
+	return nil
 }
