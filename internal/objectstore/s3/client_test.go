@@ -50,7 +50,10 @@ type answer struct {
 	body   []byte
 }
 
-var oracle = v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+// oracle is a new signer each time: a signer remembers keys by their public half.
+func oracle() *v4.Signer {
+	return v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+}
 
 // request makes a signed request; headers are pairs.
 func (c *client) request(method, path string, body []byte, headers ...string) *http.Request {
@@ -80,7 +83,7 @@ func (c *client) request(method, path string, body []byte, headers ...string) *h
 	if at.IsZero() {
 		at = time.Now()
 	}
-	must(c.t, oracle.SignHTTP(context.Background(), c.key, r, sum, "s3", c.region, at))
+	must(c.t, oracle().SignHTTP(context.Background(), c.key, r, sum, "s3", c.region, at))
 	return r
 }
 
@@ -95,7 +98,7 @@ func (c *client) presign(method, path string, expires string, at time.Time, head
 	q := r.URL.Query()
 	q.Set("X-Amz-Expires", expires)
 	r.URL.RawQuery = q.Encode()
-	to, header, err := oracle.PresignHTTP(context.Background(), c.key, r, "UNSIGNED-PAYLOAD", "s3", c.region, at)
+	to, header, err := oracle().PresignHTTP(context.Background(), c.key, r, "UNSIGNED-PAYLOAD", "s3", c.region, at)
 	must(c.t, err)
 	return strings.TrimPrefix(to, c.url), header
 }
