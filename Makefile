@@ -9,7 +9,7 @@ export CGO_ENABLED = 0
 
 # What the tests need beyond what "mek up" installs by itself.
 ENGINES := qemu-system-x86 qemu-utils openvswitch-switch ovn-central ovn-host bubblewrap nftables iproute2 openssh-client
-TESTING := $(ENGINES) postgresql python3-openstackclient genisoimage ca-certificates git procps iputils-ping
+TESTING := $(ENGINES) postgresql python3-openstackclient python3-boto3 awscli genisoimage ca-certificates git procps iputils-ping
 
 .PHONY: bare up test check build guest lint clean conformance bench soak scale packages-engines packages-test
 

@@ -10,14 +10,20 @@ import (
 
 func envCommand(g *global) *cobra.Command {
 	var cloud string
-	c := &cobra.Command{Use: "env", Short: "Print OS_ variables for a shell", Example: "  eval \"$(mek env --cloud demo)\"", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+	var s3 bool
+	c := &cobra.Command{Use: "env", Short: "Print variables for a shell: OS_, or AWS_ for S3", Args: cobra.NoArgs,
+		Example: "  eval \"$(mek env --cloud demo)\"\n  eval \"$(mek env --cloud demo --s3)\"",
+		RunE: func(c *cobra.Command, _ []string) error {
 			i, err := g.installation()
 			if err != nil {
 				return err
 			}
+			if s3 {
+				return i.ObjectEnvironment(c.Context(), cloud)
+			}
 			return i.Environment(cloud)
 		}}
+	c.Flags().BoolVar(&s3, "s3", false, "what S3's clients read; makes a key if there is none")
 	c.Flags().StringVar(&cloud, "cloud", "admin", "admin or demo")
 	return c
 }

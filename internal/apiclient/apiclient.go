@@ -13,6 +13,7 @@ import (
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
 
 	"github.com/mekcloud/mek/internal/pki"
 )
@@ -69,6 +70,7 @@ const (
 	Image    = "image"
 	Volume   = "volumev3"
 	Identity = "identity"
+	S3       = "s3"
 )
 
 // roots are the parts that clients add to the catalog's address.
@@ -88,6 +90,26 @@ func (c *Client) Service(kind, version string) (*Service, error) {
 	endpoint = strings.TrimSuffix(endpoint, "/") + "/"
 	return &Service{&gophercloud.ServiceClient{ProviderClient: c.provider, Endpoint: endpoint, Type: kind,
 		ResourceBase: endpoint + roots[kind], Microversion: version}}, nil
+}
+
+// Address is the service's own of the catalog, without a slash at the end.
+func (s *Service) Address() string { return strings.TrimSuffix(s.client.Endpoint, "/") }
+
+// Who gives the ids of the user and the project that are logged in.
+func (c *Client) Who() (user, project string, err error) {
+	result, ok := c.provider.GetAuthResult().(tokens.CreateResult)
+	if !ok {
+		return "", "", errors.New("nobody has logged in")
+	}
+	u, err := result.ExtractUser()
+	if err != nil {
+		return "", "", fmt.Errorf("user of the token: %w", err)
+	}
+	p, err := result.ExtractProject()
+	if err != nil || p == nil {
+		return "", "", fmt.Errorf("project of the token: %w", err)
+	}
+	return u.ID, p.ID, nil
 }
 
 // Object is a resource as the API shows it.

@@ -110,7 +110,7 @@ func (c *call) deleteAt(h http.Header) (time.Time, error) {
 func show(h http.Header, o *objectstore.Object) {
 	for name, value := range o.Headers {
 		if key, ok := strings.CutPrefix(name, swiftMeta); ok {
-			h[userMeta+key] = []string{value}
+			h[strings.ToLower(userMeta+key)] = []string{value} // clients take the name as it comes; Amazon's are in lower case
 		} else if slices.Contains(kept, name) {
 			h.Set(name, value)
 		}
