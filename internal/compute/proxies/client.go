@@ -70,8 +70,10 @@ func refusal(a *answer) error {
 	if err := json.Unmarshal(a.body.Bytes(), &body); err != nil || body.Error.Message == "" {
 		body.Error.Message = "The network service refused the request."
 	}
-	kinds := map[int]fault.Kind{http.StatusBadRequest: fault.Invalid, http.StatusUnauthorized: fault.Unauthenticated, http.StatusForbidden: fault.Forbidden,
-		http.StatusNotFound: fault.NotFound, http.StatusConflict: fault.Conflict, http.StatusNotImplemented: fault.NotImplemented,
-		http.StatusServiceUnavailable: fault.Unavailable}
 	return fault.New(kinds[a.status], "%s", body.Error.Message)
 }
+
+// kinds are what the statuses of other services mean.
+var kinds = map[int]fault.Kind{http.StatusBadRequest: fault.Invalid, http.StatusUnauthorized: fault.Unauthenticated, http.StatusForbidden: fault.Forbidden,
+		http.StatusNotFound: fault.NotFound, http.StatusConflict: fault.Conflict, http.StatusNotImplemented: fault.NotImplemented,
+		http.StatusServiceUnavailable: fault.Unavailable}
