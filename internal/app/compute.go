@@ -27,6 +27,7 @@ func (b *builder) compute(context.Context) error {
 	b.Hub.OnLease(s.Hosts.LeaseChanged)
 	b.Hub.Register(hostlink.Guests, s.Servers.Render, s.Servers.Observe)
 	b.Hub.HandleStream(compute.DiskStreamKind, s.Servers.Stream)
+	b.Hub.OnTell(hostlink.Guests, s.Servers.Told)
 	loop := reconcile.New(b.Clock, b.Log, s.Servers.Reconcilers()...)
 	b.background("compute", reconciled(loop))
 	page, err := s.Consoles.Handler()

@@ -23,6 +23,7 @@ const (
 	BlockMigrationAuto   = microversion.Version(2025)
 	ServerTags           = microversion.Version(2026)
 	HypervisorCPUInfo    = microversion.Version(2028) // cpu_info is an object
+	AllConsoleTokens     = microversion.Version(2031) // console tokens of every kind can be looked at
 	DeviceTags           = microversion.Version(2032)
 	LiveMigrationAsync   = microversion.Version(2034) // what stands in a live migration's way is found out by itself
 	HypervisorPaging     = microversion.Version(2033)
@@ -33,6 +34,7 @@ const (
 	ImageIDInBody        = microversion.Version(2045) // createImage answers the image's id in its body, not as Location
 	NoHosts              = microversion.Version(2043) // os-hosts goes
 	EmbeddedFlavor       = microversion.Version(2047) // the server's flavor is embedded, not linked
+	DiagnosticsModel     = microversion.Version(2048) // diagnostics have one model for all drivers
 	QuotaWithoutNetwork  = microversion.Version(2050)
 	EventUpdatedAt       = microversion.Version(2051)
 	TagsOnCreate         = microversion.Version(2052)

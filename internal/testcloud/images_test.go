@@ -121,3 +121,19 @@ func TestImageOfAVolumeBackedServer(t *testing.T) {
 		t.Errorf("status %s after a rebuild", got)
 	}
 }
+
+// TestConsoleTokens: an administrator sees what a console's token opens.
+func TestConsoleTokens(t *testing.T) {
+	c := testcloud.New(t)
+	id, _ := server(t, c)
+	address := act(c, id, object{"os-getVNCConsole": object{"type": "novnc"}}, http.StatusOK).String("console.url")
+	token := address[strings.LastIndex(address, "token%3D")+len("token%3D"):]
+	path := "/compute/v2.1/os-console-auth-tokens/" + token
+	const header, v = "OpenStack-API-Version", "compute 2.31"
+	if got := c.Admin.Get(path, header, v).Expect(http.StatusOK).String("console.instance_uuid"); got != id {
+		t.Errorf("the token is for %q", got)
+	}
+	c.Demo.Get(path, header, v).Expect(http.StatusForbidden)
+	c.Admin.Get(path[:len(path)-2]+"xx", header, v).Expect(http.StatusNotFound)
+	c.Admin.Get(path, header, "compute 2.30").Expect(http.StatusUnauthorized)
+}

@@ -71,6 +71,8 @@ func (a *Applier) run(ctx context.Context, cmd hostlink.Command, p params) (any,
 		return a.driver.Snapshot(ctx, cmd.Object, p.Disk, p.Name)
 	case "snapshot-discard":
 		return nil, a.driver.DiscardSnapshot(ctx, cmd.Object, p.Name)
+	case "diagnostics":
+		return a.driver.Diagnose(ctx, cmd.Object)
 	case "nmi":
 		return nil, a.driver.InjectNMI(ctx, cmd.Object)
 	case "set-password":

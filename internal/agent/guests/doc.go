@@ -13,7 +13,7 @@
 // what its Spec allows (see Spec.PowerSerial).
 //
 // Verbs: reboot {kind}, console-log {lines}, snapshot {disk, name},
-// snapshot-discard {name}, nmi, set-password {user, password}. Streams: vnc
+// snapshot-discard {name}, diagnostics, nmi, set-password {user, password}. Streams: vnc
 // {id}, serial {id}, snapshot {id, name}.
 //
 // Rejected: remembering on disk what was done (the driver knows better, and

@@ -10,11 +10,11 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/mekcloud/mek/internal/compute/guest"
 	"github.com/mekcloud/mek/internal/compute/guest/configdrive"
+	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/hostlink"
 )
 
@@ -42,14 +42,11 @@ type Service struct {
 	guests Guests
 	up     Teller
 	log    *slog.Logger
-
-	mu        sync.Mutex
-	passwords map[string]string // posted since start, by server
 }
 
 // New makes the service of a host.
 func New(ports Ports, guests Guests, up Teller, log *slog.Logger) *Service {
-	return &Service{ports: ports, guests: guests, up: up, log: log, passwords: map[string]string{}}
+	return &Service{ports: ports, guests: guests, up: up, log: log}
 }
 
 // Serve answers on a listener until ctx ends.
@@ -84,7 +81,7 @@ func (s *Service) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	path := split(r.URL.Path)
 	if len(path) == 3 && path[0] == "openstack" && path[2] == "password" && known(path[1]) {
-		s.password(rw, r, server)
+		s.password(rw, r, server, m)
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -100,38 +97,40 @@ func (s *Service) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	_, _ = rw.Write(body) // the guest went away: nobody to tell
 }
 
-// password keeps what a guest posts, once, and tells the server.
-func (s *Service) password(rw http.ResponseWriter, r *http.Request, server string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// password answers what the guest posted before, or passes on what it posts:
+// the server keeps it, and says so when there is one already.
+func (s *Service) password(rw http.ResponseWriter, r *http.Request, server string, m guest.Metadata) {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		rw.Header().Set("Content-Type", "text/plain; charset=UTF-8")
-		_, _ = io.WriteString(rw, s.passwords[server]) // the guest went away: nobody to tell
+		_, _ = io.WriteString(rw, m.Password) // the guest went away: nobody to tell
 	case http.MethodPost:
-		s.post(rw, r, server)
+		s.post(rw, r, server, m)
 	default:
 		http.Error(rw, "405 Method Not Allowed", http.StatusMethodNotAllowed)
 	}
 }
 
-func (s *Service) post(rw http.ResponseWriter, r *http.Request, server string) {
+func (s *Service) post(rw http.ResponseWriter, r *http.Request, server string, m guest.Metadata) {
 	b, err := io.ReadAll(io.LimitReader(r.Body, passwordLimit+1))
 	switch {
 	case err != nil || len(b) > passwordLimit:
 		http.Error(rw, "Request is too large.", http.StatusBadRequest)
 		return
-	case s.passwords[server] != "":
+	case m.Password != "":
 		http.Error(rw, "409 Conflict", http.StatusConflict)
 		return
 	}
-	if err := s.up.Tell(r.Context(), hostlink.Guests, server, "password", map[string]string{"password": string(b)}); err != nil {
+	err = s.up.Tell(r.Context(), hostlink.Guests, server, "password", map[string]string{"password": string(b)})
+	switch {
+	case fault.Is(err, fault.Conflict):
+		http.Error(rw, "409 Conflict", http.StatusConflict)
+	case err != nil:
 		s.log.Warn("posted password not passed on; the guest may post again", "server", server, "error", err)
 		http.Error(rw, "503 Service Unavailable", http.StatusServiceUnavailable)
-		return
+	default:
+		rw.WriteHeader(http.StatusOK)
 	}
-	s.passwords[server] = string(b)
-	rw.WriteHeader(http.StatusOK)
 }
 
 func split(path string) []string {

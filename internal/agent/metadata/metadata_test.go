@@ -13,10 +13,15 @@ import (
 
 	"github.com/mekcloud/mek/internal/agent/metadata"
 	"github.com/mekcloud/mek/internal/compute/guest"
+	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/hostlink"
 )
 
-type host struct{ told []string }
+type host struct {
+	told []string
+	kept map[string]string // passwords, as the server keeps them
+	down bool
+}
 
 func (h *host) ServerAt(peer netip.Addr) (string, bool) {
 	return map[string]string{"100.64.0.1": "one", "100.64.0.2": "two"}[peer.String()], peer.String() != "192.0.2.1"
@@ -28,11 +33,19 @@ func (h *host) Metadata(server string) (guest.Metadata, bool) {
 		EC2: json.RawMessage(`{"instance-id":"i-00000001","security-groups":["default","web"],"placement":{"availability-zone":"nova"},
 			"public-keys":{"0":{"_name":"0=mine","openssh-key":"ssh-ed25519 AAAA"}},"ami-launch-index":0}`),
 	}
+	m.Password = h.kept[server]
 	return m, server != ""
 }
 
-func (h *host) Tell(_ context.Context, _ hostlink.Section, object, verb string, _ any) error {
+func (h *host) Tell(_ context.Context, _ hostlink.Section, object, verb string, params any) error {
+	if h.down {
+		return fault.Unavailablef("the server is away")
+	}
+	if params.(map[string]string)["password"] == "late" {
+		return fault.Conflictf("there is one")
+	}
 	h.told = append(h.told, object+" "+verb)
+	h.kept[object] = params.(map[string]string)["password"]
 	return nil
 }
 
@@ -82,8 +95,15 @@ func TestAnswers(t *testing.T) {
 }
 
 func TestPasswordIsPostedOnce(t *testing.T) {
-	h := &host{}
+	h := &host{kept: map[string]string{}, down: true}
 	s := metadata.New(h, h, h, slog.New(slog.DiscardHandler))
+	if status, _ := ask(s, "POST", "/openstack/latest/password", "100.64.0.1", "sealed"); status != 503 {
+		t.Errorf("with the server away: %d", status)
+	}
+	h.down = false
+	if status, _ := ask(s, "POST", "/openstack/latest/password", "100.64.0.1", "late"); status != 409 { // the document is not here yet
+		t.Errorf("the server has one: %d", status)
+	}
 	if status, _ := ask(s, "POST", "/openstack/latest/password", "100.64.0.1", strings.Repeat("x", 256)); status != 400 {
 		t.Errorf("too long: %d", status)
 	}

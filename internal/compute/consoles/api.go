@@ -9,11 +9,15 @@ import (
 	"github.com/mekcloud/mek/internal/rest"
 )
 
-const ruleConsoles = "os_compute_api:os-remote-consoles"
+const (
+	ruleConsoles = "os_compute_api:os-remote-consoles"
+	ruleTokens   = "os_compute_api:os-console-auth-tokens"
+)
 
 // Rules are the policy rules of consoles, with upstream's names and defaults.
 func Rules() []policy.Rule {
-	return []policy.Rule{{Name: ruleConsoles, Check: policy.ProjectMemberOrAdmin, Scopes: []string{"project"}, Description: "Open a server's console."}}
+	return []policy.Rule{{Name: ruleConsoles, Check: policy.ProjectMemberOrAdmin, Scopes: []string{"project"}, Description: "Open a server's console."},
+		{Name: ruleTokens, Check: policy.Admin, Scopes: []string{"project"}, Description: "See what a console's token opens."}}
 }
 
 // Find loads a server for a request and authorises the request's rule on it.
@@ -28,7 +32,8 @@ type api struct {
 func (s *Consoles) Routes(find Find) []rest.Route {
 	a := api{s, find}
 	return []rest.Route{{Method: "POST", Path: "/v2.1/servers/{id}/remote-consoles", Rule: ruleConsoles, Object: true, Audit: "console",
-		Since: compute.RemoteConsoles, Handle: a.create}}
+		Since: compute.RemoteConsoles, Handle: a.create},
+		{Method: "GET", Path: "/v2.1/os-console-auth-tokens/{token}", Rule: ruleTokens, Handle: a.connection}}
 }
 
 // Actions are the older operations, part of the servers' action route.
@@ -107,4 +112,22 @@ func (a api) address(c *rest.Call, server *compute.Server) (string, error) {
 	}
 	path := "console/websockify?token=" + token
 	return c.Root() + "/console/vnc.html?path=" + url.QueryEscape(path), nil
+}
+
+// connection tells where the console of a token is. Before 2.31 that was for
+// RDP consoles alone, of which there are none.
+func (a api) connection(c *rest.Call) (rest.Reply, error) {
+	if !c.At(compute.AllConsoleTokens) {
+		return rest.Reply{}, fault.New(fault.Unauthenticated, "The requested console type details are not accessible")
+	}
+	r, err := a.consoles.peek(c.Context(), c.Var("token"))
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	server, err := a.consoles.servers.Get(c.Context(), r.ServerID)
+	if err != nil || server.Host == "" {
+		return rest.Reply{}, fault.NotFoundf("Token not found")
+	}
+	// The host has no port of its own for consoles: its agent dials the server.
+	return rest.OK(map[string]any{"console": map[string]any{"instance_uuid": r.ServerID, "host": server.Host, "port": 0, "internal_access_path": nil}})
 }

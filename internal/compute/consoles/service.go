@@ -75,3 +75,12 @@ func (s *Consoles) open(ctx context.Context, token string) (io.ReadWriteCloser, 
 	}
 	return s.screens.Open(ctx, server.Host, "vnc", map[string]string{"id": server.ID})
 }
+
+// peek looks at a token without using it up. NotFound when it no longer works.
+func (s *Consoles) peek(ctx context.Context, token string) (*row, error) {
+	r, err := rows.Get(ctx, s.db, hash(token))
+	if fault.Is(err, fault.NotFound) || err == nil && (r.Used || r.ExpiresAt <= clock.Micros(s.clock.Now())) {
+		return nil, fault.NotFoundf("Token not found")
+	}
+	return r, err
+}

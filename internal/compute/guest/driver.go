@@ -64,6 +64,8 @@ type Driver interface {
 	// Serial connects to the first serial port; a second client waits for the first.
 	Serial(ctx context.Context, id string) (io.ReadWriteCloser, error)
 
+	// Diagnose reads counters of a running guest. Conflict when it is not running.
+	Diagnose(ctx context.Context, id string) (Diagnostics, error)
 	// InjectNMI sends a non-maskable interrupt.
 	InjectNMI(ctx context.Context, id string) error
 	// SetPassword changes a user's password through the agent in the guest.

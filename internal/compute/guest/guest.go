@@ -142,6 +142,8 @@ type Metadata struct {
 	UserData    []byte          `json:"user_data,omitempty"`    // decoded
 	// EC2 is the tree below latest/meta-data: objects are folders, other values leaves.
 	EC2 json.RawMessage `json:"ec2,omitempty"`
+	// Password was posted by the guest before, encrypted; the guest reads it back.
+	Password string `json:"password,omitempty"`
 	// Files are the personality files, served as openstack/content/0000 and so on.
 	Files []File `json:"files,omitempty"`
 }

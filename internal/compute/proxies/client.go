@@ -75,5 +75,5 @@ func refusal(a *answer) error {
 
 // kinds are what the statuses of other services mean.
 var kinds = map[int]fault.Kind{http.StatusBadRequest: fault.Invalid, http.StatusUnauthorized: fault.Unauthenticated, http.StatusForbidden: fault.Forbidden,
-		http.StatusNotFound: fault.NotFound, http.StatusConflict: fault.Conflict, http.StatusNotImplemented: fault.NotImplemented,
-		http.StatusServiceUnavailable: fault.Unavailable}
+	http.StatusNotFound: fault.NotFound, http.StatusConflict: fault.Conflict, http.StatusNotImplemented: fault.NotImplemented,
+	http.StatusServiceUnavailable: fault.Unavailable}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/id"
-	"github.com/mekcloud/mek/internal/rest"
 )
 
 // picture is an image as the image service shows it.
@@ -53,30 +52,6 @@ var (
 	imageStatuses = map[string]string{"active": "ACTIVE", "queued": "SAVING", "saving": "SAVING", "deleted": "DELETED", "pending_delete": "DELETED", "killed": "ERROR"}
 	imageProgress = map[string]int{"queued": 25, "saving": 50, "active": 100}
 )
-
-func (p *picture) view(c *rest.Call) map[string]any {
-	out := map[string]any{"id": p.ID, "name": p.Name, "minRam": p.MinRAM, "minDisk": p.MinDisk, "metadata": p.Properties, "created": p.Created,
-		"updated": p.Updated, "status": "UNKNOWN", "progress": imageProgress[p.Status], "OS-EXT-IMG-SIZE:size": p.Size, "links": p.links(c)}
-	if s, ok := imageStatuses[p.Status]; ok {
-		out["status"] = s
-	}
-	if server := p.Properties["instance_uuid"]; server != "" {
-		out["server"] = map[string]any{"id": server, "links": []map[string]string{{"rel": "self", "href": c.Link("/v2.1/servers/" + server)},
-			{"rel": "bookmark", "href": c.Link("/servers/" + server)}}}
-	}
-	if auto, ok := p.Properties["auto_disk_config"]; ok {
-		out["OS-DCF:diskConfig"] = "MANUAL"
-		if on, _ := rest.ParseBool(auto); on { // anything else is no
-			out["OS-DCF:diskConfig"] = "AUTO"
-		}
-	}
-	return out
-}
-
-func (p *picture) links(c *rest.Call) []map[string]string {
-	return []map[string]string{{"rel": "self", "href": c.Link("/v2.1/images/" + p.ID)}, {"rel": "bookmark", "href": c.Link("/images/" + p.ID)},
-		{"rel": "alternate", "type": "application/vnd.openstack.image", "href": c.Root() + "/image/images/" + p.ID}}
-}
 
 // with is the properties with one set, or taken away.
 func (p *picture) with(key string, value *string) map[string]string {

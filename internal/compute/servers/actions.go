@@ -24,7 +24,7 @@ func (a *api) actions() map[string]rest.Action {
 		"forceDelete":         {Rule: ruleForceDel, Audit: "delete", Handle: a.forceDelete},
 		"os-getConsoleOutput": {Rule: ruleConsole, Audit: "console", Handle: a.console},
 	}
-	for _, more := range []map[string]rest.Action{a.imageActions(), a.rebuildActions(), a.rescueActions(), a.shelveActions(), a.moveActions()} {
+	for _, more := range []map[string]rest.Action{a.imageActions(), a.rebuildActions(), a.rescueActions(), a.shelveActions(), a.moveActions(), a.insideActions()} {
 		maps.Copy(out, more)
 	}
 	return out

@@ -65,7 +65,7 @@ func Rules() []policy.Rule {
 		ruleVolumes+"delete", ruleCards+"create", ruleCards+"delete")
 	add(policy.Admin, ruleIndexAll, ruleDetailAll, ruleAllFilters, ruleHostStatus, ruleForceHost, ruleZeroDisk, ruleOverride, ruleReset, ruleExtended,
 		ruleActions+"events", ruleActions+"events:details")
-	return slices.Concat(out, imageRules(), rebuildRules(), rescueRules(), shelveRules(), moveRules(), migrationRules(), usageRules(), eventRules())
+	return slices.Concat(out, imageRules(), rebuildRules(), rescueRules(), shelveRules(), moveRules(), migrationRules(), usageRules(), eventRules(), insideRules())
 }
 
 type api struct {
@@ -100,6 +100,7 @@ func (s *Servers) Routes() []rest.Route {
 	out = append(out, a.migrationRoutes()...)
 	out = append(out, a.usageRoutes()...)
 	out = append(out, a.eventRoutes()...)
+	out = append(out, a.insideRoutes()...)
 	return append(out, a.logRoutes()...)
 }
 

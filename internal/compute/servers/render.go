@@ -108,7 +108,7 @@ func limitsOf(f compute.Flavor) guest.Limits {
 // metadataOf renders the documents that the guest can ask for.
 func metadataOf(s *Server, disks []*Disk, nics []*NIC) guest.Metadata {
 	m := guest.Metadata{MetaData: mustJSON(metaData(s, disks, nics)), NetworkData: mustJSON(networkData(nics)), VendorData: json.RawMessage(`{}`),
-		VendorData2: json.RawMessage(`{"static":{}}`), EC2: mustJSON(ec2Tree(s, nics)), Files: s.Files}
+		VendorData2: json.RawMessage(`{"static":{}}`), EC2: mustJSON(ec2Tree(s, nics)), Files: s.Files, Password: s.Password}
 	if data, err := base64.StdEncoding.DecodeString(s.UserData); err == nil && len(data) > 0 { // checked when it was given
 		m.UserData = data
 	}

@@ -44,6 +44,7 @@ func life(b *bench) {
 	if err := b.d.InjectNMI(b.t.Context(), spec.ID); err != nil {
 		b.t.Errorf("NMI: %v", err)
 	}
+	counters(b, spec.ID)
 
 	for i, kind := range []guest.RebootKind{guest.RebootSoft, guest.RebootHard} {
 		if err := b.d.Reboot(b.t.Context(), spec.ID, kind); err != nil {
@@ -59,6 +60,8 @@ func life(b *bench) {
 	if stopped.Exit == nil || stopped.Exit.Reason != guest.ExitRequested || stopped.PowerSerial != 2 {
 		b.t.Errorf("facts %+v", stopped)
 	}
+	_, err = b.d.Diagnose(b.t.Context(), spec.ID)
+	b.refuses("diagnostics of a stopped guest", err, fault.Conflict)
 	b.refuses("reboot of a stopped guest", b.d.Reboot(b.t.Context(), spec.ID, guest.RebootHard), fault.Conflict)
 	spec.CPUs, spec.MemoryMiB = 2, 300 // a resize
 	spec.Power, spec.PowerSerial = guest.Running, 3
@@ -66,6 +69,18 @@ func life(b *bench) {
 		b.t.Errorf("facts after a resize %+v", f)
 	}
 	b.gone(spec.ID)
+}
+
+// counters are there for each processor and disk, as soon as a guest runs.
+func counters(b *bench, guestID string) {
+	b.t.Helper()
+	d, err := b.d.Diagnose(b.t.Context(), guestID)
+	if err != nil || len(d.CPUs) != 1 || len(d.Disks) != 1 || d.Disks[0].ID != "root" || d.MemoryKiB == 0 {
+		b.t.Errorf("diagnostics %+v, error %v", d, err)
+	}
+	if b.s.Kill != nil && (d.CPUs[0].TimeNS == 0 || d.Disks[0].ReadBytes == 0) {
+		b.t.Errorf("a real guest has done nothing: %+v", d)
+	}
 }
 
 // gone destroys a guest, twice.

@@ -36,3 +36,15 @@ func TestRebuildKeepsBlankDisks(t *testing.T) {
 		}
 	}
 }
+
+func TestTimesOfAThread(t *testing.T) {
+	const stat = "10441 (CPU 0) K) S 1 2 3 4 -1 4194560 31859 10 2 1988 9 12 26430 7573 20 0 1 0"
+	if got, err := parseTimes(stat); err != nil || got != 21*int64(userTick) {
+		t.Errorf("%d, error %v", got, err)
+	}
+	for _, bad := range []string{"", "1 (x", "1 (x) S", "1 (x) S 1 2 3 4 5 6 7 8 9 10 x 12 13"} {
+		if got, err := parseTimes(bad); err == nil {
+			t.Errorf("%q has %d", bad, got)
+		}
+	}
+}
