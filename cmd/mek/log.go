@@ -10,15 +10,16 @@ import (
 )
 
 // logger writes to standard error: coloured for a terminal, JSON for a file.
-func logger(level string) *slog.Logger {
-	var l slog.Level
+// The level can be changed while it writes.
+func logger(level string) (*slog.Logger, *slog.LevelVar) {
+	l := &slog.LevelVar{}
 	if err := l.UnmarshalText([]byte(level)); err != nil {
-		l = slog.LevelInfo
+		l.Set(slog.LevelInfo)
 	}
 	if fi, err := os.Stderr.Stat(); err == nil && fi.Mode()&os.ModeCharDevice != 0 {
-		return slog.New(tint.NewHandler(os.Stderr, &tint.Options{Level: l, NoColor: os.Getenv("NO_COLOR") != ""}))
+		return slog.New(tint.NewHandler(os.Stderr, &tint.Options{Level: l, NoColor: os.Getenv("NO_COLOR") != ""})), l
 	}
-	return slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: l}))
+	return slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: l})), l
 }
 
 // version is what the build recorded.

@@ -122,6 +122,7 @@ func (g *global) printer() *installation.Printer {
 
 // installation opens the cloud that the flags mean.
 func (g *global) installation() (*installation.Installation, error) {
+	log, _ := logger("warn")
 	return installation.New(installation.Options{DataDir: g.dataDir, Flags: g.flags, Env: os.Environ(), Print: g.printer(), Clock: clock.Real{},
-		Log: logger("warn"), Version: version()})
+		Log: log, Version: version()})
 }

@@ -22,7 +22,8 @@ func (g *global) load() (config.Config, *slog.Logger, error) {
 	if err != nil {
 		return c, nil, usageError{err}
 	}
-	return c, logger(c.LogLevel), nil
+	log, _ := logger(c.LogLevel)
+	return c, log, nil
 }
 
 // ended tells an end that was asked for by a signal from a failure.
@@ -36,17 +37,18 @@ func ended(ctx context.Context, err error) error {
 func serverCommand(g *global) *cobra.Command {
 	return &cobra.Command{Use: "server", Short: "The API and control plane (mek up starts it)", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			conf, log, err := g.load()
+			conf, _, err := g.load()
 			if err != nil {
 				return err
 			}
+			log, level := logger(conf.LogLevel)
 			s := conf.Server()
 			if fd := os.Getenv("MEK_LISTEN_FD"); fd != "" {
 				if s.ListenFD, err = strconv.Atoi(fd); err != nil {
 					return usageError{fmt.Errorf("MEK_LISTEN_FD: %w", err)}
 				}
 			}
-			return ended(c.Context(), app.RunServer(c.Context(), s, log))
+			return ended(c.Context(), app.RunServer(c.Context(), s, log, level))
 		}}
 }
 

@@ -147,7 +147,8 @@ func (h *host) openDisks(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("sandbox for images: %w", err)
 	}
-	h.disks, err = files.New(files.Config{Dir: h.cfg.VolumeDir, Images: imageFetcher{h.relay}, Converter: converter{sandbox}, Guests: openDisks{h}})
+	h.disks, err = files.New(files.Config{Dir: h.cfg.VolumeDir, Images: imageFetcher{h.relay}, Converter: converter{sandbox}, Guests: openDisks{h},
+		Peers: volumes.Peers{Upstream: h.relay}})
 	if err != nil {
 		return err
 	}

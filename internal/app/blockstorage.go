@@ -2,10 +2,15 @@ package app
 
 import (
 	"context"
+	"log/slog"
+	"path/filepath"
+	"strings"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
 	volumeapi "github.com/mekcloud/mek/internal/blockstorage/api"
+	archive "github.com/mekcloud/mek/internal/blockstorage/archive/files"
 	"github.com/mekcloud/mek/internal/blockstorage/disk"
+	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/hostlink"
 )
 
@@ -14,7 +19,8 @@ import (
 func (b *builder) blockstorage(ctx context.Context) error {
 	b.shared.grown = &grownVolumes{}
 	s := volumeapi.New(volumeapi.Deps{DB: b.DB, Clock: b.Clock, Tasks: b.tasks, Hosts: b.Hub, Images: b.shared.images,
-		Servers: b.shared.grown, Quotas: b.Config.Quotas, Server: b.Config.HostName})
+		Servers: b.shared.grown, Quotas: b.Config.Quotas, Server: b.Config.HostName, Archive: archive.New(filepath.Join(b.Config.VolumeDir, "backups")),
+		Converter: b.shared.sandbox, Scratch: filepath.Join(b.Config.VolumeDir, "uploads"), Level: logLevel{b.Level}})
 	if err := s.Prepare(ctx); err != nil {
 		return err
 	}
@@ -22,6 +28,7 @@ func (b *builder) blockstorage(ctx context.Context) error {
 	b.shared.imageClaims.add(s.Volumes)
 	b.Hub.Register(hostlink.Volumes, s.Render, nil)
 	b.Hub.HandleStream(disk.StreamRead, s.Volumes.Stream)
+	b.Hub.HandleStream(disk.StreamBackup, s.Backups.Stream)
 	b.serve(s.REST())
 	return nil
 }
@@ -30,9 +37,41 @@ func (b *builder) blockstorage(ctx context.Context) error {
 type grownVolumes struct{ to blockstorage.Servers }
 
 // Extended implements blockstorage.Servers.
-func (g *grownVolumes) Extended(ctx context.Context, server, volume string, sizeGiB int64) error {
+func (g *grownVolumes) Extended(ctx context.Context, server, volume, request string, sizeGiB int64) error {
 	if g.to == nil {
 		return nil // a cloud without compute
 	}
-	return g.to.Extended(ctx, server, volume, sizeGiB)
+	return g.to.Extended(ctx, server, volume, request, sizeGiB)
+}
+
+// logLevel is how much the server logs, in the words of the volume API.
+type logLevel struct{ level *slog.LevelVar } // nil: it cannot be changed
+
+var logWords = map[string]slog.Level{"DEBUG": slog.LevelDebug, "INFO": slog.LevelInfo, "WARNING": slog.LevelWarn, "ERROR": slog.LevelError, "CRITICAL": slog.LevelError}
+
+// Level is the level now.
+func (l logLevel) Level() string {
+	now := slog.LevelInfo
+	if l.level != nil {
+		now = l.level.Level()
+	}
+	for _, word := range []string{"ERROR", "WARNING", "INFO"} {
+		if now >= logWords[word] {
+			return word
+		}
+	}
+	return "DEBUG"
+}
+
+// SetLevel changes it.
+func (l logLevel) SetLevel(word string) error {
+	level, ok := logWords[strings.ToUpper(word)]
+	switch {
+	case !ok:
+		return fault.Invalidf("Invalid input received: level must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL")
+	case l.level == nil:
+		return fault.New(fault.NotImplemented, "The log level of this server is fixed.")
+	}
+	l.level.Set(level)
+	return nil
 }

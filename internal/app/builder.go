@@ -28,6 +28,7 @@ type Parts struct {
 	DB        *db.DB
 	Clock     clock.Clock
 	Log       *slog.Logger
+	Level     *slog.LevelVar // of Log; nil: fixed
 	Hub       *hub.Hub
 	Master    []byte           // key that seals secrets in the database
 	Bootstrap config.Bootstrap // first passwords

@@ -21,15 +21,15 @@ const imageReserve = 256 << 20
 
 // image builds Glance.
 func (b *builder) image(context.Context) error {
-	claims := &imageClaims{}
+	claims, sandbox := &imageClaims{}, &inspector{program: b.ImageProgram}
 	s, err := imageapi.New(imageapi.Deps{
 		DB: b.DB, Clock: b.Clock, Log: b.Log, Dir: b.Config.ImageDir, Reserve: imageReserve,
-		Worker: &inspector{program: b.ImageProgram}, Claims: []image.Claims{claims}, Alone: b.DB.Engine() == db.SQLite,
+		Worker: sandbox, Claims: []image.Claims{claims}, Alone: b.DB.Engine() == db.SQLite,
 	})
 	if err != nil {
 		return err
 	}
-	b.shared.images, b.shared.imageClaims = s.Images(), claims
+	b.shared.images, b.shared.imageClaims, b.shared.sandbox = s.Images(), claims, sandbox
 	b.Hub.HandleStream(image.StreamKind, s.Stream)
 	loop := reconcile.New(b.Clock, b.Log, s.Reconcilers()...)
 	b.background("image", func(ctx context.Context) error {
@@ -92,4 +92,16 @@ func (i *inspector) ready(ctx context.Context) (*worker.Runner, error) {
 		i.runner = r
 	}
 	return r, err
+}
+
+// Convertible tells whether images of a format can be made of raw disks.
+func (i *inspector) Convertible(to image.Format) bool { return worker.Convertible(to) }
+
+// Convert makes an image of another format: see worker.Runner.
+func (i *inspector) Convert(ctx context.Context, in *os.File, from image.Format, out *os.File, to image.Format, limit int64) error {
+	r, err := i.ready(ctx)
+	if err != nil {
+		return fault.Unavailablef("Images cannot be converted on this server").Because(err)
+	}
+	return r.Convert(ctx, in, from, out, to, limit)
 }

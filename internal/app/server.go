@@ -26,11 +26,13 @@ import (
 
 // RunServer is the process "mek server": it opens the database, builds the
 // control plane and serves until ctx ends.
-func RunServer(ctx context.Context, cfg config.Server, log *slog.Logger) error {
+// level is the logger's; operators change it while the server runs.
+func RunServer(ctx context.Context, cfg config.Server, log *slog.Logger, level *slog.LevelVar) error {
 	parts, err := open(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
+	parts.Level = level
 	defer parts.DB.Close()
 	defer parts.Hub.Close()
 	cloud, err := Build(ctx, parts)

@@ -24,6 +24,7 @@ type contracts struct {
 	images    image.Service
 	// imageClaims tells Glance which hosts may read which images; services that make disks of images add themselves
 	imageClaims *imageClaims
+	sandbox     *inspector // converts images
 	volumes     blockstorage.Service
 	grown       *grownVolumes // compute is told through it
 	networks    network.ForCompute

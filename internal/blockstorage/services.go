@@ -99,8 +99,8 @@ type Service interface {
 // Servers is what block storage may tell compute.
 type Servers interface {
 	// Extended says that a volume of a running server has grown, so that the
-	// guest learns it. It does not wait.
-	Extended(ctx context.Context, server, volume string, sizeGiB int64) error
+	// guest learns it. request is the id of the request that asked for it. It does not wait.
+	Extended(ctx context.Context, server, volume, request string, sizeGiB int64) error
 }
 
 // Volumes is what the features of this service see of volumes.
@@ -137,6 +137,38 @@ type Snapshots interface {
 	DropAll(ctx context.Context, tx *db.Tx, volume string) error
 	// EraseAll removes the rows of all snapshots of a volume.
 	EraseAll(ctx context.Context, tx *db.Tx, volume string) error
+	// Latest is the newest snapshot of a volume; NotFound when it has none.
+	Latest(ctx context.Context, volume string) (*Snapshot, error)
+	// Alter loads a snapshot in a transaction, lets f change it and writes it.
+	Alter(ctx context.Context, tx *db.Tx, id string, f func(s *Snapshot) error) error
+}
+
+// Backups is what volumes see of backups.
+type Backups interface {
+	// Get loads one; NotFound when there is none.
+	Get(ctx context.Context, id string) (*Backup, error)
+	// BeginRestore marks that a volume is made from a backup. Invalid when the
+	// backup's status forbids it.
+	BeginRestore(ctx context.Context, tx *db.Tx, backup, volume string) error
+	// EndRestore says that this is over. A backup that is gone is fine.
+	EndRestore(ctx context.Context, tx *db.Tx, backup, volume string) error
+}
+
+// Relics keeps what hosts still have of volumes and snapshots that were unmanaged.
+type Relics interface {
+	// Get loads one; NotFound when there is none.
+	Get(ctx context.Context, id string) (*Relic, error)
+	// Keep records one in the transaction that forgets what it was.
+	Keep(ctx context.Context, tx *db.Tx, r *Relic) error
+	// Drop forgets one; one that is not there is fine. Its host removes the data
+	// as soon as it is raised, which is the caller's to do.
+	Drop(ctx context.Context, tx *db.Tx, id string) error
+}
+
+// Groups is what volumes see of groups.
+type Groups interface {
+	// Get loads one; NotFound when there is none.
+	Get(ctx context.Context, id string) (*Group, error)
 }
 
 // Attachments is what volumes see of attachments.

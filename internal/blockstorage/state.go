@@ -26,6 +26,11 @@ const (
 	Error            VolumeStatus = "error"
 	ErrorDeleting    VolumeStatus = "error_deleting"
 	ErrorExtending   VolumeStatus = "error_extending"
+	Reverting        VolumeStatus = "reverting"
+	BackingUp        VolumeStatus = "backing-up"
+	Restoring        VolumeStatus = "restoring-backup"
+	ErrorRestoring   VolumeStatus = "error_restoring"
+	Retyping         VolumeStatus = "retyping"
 )
 
 // Resettable are the statuses that os-reset_status writes.
@@ -43,6 +48,8 @@ const (
 	SnapshotDeleting      SnapshotStatus = "deleting"
 	SnapshotError         SnapshotStatus = "error"
 	SnapshotErrorDeleting SnapshotStatus = "error_deleting"
+	SnapshotRestoring     SnapshotStatus = "restoring"
+	SnapshotBackingUp     SnapshotStatus = "backing-up"
 )
 
 // SnapshotResettable are the statuses that os-reset_status writes.
@@ -75,13 +82,21 @@ const (
 	ActAttach         VolumeAction = "attach"
 	ActBeginDetach    VolumeAction = "begin detaching"
 	ActTransfer       VolumeAction = "transfer"
+	ActRevert         VolumeAction = "revert"
+	ActReimage        VolumeAction = "reimage"
+	ActReimageForced  VolumeAction = "reimage reserved"
+	ActRestore        VolumeAction = "restore"
+	ActBackup         VolumeAction = "backup"
+	ActBackupForce    VolumeAction = "backup by force"
+	ActMigrate        VolumeAction = "migrate"
+	ActReadOnly       VolumeAction = "set the read-only flag"
 )
 
 // Permitted says from which statuses an operation may begin: the one table
 // that the API (400), documentation and tests share. Statuses of our own that
 // pass by themselves do not hinder deletion.
 var Permitted = map[VolumeAction][]VolumeStatus{
-	ActDelete:         {Available, Error, "error_restoring", ErrorExtending, "error_managing", Creating, Downloading, Deleting, ErrorDeleting},
+	ActDelete:         {Available, Error, ErrorRestoring, ErrorExtending, "error_managing", Creating, Downloading, Deleting, ErrorDeleting},
 	ActExtend:         {Available},
 	ActExtendAttached: {Available, InUse},
 	ActSnapshot:       {Available, InUse},
@@ -92,6 +107,20 @@ var Permitted = map[VolumeAction][]VolumeStatus{
 	ActAttach:         {Available, Reserved, Attaching},
 	ActBeginDetach:    {InUse},
 	ActTransfer:       {Available},
+	ActRevert:         {Available},
+	ActReimage:        {Available, Error},
+	ActReimageForced:  {Available, Error, Reserved},
+	ActRestore:        {Available},
+	ActBackup:         {Available},
+	ActBackupForce:    {Available, InUse},
+	ActMigrate:        {Available, InUse},
+	ActReadOnly:       {Available},
+}
+
+// Busy tells whether work on a volume is under way that decides what its
+// status will be.
+func (s VolumeStatus) Busy() bool {
+	return slices.Contains([]VolumeStatus{Creating, Downloading, Deleting, Extending, Uploading, Reverting, BackingUp, Restoring, Maintenance}, s)
 }
 
 // May tells whether a volume's status permits an operation.

@@ -27,6 +27,10 @@ type Volume struct {
 	Metadata    map[string]string
 	ImageMeta   map[string]string // volume_image_metadata
 	Source      Source
+	GroupID     string
+	Epoch       int64  // of its content: raised when that is replaced
+	Rewrite     Source // where the content of this epoch comes from while it is being written
+	Migration   string // migration_status; empty: never migrated
 	Error       string // why it is in error, fit for a user
 	CreatedAt   int64
 	UpdatedAt   int64
@@ -35,10 +39,12 @@ type Volume struct {
 
 // Source is where a volume's first content comes from; at most one is set.
 type Source struct {
-	SnapshotID  string
-	VolumeID    string
-	ImageID     string
-	ImageFormat string // "raw" or "qcow2", with ImageID
+	SnapshotID  string `json:"snapshot,omitempty"`
+	VolumeID    string `json:"volume,omitempty"`
+	ImageID     string `json:"image,omitempty"`
+	ImageFormat string `json:"image_format,omitempty"` // "raw" or "qcow2", with ImageID
+	BackupID    string `json:"backup,omitempty"`
+	RelicID     string `json:"relic,omitempty"` // what was unmanaged, on the volume's host
 }
 
 // Attached are the attachments that servers use.
@@ -94,6 +100,8 @@ type Snapshot struct {
 	Bootable    bool
 	Metadata    map[string]string
 	ImageMeta   map[string]string // of the volume
+	GroupID     string            // group snapshot it belongs to
+	Relic       string            // the unmanaged snapshot it is made from; empty: the volume
 	Error       string
 	CreatedAt   int64
 	UpdatedAt   int64
@@ -125,7 +133,27 @@ type Type struct {
 	Public      bool
 	ExtraSpecs  map[string]string
 	QosID       string
+	Encryption  *Encryption // nil: volumes of the type are not encrypted
 	CreatedAt   int64
+}
+
+// Encryption says how volumes of a type are encrypted.
+type Encryption struct {
+	ID        string `json:"id"`
+	Provider  string `json:"provider"`
+	Control   string `json:"control"` // "front-end" or "back-end"
+	Cipher    string `json:"cipher"`
+	KeySize   int64  `json:"key_size"` // 0: not said
+	CreatedAt int64  `json:"created_at"`
+	UpdatedAt int64  `json:"updated_at"`
+}
+
+// KeySizeOrNull is the key size as the API shows it.
+func (e *Encryption) KeySizeOrNull() any {
+	if e.KeySize == 0 {
+		return nil
+	}
+	return e.KeySize
 }
 
 // Multiattach tells whether volumes of the type may be attached many times.

@@ -22,6 +22,7 @@ type NewImage struct {
 	Container  string // empty: bare
 	MinDisk    int64  // GiB
 	MinRAM     int64  // MiB
+	Protected  bool
 	Tags       []string
 	Properties map[string]string
 }

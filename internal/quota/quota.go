@@ -3,6 +3,7 @@ package quota
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mekcloud/mek/internal/db"
@@ -26,11 +27,30 @@ type Resource struct {
 type Quota struct {
 	service   string
 	resources []Resource
+	more      func(ctx context.Context, q db.Querier) ([]Resource, error)
 }
 
 // New declares the resources of a service (OpenStack's service type).
 func New(service string, resources ...Resource) *Quota {
 	return &Quota{service: service, resources: resources}
+}
+
+// With is a quota that has further resources, which rows of the service
+// declare: one for each volume type.
+func (q *Quota) With(more func(ctx context.Context, q db.Querier) ([]Resource, error)) *Quota {
+	return &Quota{service: q.service, resources: q.resources, more: more}
+}
+
+// all are the resources of the moment.
+func (q *Quota) all(ctx context.Context, r db.Querier) ([]Resource, error) {
+	if q.more == nil {
+		return q.resources, nil
+	}
+	more, err := q.more(ctx, r)
+	if err != nil {
+		return nil, fmt.Errorf("resources of quotas: %w", err)
+	}
+	return slices.Concat(q.resources, more), nil
 }
 
 // Names lists the resources in the order they were declared.
@@ -50,7 +70,11 @@ func (q *Quota) Check(ctx context.Context, tx *db.Tx, project string, deltas map
 	if err := lock(ctx, tx, q.service, project); err != nil {
 		return err
 	}
-	limits, err := q.Limits(ctx, tx, project)
+	resources, err := q.all(ctx, tx)
+	if err != nil {
+		return err
+	}
+	limits, err := q.overlay(ctx, tx, resources, defaultClass, project)
 	if err != nil {
 		return err
 	}
@@ -60,7 +84,7 @@ func (q *Quota) Check(ctx context.Context, tx *db.Tx, project string, deltas map
 		}
 	}
 	var over []excess
-	for _, r := range q.resources {
+	for _, r := range resources {
 		more, limit := deltas[r.Name], limits[r.Name]
 		if more <= 0 || limit == Unlimited {
 			continue
@@ -112,17 +136,25 @@ func exceeded(over []excess) error {
 
 // Defaults are the limits of projects without limits of their own.
 func (q *Quota) Defaults(ctx context.Context, r db.Querier) (map[string]int64, error) {
-	return q.overlay(ctx, r, defaultClass)
+	return q.layers(ctx, r, defaultClass)
 }
 
 // Limits are the limits of a project.
 func (q *Quota) Limits(ctx context.Context, r db.Querier, project string) (map[string]int64, error) {
-	return q.overlay(ctx, r, defaultClass, project)
+	return q.layers(ctx, r, defaultClass, project)
 }
 
-func (q *Quota) overlay(ctx context.Context, r db.Querier, owners ...string) (map[string]int64, error) {
-	out := make(map[string]int64, len(q.resources))
-	for _, res := range q.resources {
+func (q *Quota) layers(ctx context.Context, r db.Querier, owners ...string) (map[string]int64, error) {
+	resources, err := q.all(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return q.overlay(ctx, r, resources, owners...)
+}
+
+func (q *Quota) overlay(ctx context.Context, r db.Querier, resources []Resource, owners ...string) (map[string]int64, error) {
+	out := make(map[string]int64, len(resources))
+	for _, res := range resources {
 		out[res.Name] = res.Default
 	}
 	for _, owner := range owners {
@@ -151,8 +183,12 @@ func (q *Quota) Owners(ctx context.Context, r db.Querier) ([]string, error) {
 
 // Usage is what a project has of every resource.
 func (q *Quota) Usage(ctx context.Context, r db.Querier, project string) (map[string]int64, error) {
-	out := make(map[string]int64, len(q.resources))
-	for _, res := range q.resources {
+	resources, err := q.all(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]int64, len(resources))
+	for _, res := range resources {
 		n, err := res.count(ctx, r, project)
 		if err != nil {
 			return nil, err
@@ -165,8 +201,12 @@ func (q *Quota) Usage(ctx context.Context, r db.Querier, project string) (map[st
 // Set gives a project limits of its own; resources that are not named keep theirs.
 // Whether a limit below the usage is accepted is the service's decision.
 func (q *Quota) Set(ctx context.Context, tx *db.Tx, project string, limits map[string]int64) error {
+	resources, err := q.all(ctx, tx)
+	if err != nil {
+		return err
+	}
 	for name, limit := range limits {
-		if !q.has(name) {
+		if !slices.ContainsFunc(resources, func(r Resource) bool { return r.Name == name }) {
 			return fault.Invalidf("Quota resource %s is unknown.", name)
 		}
 		if limit < Unlimited {
@@ -187,13 +227,4 @@ func (q *Quota) SetDefaults(ctx context.Context, tx *db.Tx, limits map[string]in
 // Delete takes a project's own limits away. Doing it twice is fine.
 func (q *Quota) Delete(ctx context.Context, tx *db.Tx, project string) error {
 	return deleteLimits(ctx, tx, q.service, project)
-}
-
-func (q *Quota) has(name string) bool {
-	for _, r := range q.resources {
-		if r.Name == name {
-			return true
-		}
-	}
-	return false
 }

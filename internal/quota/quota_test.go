@@ -115,3 +115,41 @@ func TestLimitsAreLayered(t *testing.T) {
 		}
 	})
 }
+
+func TestRowsDeclareResources(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx, kinds := context.Background(), []string{"gold"}
+		q := declare().With(func(context.Context, db.Querier) ([]quota.Resource, error) {
+			var out []quota.Resource
+			for _, k := range kinds {
+				out = append(out, quota.Resource{Name: "things_" + k, Default: quota.Unlimited, Count: things})
+			}
+			return out, nil
+		})
+		set := func(name string) error {
+			return d.Write(ctx, func(tx *db.Tx) error { return q.Set(ctx, tx, "p", map[string]int64{name: 1}) })
+		}
+		if err := set("things_gold"); err != nil {
+			t.Fatal(err)
+		}
+		if err := set("things_lead"); !fault.Is(err, fault.Invalid) {
+			t.Errorf("a resource that no row declares: %v", err)
+		}
+		if l, err := q.Limits(ctx, d, "p"); err != nil || l["things_gold"] != 1 {
+			t.Errorf("limits %v, %v", l, err)
+		}
+		check := func() error {
+			return d.Write(ctx, func(tx *db.Tx) error { return q.Check(ctx, tx, "p", map[string]int64{"things": 1, "things_gold": 2}) })
+		}
+		if err := check(); !fault.Is(err, fault.OverQuota) || fault.As(err).Detail["resource"] != "things_gold" {
+			t.Errorf("over the limit of a row: %v", err)
+		}
+		kinds = nil
+		if l, err := q.Limits(ctx, d, "p"); err != nil || l["things_gold"] != 0 {
+			t.Errorf("limits without the row %v, %v", l, err)
+		}
+		if used, err := q.Usage(ctx, d, "p"); err != nil || len(used) != 3 {
+			t.Errorf("usage %v, %v", used, err)
+		}
+	})
+}

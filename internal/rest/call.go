@@ -30,6 +30,7 @@ type Call struct {
 	payload    json.RawMessage // the body, or the action's value in it
 	planned    []string        // planned actions of the endpoint
 	methods    []string        // of the path, when it has not the one asked for
+	slashed    bool            // the address ended in a slash
 	base       bool            // the address asked for an older version without microversions
 	authorised bool
 }

@@ -18,6 +18,7 @@ func (m *mounted) route(c *Call, path string) (e *endpoint, values []string, pro
 		}
 	}
 	if !m.Dialect.KeepSlash {
+		c.slashed = strings.HasSuffix(path, "/")
 		path = strings.TrimRight(path, "/")
 	}
 	if !m.Dialect.KeepSuffix {
@@ -63,7 +64,7 @@ func looksLikeVersion(seg string) bool {
 func (c *Call) choose(e *endpoint, values []string) error {
 	routes := e.forMethod(c.Method)
 	for _, b := range routes {
-		if !c.inRange(b.route.Since, b.route.Until) {
+		if !c.inRange(b.route.Since, b.route.Until) || b.route.Bare && c.slashed {
 			continue
 		}
 		c.route = b.route

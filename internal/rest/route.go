@@ -29,6 +29,7 @@ type Route struct {
 	Actions      map[string]Action // instead of Handle: body key → action
 	Raw          bool              // the handler reads the body itself (streams)
 	MaxBody      int64             // bytes; 0: 1 MiB
+	Bare         bool              // a trailing slash names another path, which does not exist
 	Extension    bool              // not in the published operation tables
 	Variants     []string          // body keys or query flags that the published tables list as operations of their own
 }

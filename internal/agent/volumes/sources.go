@@ -67,20 +67,20 @@ func receive(out *os.File, in io.Reader, head image.StreamHead) error {
 	return nil
 }
 
-// Peers takes volumes over from other hosts, by way of the server.
+// Peers takes volumes over from other hosts, by way of the server, and backups from it.
 type Peers struct{ Upstream hostlink.Upstream }
 
 var _ files.Peers = Peers{}
 
-// Fetch writes all bytes of a volume to out; blocks of zeros become holes.
-func (p Peers) Fetch(ctx context.Context, id string, out *os.File) error {
-	stream, err := p.Upstream.Open(ctx, disk.StreamRead, disk.ReadParams{ID: id})
+// Fetch writes all bytes of a stream to out; blocks of zeros become holes.
+func (p Peers) Fetch(ctx context.Context, kind, id string, out *os.File) error {
+	stream, err := p.Upstream.Open(ctx, kind, disk.ReadParams{ID: id})
 	if err != nil {
 		return err
 	}
 	defer context.AfterFunc(ctx, func() { _ = stream.Close() })() // ends a read that waits
 	if err := errors.Join(sparse(out, stream), stream.Close()); err != nil {
-		return fault.Unavailablef("the volume could not be taken over").Because(err)
+		return fault.Unavailablef("the volume could not be fetched").Because(err)
 	}
 	return nil
 }

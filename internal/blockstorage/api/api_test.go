@@ -13,7 +13,7 @@ import (
 
 type m = map[string]any
 
-const latest = "volume 3.70"
+const latest = "volume 3.71"
 
 // world is a cloud with two hosts and a client that speaks a version.
 type world struct {
@@ -339,7 +339,7 @@ func TestAttachmentsAndLegacyActions(t *testing.T) {
 func TestWhatIsSaidOfTheService(t *testing.T) {
 	w := newWorld(t)
 	a := w.Anonymous().Get("/volume/").Expect(300)
-	if a.String("versions.0.version") != "3.70" || a.String("versions.0.min_version") != "3.0" || a.String("versions.0.status") != "CURRENT" {
+	if a.String("versions.0.version") != "3.71" || a.String("versions.0.min_version") != "3.0" || a.String("versions.0.status") != "CURRENT" {
 		t.Errorf("versions: %s", a.Body)
 	}
 	w.Anonymous().Get("/volume/v3/").Expect(200)
@@ -373,7 +373,7 @@ func TestWhatIsSaidOfTheService(t *testing.T) {
 	w.do(w.Demo, "GET", "os-services", nil, 403)
 	w.do(w.Demo, "GET", "extensions", nil, 200)
 	w.do(w.Demo, "GET", "resource_filters", nil, 200)
-	if got := w.do(w.Demo, "GET", "backups", nil, 501); got.Value("notImplemented.code") != 501.0 {
+	if got := w.do(w.Demo, "POST", "volumes", m{"volume": m{"size": 1, "OS-SCH-HNT:scheduler_hints": m{"local_to_instance": id.New()}}}, 501); got.Value("notImplemented.code") != 501.0 {
 		t.Errorf("what is not built: %s", got.Body)
 	}
 	w.do(w.Demo, "GET", "volumes/"+id.New()+"/nothing", nil, 404)

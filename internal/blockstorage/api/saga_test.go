@@ -16,6 +16,7 @@ import (
 	agentvolumes "github.com/mekcloud/mek/internal/agent/volumes"
 	"github.com/mekcloud/mek/internal/blockstorage"
 	volumeapi "github.com/mekcloud/mek/internal/blockstorage/api"
+	"github.com/mekcloud/mek/internal/blockstorage/archive/files"
 	"github.com/mekcloud/mek/internal/blockstorage/disk"
 	"github.com/mekcloud/mek/internal/blockstorage/disk/sim"
 	"github.com/mekcloud/mek/internal/clock"
@@ -83,8 +84,10 @@ type bench struct {
 	t       *testing.T
 	db      *db.DB
 	disks   *sim.Driver
-	agent   *agent.Agent
+	agents  []*agent.Agent
+	far     *sim.Driver // of host "far", when there is one
 	gallery *gallery
+	archive *files.Store
 
 	leave   func()
 	hub     *hub.Hub
@@ -101,31 +104,39 @@ func (anyone) Authenticate(context.Context, string) (*policy.Credentials, error)
 }
 
 func newBench(t *testing.T) *bench {
-	b := &bench{t: t, db: dbtest.SQLite(t), disks: sim.New(sim.Config{}), gallery: &gallery{here: map[string]int64{}}, leave: func() {}}
-	log := slog.New(slog.DiscardHandler)
-	applier := agentvolumes.New(b.disks, clock.Real{}, log)
-	b.agent = agent.New(agent.Config{Facts: hostlink.Facts{Host: "h", ID: "i", DiskGiB: 100}, Journal: agent.MemoryJournal(), Log: log,
-		Appliers: map[hostlink.Section]hostlink.Applier{hostlink.Volumes: applier}})
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { defer close(done); _ = b.agent.Run(ctx) }() // always nil
-	t.Cleanup(func() { b.leave(); cancel(); applier.Close(); <-done })
+	b := &bench{t: t, db: dbtest.SQLite(t), gallery: &gallery{here: map[string]int64{}}, archive: files.New(t.TempDir()), leave: func() {}}
+	b.disks = b.host("h")
 	return b
 }
 
-// open makes a new server over the same rows and the same host.
+// host adds a simulated host.
+func (b *bench) host(name string) *sim.Driver {
+	disks, log := sim.New(sim.Config{}), slog.New(slog.DiscardHandler)
+	applier := agentvolumes.New(disks, clock.Real{}, log)
+	a := agent.New(agent.Config{Facts: hostlink.Facts{Host: name, ID: name, DiskGiB: 100}, Journal: agent.MemoryJournal(), Log: log,
+		Appliers: map[hostlink.Section]hostlink.Applier{hostlink.Volumes: applier}})
+	b.agents = append(b.agents, a)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = a.Run(ctx) }() // always nil
+	b.t.Cleanup(func() { b.leave(); b.leave = func() {}; cancel(); applier.Close(); <-done })
+	return disks
+}
+
+// open makes a new server over the same rows and the same hosts.
 func (b *bench) open(o task.Options) *task.Engine {
 	b.leave()
 	log := slog.New(slog.DiscardHandler)
 	b.hub = hub.New(hub.Config{Log: log})
 	b.engine = task.New(o)
-	b.service = volumeapi.New(volumeapi.Deps{DB: b.db, Clock: clock.Real{}, Tasks: b.engine, Hosts: b.hub, Images: b.gallery})
+	b.service = volumeapi.New(volumeapi.Deps{DB: b.db, Clock: clock.Real{}, Tasks: b.engine, Hosts: b.hub, Images: b.gallery, Archive: b.archive})
 	if b.db != nil {
 		if err := b.service.Prepare(context.Background()); err != nil {
 			b.t.Fatal(err)
 		}
 	}
 	b.hub.Register(hostlink.Volumes, b.service.Render, nil)
+	b.hub.HandleStream(disk.StreamBackup, b.service.Backups.Stream)
 	s := b.service.REST()
 	enforcer, err := policy.New(policy.Base(), s.Rules)
 	if err != nil {
@@ -134,11 +145,20 @@ func (b *bench) open(o task.Options) *task.Engine {
 	s.Policy = enforcer
 	b.front = rest.New(rest.Config{Auth: anyone{}, Clock: clock.Real{}, Log: log}, http.NotFoundHandler(), s)
 	h := b.hub
-	out, err := inproc.Join(context.Background(), h, b.agent)
-	if err != nil {
-		b.t.Fatal(err)
+	var outs []func()
+	for _, a := range b.agents {
+		out, err := inproc.Join(context.Background(), h, a)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		outs = append(outs, out)
 	}
-	b.leave = func() { out(); h.Close() }
+	b.leave = func() {
+		for _, out := range outs {
+			out()
+		}
+		h.Close()
+	}
 	return b.engine
 }
 
@@ -149,7 +169,7 @@ func (b *bench) do(method, path string, body any) (int, map[string]any) {
 	}
 	r := httptest.NewRequest(method, "/volume/v3/"+path, strings.NewReader(string(raw)))
 	r.Header.Set("X-Auth-Token", "x")
-	r.Header.Set("OpenStack-API-Version", "volume 3.70")
+	r.Header.Set("OpenStack-API-Version", "volume 3.71")
 	w := httptest.NewRecorder()
 	b.front.ServeHTTP(w, r)
 	var out map[string]any
@@ -198,15 +218,17 @@ func (b *bench) volume() *blockstorage.Volume {
 }
 
 // kept lists what the host has once it has settled, in GiB by id.
-func (b *bench) kept() map[string]int64 {
+func (b *bench) kept() map[string]int64 { b.t.Helper(); return b.keptOn("h", b.disks) }
+
+func (b *bench) keptOn(host string, disks *sim.Driver) map[string]int64 {
 	b.t.Helper()
 	ctx := context.Background()
-	if _, revision, err := b.service.Render(ctx, "h"); err != nil {
+	if _, revision, err := b.service.Render(ctx, host); err != nil {
 		b.t.Error(err)
-	} else if _, err := b.hub.Await(ctx, "h", hostlink.Volumes, revision, "nothing"); err != nil {
+	} else if _, err := b.hub.Await(ctx, host, hostlink.Volumes, revision, "nothing"); err != nil {
 		b.t.Error(err)
 	}
-	list, err := b.disks.List(ctx)
+	list, err := disks.List(ctx)
 	if err != nil {
 		b.t.Error(err)
 	}
@@ -243,16 +265,16 @@ func TestVolumeCreateSaga(t *testing.T) {
 	}})
 }
 
-func TestVolumeReimageSaga(t *testing.T) {
+func TestVolumeReimaged(t *testing.T) {
 	const img = "77777777-7777-4777-8777-777777777777"
-	tasktest.Exercise(t, tasktest.Fixture{Op: "blockstorage.volume.reimage", World: func(t *testing.T) tasktest.World {
+	tasktest.Exercise(t, tasktest.Fixture{Op: "blockstorage.volume.rewrite", World: func(t *testing.T) tasktest.World {
 		b := newBenchWithVolume(t)
 		b.gallery.here[img] = 5
 		return b.world(func(context.Context) error {
 			return b.must("POST", "volumes/"+vol+"/action", map[string]any{"os-reimage": map[string]any{"image_id": img}})
 		}, func() {
 			b.expect(blockstorage.Available, 1, one(1))
-			if v := b.volume(); v.ImageMeta["image_id"] != img || !v.Bootable || v.Source.ImageID != img {
+			if v := b.volume(); v.ImageMeta["image_id"] != img || !v.Bootable || v.Epoch == 0 {
 				t.Errorf("%+v", v)
 			}
 		}, func() {
@@ -293,7 +315,8 @@ func newBenchWithVolume(t *testing.T) *bench {
 	err := b.db.Write(ctx, func(tx *db.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO blockstorage_volumes (id, project_id, user_id, name, no_name, description, no_description, size, status, before, type_id,
 			zone, host, kept, move_to, bootable, multiattach, read_only, transient, metadata, image_meta, snapshot_id, source_volid, image_id, image_format,
-			error, created_at, updated_at) VALUES ($1, 'p', 'u', '', $2, '', $2, 1, 'available', '', '', 'nova', 'h', $2, '', $3, $3, '', $3, '{}', '{}', '', '', '', '', '', 1, 0)`,
+			backup_id, relic_id, group_id, epoch, rewrite, migration, error, created_at, updated_at)
+			VALUES ($1, 'p', 'u', '', $2, '', $2, 1, 'available', '', '', 'nova', 'h', $2, '', $3, $3, '', $3, '{}', '{}', '', '', '', '', '', '', '', 0, '{}', '', '', 1, 0)`,
 			vol, true, false)
 		return err
 	})
@@ -384,8 +407,8 @@ func (b *bench) withSnapshot() {
 	ctx := context.Background()
 	err := b.db.Write(ctx, func(tx *db.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO blockstorage_snapshots (id, project_id, user_id, volume_id, name, no_name, description, no_description, size,
-					status, progress, type_id, host, kept, guest, bootable, metadata, image_meta, error, created_at, updated_at)
-					VALUES ($1, 'p', 'u', $2, '', $3, '', $3, 1, 'available', '100%', '', 'h', $3, '', $4, '{}', '{}', '', 1, 0)`, snap, vol, true, false)
+					status, progress, type_id, host, kept, guest, bootable, metadata, image_meta, group_snapshot_id, relic_id, error, created_at, updated_at)
+					VALUES ($1, 'p', 'u', $2, '', $3, '', $3, 1, 'available', '100%', '', 'h', $3, '', $4, '{}', '{}', '', '', '', 1, 0)`, snap, vol, true, false)
 		return err
 	})
 	if err != nil {

@@ -35,11 +35,16 @@ const (
 	FromSnapshot SourceKind = "snapshot" // on the same host
 	FromVolume   SourceKind = "volume"   // on the same host
 	FromHost     SourceKind = "host"     // the volume itself, which another host keeps until now
+	FromBackup   SourceKind = "backup"   // bytes that the server reads out of its backups
 )
 
 // StreamRead is the kind of stream that reads a volume's bytes, with
 // ReadParams: of hosts, and of the server for hosts that take a volume over.
 const StreamRead = "volume"
+
+// StreamBackup is the kind of stream by which the server gives hosts the bytes
+// of a backup, with ReadParams: a volume is made from it.
+const StreamBackup = "volume-backup"
 
 // ReadParams name a volume or snapshot to read.
 type ReadParams struct {
@@ -66,6 +71,10 @@ type Spec struct {
 	// Made says that it was there before: a host that does not have it has
 	// lost it, and must say so instead of making an empty one.
 	Made bool `json:"made,omitempty"`
+	// Epoch is raised to replace the content: a host that has the volume of an
+	// earlier epoch makes it anew from Source and keeps the old content until
+	// the new one is whole. A later epoch than asked for is as good.
+	Epoch int64 `json:"epoch,omitempty"`
 }
 
 // Lost is what a driver answers when a volume that was made is gone.
@@ -84,9 +93,11 @@ func (s Spec) Check() error {
 		return fault.Invalidf("volume %s has a format that hosts do not keep", s.ID)
 	case s.Source.Kind != None && s.Source.ID == "":
 		return fault.Invalidf("volume %s has a source without an id", s.ID)
+	case s.Epoch < 0:
+		return fault.Invalidf("volume %s has an epoch that cannot be", s.ID)
 	}
 	switch s.Source.Kind {
-	case None, FromImage, FromSnapshot, FromVolume, FromHost:
+	case None, FromImage, FromSnapshot, FromVolume, FromHost, FromBackup:
 		return nil
 	}
 	return fault.Invalidf("volume %s has an unknown source", s.ID)

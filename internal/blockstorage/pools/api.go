@@ -21,9 +21,16 @@ const (
 	ruleZones        = "volume:availability_zone_list"
 	ruleExtensions   = "volume:extensions"
 	ruleFilters      = "volume:resource_filters"
+	ruleFreeze       = "volume:freeze_host"
+	ruleThaw         = "volume:thaw_host"
+	ruleFailover     = "volume:failover_host"
+	ruleCluster      = "clusters:get"
+	ruleClusters     = "clusters:get_all"
+	ruleClusterSet   = "clusters:update"
+	ruleCleanup      = "workers:cleanup"
 )
 
-// Rules are the policy rules of this package; the last three have no name upstream.
+// Rules are the policy rules of this package; those that anybody has have no name upstream.
 func Rules() []policy.Rule {
 	scopes := []string{"project"}
 	return []policy.Rule{
@@ -32,6 +39,13 @@ func Rules() []policy.Rule {
 		{Name: rulePools, Check: policy.Admin, Scopes: scopes, Description: "List back-end pools."},
 		{Name: ruleHosts, Check: policy.Admin, Scopes: scopes, Description: "List hosts."},
 		{Name: ruleCapabilities, Check: policy.Admin, Scopes: scopes, Description: "Show what a back end can do."},
+		{Name: ruleFreeze, Check: policy.Admin, Scopes: scopes, Description: "Keep new volumes from a host."},
+		{Name: ruleThaw, Check: policy.Admin, Scopes: scopes, Description: "Let new volumes come to a frozen host again."},
+		{Name: ruleFailover, Check: policy.Admin, Scopes: scopes, Description: "Fail a replicated host over."},
+		{Name: ruleCluster, Check: policy.Admin, Scopes: scopes, Description: "Show a cluster."},
+		{Name: ruleClusters, Check: policy.Admin, Scopes: scopes, Description: "List clusters."},
+		{Name: ruleClusterSet, Check: policy.Admin, Scopes: scopes, Description: "Open and close clusters."},
+		{Name: ruleCleanup, Check: policy.Admin, Scopes: scopes, Description: "Clean up after services that died."},
 		{Name: ruleZones, Check: policy.Any, Scopes: scopes, Description: "List availability zones."},
 		{Name: ruleExtensions, Check: policy.Any, Scopes: scopes, Description: "List extensions."},
 		{Name: ruleFilters, Check: policy.Any, Scopes: scopes, Description: "List filters."},
@@ -62,10 +76,21 @@ type API struct {
 	clock  clock.Clock
 	server string // name of the host that runs the server
 	doors  *Doors
+	level  Leveler
+}
+
+// Leveler holds how much the server logs.
+type Leveler interface {
+	// Level is the level now: "DEBUG", "INFO", "WARNING", "ERROR".
+	Level() string
+	// SetLevel changes it. Invalid for a word that is no level.
+	SetLevel(word string) error
 }
 
 // New makes the API.
-func New(l Lister, c clock.Clock, server string, d *Doors) *API { return &API{l, c, server, d} }
+func New(l Lister, c clock.Clock, server string, d *Doors, level Leveler) *API {
+	return &API{l, c, server, d, level}
+}
 
 // Routes are the operations of this package.
 func (a *API) Routes() []rest.Route {
@@ -74,6 +99,19 @@ func (a *API) Routes() []rest.Route {
 		{Method: "PUT", Path: "/v3/os-services/enable", Rule: ruleSwitch, Audit: "enable", Handle: a.switchService(true, false)},
 		{Method: "PUT", Path: "/v3/os-services/disable", Rule: ruleSwitch, Audit: "disable", Handle: a.switchService(false, false)},
 		{Method: "PUT", Path: "/v3/os-services/disable-log-reason", Rule: ruleSwitch, Audit: "disable", Handle: a.switchService(false, true)},
+		{Method: "PUT", Path: "/v3/os-services/freeze", Rule: ruleFreeze, Audit: "freeze", Handle: a.freeze(true)},
+		{Method: "PUT", Path: "/v3/os-services/thaw", Rule: ruleThaw, Audit: "thaw", Handle: a.freeze(false)},
+		{Method: "PUT", Path: "/v3/os-services/failover_host", Rule: ruleFailover, Audit: "failover", Handle: a.failover},
+		{Method: "PUT", Path: "/v3/os-services/failover", Rule: ruleFailover, Audit: "failover", Since: blockstorage.ReplicationCluster, Handle: a.failover},
+		{Method: "PUT", Path: "/v3/os-services/get-log", Rule: ruleSwitch, Audit: "get-log", Since: blockstorage.LogLevels, Handle: a.getLog},
+		{Method: "PUT", Path: "/v3/os-services/set-log", Rule: ruleSwitch, Audit: "set-log", Since: blockstorage.LogLevels, Handle: a.setLog},
+		{Method: "GET", Path: "/v3/clusters", Rule: ruleClusters, Since: blockstorage.Clusters, Handle: a.clusters},
+		{Method: "GET", Path: "/v3/clusters/detail", Rule: ruleClusters, Since: blockstorage.Clusters, Handle: a.clusters},
+		{Method: "GET", Path: "/v3/clusters/{name}", Rule: ruleCluster, Since: blockstorage.Clusters, Handle: a.cluster},
+		{Method: "PUT", Path: "/v3/clusters/enable", Rule: ruleClusterSet, Audit: "enable", Since: blockstorage.Clusters, Handle: a.switchCluster},
+		{Method: "PUT", Path: "/v3/clusters/disable", Rule: ruleClusterSet, Audit: "disable", Since: blockstorage.Clusters, Handle: a.switchCluster},
+		{Method: "POST", Path: "/v3/workers/cleanup", Rule: ruleCleanup, Audit: "cleanup", Since: blockstorage.WorkersCleanup, Handle: a.cleanup},
+		{Method: "PUT", Path: "/v3/os-hosts/{host}", Rule: ruleHosts, Audit: "update", Handle: a.setHost},
 		{Method: "GET", Path: "/v3/scheduler-stats/get_pools", Rule: rulePools, Handle: a.list},
 		{Method: "GET", Path: "/v3/os-hosts", Rule: ruleHosts, Handle: a.hosts},
 		{Method: "GET", Path: "/v3/os-hosts/{host}", Rule: ruleHosts, Handle: a.host},
@@ -126,10 +164,14 @@ func (a *API) hosts(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
+	doors, err := a.doors.all(c.Context())
+	if err != nil {
+		return rest.Reply{}, err
+	}
 	out := []map[string]any{}
 	for _, p := range pools {
 		out = append(out, map[string]any{"host_name": p.Host + "@mek", "service": "cinder-volume", "zone": blockstorage.Zone, "service-status": word(p.Alive, "available", "unavailable"),
-			"service-state": "enabled", "last-update": blockstorage.TimeSeconds(a.clock.Now())})
+			"service-state": word(!doors[p.Host].Disabled, "enabled", "disabled"), "last-update": blockstorage.TimeSeconds(a.clock.Now())})
 	}
 	return rest.OK(map[string]any{"hosts": out})
 }

@@ -4,17 +4,20 @@ import (
 	"context"
 
 	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/listing"
 )
 
-// closed is a host that gets no new volumes.
-type closed struct {
-	Host   string `db:"host"`
-	Reason string `db:"reason"`
-	At     int64  `db:"closed_at"`
+// door is what an operator said of a host. A host without a row is open.
+type door struct {
+	Host     string `db:"host"`
+	Disabled bool   `db:"disabled"`
+	Reason   string `db:"reason"`
+	Frozen   bool   `db:"frozen"`
+	At       int64  `db:"changed_at"`
 }
 
-var closedRows = db.NewTable[closed]("blockstorage_closed_hosts", "host", "Closed host")
+var doorRows = db.NewTable[door]("blockstorage_doors", "host", "Host")
 
 // Doors keeps which hosts get no new volumes. Safe for concurrent use.
 type Doors struct{ db *db.DB }
@@ -22,21 +25,43 @@ type Doors struct{ db *db.DB }
 // NewDoors makes the store.
 func NewDoors(d *db.DB) *Doors { return &Doors{d} }
 
-// Closed gives the reasons of closed hosts.
+// Closed gives the reasons of hosts that get no new volumes.
 func (s *Doors) Closed(ctx context.Context) (map[string]string, error) {
-	rows, err := closedRows.Find(ctx, s.db)
+	all, err := s.all(ctx)
 	out := map[string]string{}
-	for _, r := range rows {
-		out[r.Host] = r.Reason
+	for host, d := range all {
+		if d.Disabled || d.Frozen {
+			out[host] = d.Reason
+		}
 	}
 	return out, err
 }
 
-func (s *Doors) shut(ctx context.Context, tx *db.Tx, host, reason string, now int64) error {
-	return closedRows.Upsert(ctx, tx, &closed{host, reason, now})
+func (s *Doors) all(ctx context.Context) (map[string]door, error) {
+	list, err := doorRows.Find(ctx, s.db)
+	out := map[string]door{}
+	for _, d := range list {
+		out[d.Host] = *d
+	}
+	return out, err
 }
 
-func (s *Doors) open(ctx context.Context, tx *db.Tx, host string) error {
-	_, err := closedRows.DeleteWhere(ctx, tx, listing.Term{Column: "host", Values: []any{host}})
-	return err
+// change lets f change what is said of a host.
+func (s *Doors) change(ctx context.Context, tx *db.Tx, host string, now int64, f func(d *door) error) error {
+	d, err := doorRows.GetForUpdate(ctx, tx, host)
+	if fault.Is(err, fault.NotFound) {
+		d, err = &door{Host: host}, nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := f(d); err != nil {
+		return err
+	}
+	if !d.Disabled && !d.Frozen {
+		_, err = doorRows.DeleteWhere(ctx, tx, listing.Term{Column: "host", Values: []any{host}})
+		return err
+	}
+	d.At = now
+	return doorRows.Upsert(ctx, tx, d)
 }

@@ -1,8 +1,6 @@
 package quotas
 
 import (
-	"strings"
-
 	"github.com/mekcloud/mek/internal/blockstorage"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/fault"
@@ -37,7 +35,7 @@ func Rules() []policy.Rule {
 func (s *Quotas) Routes() []rest.Route {
 	a := api{s}
 	return []rest.Route{
-		{Method: "GET", Path: "/v3/os-quota-sets/{id}", Rule: ruleShow, Object: true, Handle: a.show},
+		{Method: "GET", Path: "/v3/os-quota-sets/{id}", Rule: ruleShow, Object: true, Handle: a.show, Variants: []string{"?usage=True"}},
 		{Method: "GET", Path: "/v3/os-quota-sets/{id}/defaults", Rule: ruleShow, Handle: a.defaults},
 		{Method: "PUT", Path: "/v3/os-quota-sets/{id}", Rule: ruleUpdate, Audit: "update", Handle: a.update},
 		{Method: "DELETE", Path: "/v3/os-quota-sets/{id}", Rule: ruleDelete, Audit: "delete", Handle: a.remove},
@@ -49,24 +47,13 @@ func (s *Quotas) Routes() []rest.Route {
 
 type api struct{ *Quotas }
 
-var perType = []string{"volumes", "gigabytes", "snapshots"}
-
-// view is limits as the API shows them, with the unlimited ones of types.
-func (a api) view(c *rest.Call, limits map[string]int64) (map[string]any, error) {
-	names, err := a.types.Names(c.Context())
-	if err != nil {
-		return nil, err
-	}
+// view is limits as the API shows them.
+func view(limits map[string]int64) map[string]any {
 	out := map[string]any{}
 	for name, limit := range limits {
 		out[name] = limit
 	}
-	for _, name := range names {
-		for _, what := range perType {
-			out[what+"_"+name] = int64(-1)
-		}
-	}
-	return out, nil
+	return out
 }
 
 func (a api) show(c *rest.Call) (rest.Reply, error) {
@@ -78,10 +65,7 @@ func (a api) show(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	set, err := a.view(c, limits)
-	if err != nil {
-		return rest.Reply{}, err
-	}
+	set := view(limits)
 	if usage, _ := rest.ParseBool(c.Values().Get("usage")); usage {
 		used, err := a.quota.Usage(c.Context(), a.db, project)
 		if err != nil {
@@ -100,10 +84,7 @@ func (a api) defaults(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	set, err := a.view(c, limits)
-	if err != nil {
-		return rest.Reply{}, err
-	}
+	set := view(limits)
 	set["id"] = c.Var("id")
 	return rest.OK(map[string]any{"quota_set": set})
 }
@@ -120,31 +101,16 @@ func (a api) named(c *rest.Call, envelope string) (map[string]int64, error) {
 	}
 	out := map[string]int64{}
 	for name, value := range members {
-		if name == "tenant_id" || name == "skip_validation" {
+		if name == "tenant_id" || name == "skip_validation" || name == "class_name" {
 			continue
 		}
 		n, err := limit(name, value)
 		if err != nil {
 			return nil, err
 		}
-		if isPerType(name) {
-			if n != -1 {
-				return nil, fault.New(fault.NotImplemented, "Quotas of volume types are not available.")
-			}
-			continue
-		}
 		out[name] = n
 	}
 	return out, nil
-}
-
-func isPerType(name string) bool {
-	for _, what := range perType {
-		if strings.HasPrefix(name, what+"_") {
-			return true
-		}
-	}
-	return false
 }
 
 // limit reads a limit, which clients send as a number or as text.
@@ -179,10 +145,7 @@ func (a api) update(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	set, err := a.view(c, now)
-	if err != nil {
-		return rest.Reply{}, err
-	}
+	set := view(now)
 	return rest.OK(map[string]any{"quota_set": set})
 }
 
@@ -195,12 +158,20 @@ func (a api) remove(c *rest.Call) (rest.Reply, error) {
 	return rest.OK(nil)
 }
 
-func (a api) class(c *rest.Call) (rest.Reply, error) {
+// className is who owns the limits of a class other than the default one.
+func className(c *rest.Call) string { return "class " + c.Var("id") }
+
+// ofClass reads the limits of a class.
+func (a api) ofClass(c *rest.Call) (map[string]any, error) {
 	limits, err := a.quota.Defaults(c.Context(), a.db)
-	if err != nil {
-		return rest.Reply{}, err
+	if c.Var("id") != "default" && err == nil {
+		limits, err = a.quota.Limits(c.Context(), a.db, className(c))
 	}
-	set, err := a.view(c, limits)
+	return view(limits), err
+}
+
+func (a api) class(c *rest.Call) (rest.Reply, error) {
+	set, err := a.ofClass(c)
 	if err != nil {
 		return rest.Reply{}, err
 	}
@@ -209,22 +180,20 @@ func (a api) class(c *rest.Call) (rest.Reply, error) {
 }
 
 func (a api) updateClass(c *rest.Call) (rest.Reply, error) {
-	if c.Var("id") != "default" {
-		return rest.Reply{}, fault.New(fault.NotImplemented, "Only the quota class default can be changed.")
-	}
 	limits, err := a.named(c, "quota_class_set")
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	err = a.write(c.Context(), c.Event("quota_class_set", "default", ""), func(tx *db.Tx) error { return a.quota.SetDefaults(c.Context(), tx, limits) })
+	err = a.write(c.Context(), c.Event("quota_class_set", c.Var("id"), ""), func(tx *db.Tx) error {
+		if c.Var("id") == "default" {
+			return a.quota.SetDefaults(c.Context(), tx, limits)
+		}
+		return a.quota.Set(c.Context(), tx, className(c), limits)
+	})
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	now, err := a.quota.Defaults(c.Context(), a.db)
-	if err != nil {
-		return rest.Reply{}, err
-	}
-	set, err := a.view(c, now)
+	set, err := a.ofClass(c)
 	if err != nil {
 		return rest.Reply{}, err
 	}

@@ -1,4 +1,4 @@
-// Package quotas serves the limits of projects: quota sets, the default class,
-// and the limits view. Limits per volume type are not offered: they are shown
-// as unlimited, and setting one is refused.
+// Package quotas serves the limits of projects: quota sets, quota classes and
+// the limits view. The class default holds for projects without limits of
+// their own; other classes are kept and shown, and nobody belongs to them.
 package quotas

@@ -6,9 +6,9 @@ import (
 	"strings"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
+	"github.com/mekcloud/mek/internal/blockstorage/wire"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/id"
-	"github.com/mekcloud/mek/internal/listing"
 	"github.com/mekcloud/mek/internal/policy"
 	"github.com/mekcloud/mek/internal/rest"
 )
@@ -26,6 +26,7 @@ const (
 	ruleResetStatus  = "volume_extension:snapshot_admin_actions:reset_status"
 	ruleForceDelete  = "volume_extension:snapshot_admin_actions:force_delete"
 	ruleUpdateStatus = "snapshot_extension:snapshot_actions:update_snapshot_status"
+	ruleUnmanage     = "snapshot_extension:snapshot_unmanage"
 	ruleAll          = "context_is_admin"
 )
 
@@ -35,7 +36,7 @@ func Rules() []policy.Rule {
 	for check, names := range map[string][]string{
 		policy.ProjectReaderOrAdmin: {ruleGet, ruleGetAll, ruleExtended, ruleMetaGet},
 		policy.ProjectMemberOrAdmin: {ruleCreate, ruleUpdate, ruleDelete, ruleMetaUpdate, ruleMetaDelete, ruleUpdateStatus},
-		policy.Admin:                {ruleResetStatus, ruleForceDelete},
+		policy.Admin:                {ruleResetStatus, ruleForceDelete, ruleUnmanage},
 	} {
 		for _, name := range names {
 			out = append(out, policy.Rule{Name: name, Check: check, Scopes: []string{"project"},
@@ -49,25 +50,20 @@ func Rules() []policy.Rule {
 func (s *Snapshots) Routes() []rest.Route {
 	a := api{s, table(s.store), table(s.store)}
 	a.table.Fields = append(a.table.Fields, details...)
-	return []rest.Route{
+	return append(a.metadata().Routes("/v3/snapshots/{id}/metadata"), []rest.Route{
 		{Method: "GET", Path: "/v3/snapshots", Rule: ruleGetAll, Handle: func(c *rest.Call) (rest.Reply, error) { return a.list(c, &a.brief) }},
 		{Method: "GET", Path: "/v3/snapshots/detail", Rule: ruleGetAll, Handle: func(c *rest.Call) (rest.Reply, error) { return a.list(c, &a.table) }},
 		{Method: "POST", Path: "/v3/snapshots", Rule: ruleCreate, Audit: "create", Handle: a.create},
 		{Method: "GET", Path: "/v3/snapshots/{id}", Rule: ruleGet, Object: true, Handle: a.table.Read},
 		{Method: "PUT", Path: "/v3/snapshots/{id}", Rule: ruleUpdate, Object: true, Audit: "update", Handle: a.update},
 		{Method: "DELETE", Path: "/v3/snapshots/{id}", Rule: ruleDelete, Object: true, Audit: "delete", Handle: a.remove(false)},
-		{Method: "GET", Path: "/v3/snapshots/{id}/metadata", Rule: ruleMetaGet, Object: true, Handle: a.metadata},
-		{Method: "POST", Path: "/v3/snapshots/{id}/metadata", Rule: ruleMetaUpdate, Object: true, Audit: "update", Handle: a.setMetadata(false)},
-		{Method: "PUT", Path: "/v3/snapshots/{id}/metadata", Rule: ruleMetaUpdate, Object: true, Audit: "update", Handle: a.setMetadata(true)},
-		{Method: "GET", Path: "/v3/snapshots/{id}/metadata/{key}", Rule: ruleMetaGet, Object: true, Handle: a.metadataItem},
-		{Method: "PUT", Path: "/v3/snapshots/{id}/metadata/{key}", Rule: ruleMetaUpdate, Object: true, Audit: "update", Handle: a.setMetadataItem},
-		{Method: "DELETE", Path: "/v3/snapshots/{id}/metadata/{key}", Rule: ruleMetaDelete, Object: true, Audit: "update", Handle: a.dropMetadataItem},
 		{Method: "POST", Path: "/v3/snapshots/{id}/action", Actions: map[string]rest.Action{
 			"os-reset_status":           {Rule: ruleResetStatus, Audit: "reset_status", Handle: a.resetStatus},
 			"os-update_snapshot_status": {Rule: ruleUpdateStatus, Audit: "update_status", Handle: a.updateStatus},
+			"os-unmanage":               {Rule: ruleUnmanage, Audit: "unmanage", Handle: a.unmanage},
 			"os-force_delete":           {Rule: ruleForceDelete, Audit: "delete", Handle: a.remove(true)},
 		}},
-	}
+	}...)
 }
 
 type api struct {
@@ -77,42 +73,13 @@ type api struct {
 }
 
 func (a api) list(c *rest.Call, t *rest.Resource[snapshot]) (rest.Reply, error) {
-	terms := []listing.Term{{Column: "project_id", Values: []any{c.Auth.ProjectID}}}
-	if all := c.Values()["all_tenants"]; len(all) > 0 && c.Allow(ruleAll, c.Caller()) {
-		if v, ok := rest.ParseBool(all[0]); v || !ok {
-			terms = nil
-		}
-	}
-	skip, err := blockstorage.SkipTerm(c.Values().Get("offset"))
-	if err != nil {
-		return rest.Reply{}, err
-	}
-	body, err := t.ListBody(c, append(slices.Clone(terms), skip...)...)
-	if fault.As(err).Code == "MarkerNotFound" {
-		err = blockstorage.SnapshotNotFound(c.Values().Get("marker"))
-	}
-	if err != nil {
-		return rest.Reply{}, err
-	}
-	if counted, _ := rest.ParseBool(c.Values().Get("with_count")); counted && c.At(blockstorage.Counts) {
-		q, _, err := t.Query(c)
-		if err != nil {
-			return rest.Reply{}, err
-		}
-		q.Where, q.Limit, q.Marker = append(q.Where, terms...), 0, ""
-		all, err := a.snapshots.store.List(c.Context(), q)
-		if err != nil {
-			return rest.Reply{}, err
-		}
-		body["count"] = len(all)
-	}
-	return rest.OK(body)
+	return wire.List(c, t, wire.Scope(c, ruleAll), blockstorage.SnapshotNotFound, true)
 }
 
 func (a api) create(c *rest.Call) (rest.Reply, error) {
 	var in struct {
 		Snapshot struct {
-			Volume             string                      `json:"volume_id" v:"required,max=36"`
+			Volume             rest.Opt[string]            `json:"volume_id" v:"required,max=36"`
 			Name               rest.Opt[string]            `json:"name" v:"max=255"`
 			DisplayName        rest.Opt[string]            `json:"display_name" v:"max=255"`
 			Description        rest.Opt[string]            `json:"description" v:"max=65535"`
@@ -141,9 +108,9 @@ func (a api) create(c *rest.Call) (rest.Reply, error) {
 	if err := blockstorage.CheckMetadata(body.Metadata.V); err != nil {
 		return rest.Reply{}, err
 	}
-	v, err := a.snapshots.volumes.Get(c.Context(), body.Volume)
+	v, err := a.snapshots.volumes.Get(c.Context(), body.Volume.V)
 	if err == nil && !c.Allow(ruleGet, policy.Target{"project_id": v.ProjectID}) {
-		err = blockstorage.VolumeNotFound(body.Volume)
+		err = blockstorage.VolumeNotFound(body.Volume.V)
 	}
 	if err != nil {
 		return rest.Reply{}, err
@@ -208,93 +175,27 @@ func (a api) remove(force bool) rest.Handler {
 	}
 }
 
-func (a api) metadata(c *rest.Call) (rest.Reply, error) {
-	sn, err := a.table.Find(c, c.Var("id"))
-	if err != nil {
-		return rest.Reply{}, err
-	}
-	return rest.OK(map[string]any{"metadata": sn.Metadata})
-}
-
-// changeMetadata lets f change the metadata and answers what it gives.
-func (a api) changeMetadata(c *rest.Call, f func(map[string]string) (any, error)) (rest.Reply, error) {
-	sn, err := a.table.Find(c, c.Var("id"))
-	if err != nil {
-		return rest.Reply{}, err
-	}
-	var body any
-	_, err = a.snapshots.change(c.Context(), sn.ID, c.Event("snapshot", sn.ID, sn.ProjectID), func(sn *snapshot) error {
-		meta := maps.Clone(sn.Metadata)
-		if body, err = f(meta); err != nil {
-			return err
-		}
-		sn.Metadata = meta
-		return blockstorage.CheckMetadata(meta)
-	})
-	if err != nil {
-		return rest.Reply{}, err
-	}
-	return rest.OK(body)
-}
-
-func (a api) setMetadata(replace bool) rest.Handler {
-	return func(c *rest.Call) (rest.Reply, error) {
-		var in struct {
-			Metadata map[string]string `json:"metadata" v:"required"`
-		}
-		if err := c.Decode(&in); err != nil {
-			return rest.Reply{}, err
-		}
-		return a.changeMetadata(c, func(meta map[string]string) (any, error) {
-			if replace {
-				clear(meta)
+// metadata are those of snapshots.
+func (a api) metadata() wire.Metadata {
+	return wire.Metadata{Noun: "Snapshot", Get: ruleMetaGet, Create: ruleMetaUpdate, Update: ruleMetaUpdate, Delete: ruleMetaDelete,
+		Show: func(c *rest.Call) (map[string]string, error) {
+			sn, err := a.table.Find(c, c.Var("id"))
+			if err != nil {
+				return nil, err
 			}
-			maps.Copy(meta, in.Metadata)
-			return map[string]any{"metadata": meta}, nil
-		})
-	}
-}
-
-func noMetadata(c *rest.Call) error {
-	return fault.NotFoundf("Snapshot %s has no metadata with key %s.", c.Var("id"), c.Var("key"))
-}
-
-func (a api) metadataItem(c *rest.Call) (rest.Reply, error) {
-	sn, err := a.table.Find(c, c.Var("id"))
-	if err != nil {
-		return rest.Reply{}, err
-	}
-	value, ok := sn.Metadata[c.Var("key")]
-	if !ok {
-		return rest.Reply{}, noMetadata(c)
-	}
-	return rest.OK(map[string]any{"meta": map[string]string{c.Var("key"): value}})
-}
-
-func (a api) setMetadataItem(c *rest.Call) (rest.Reply, error) {
-	var in struct {
-		Meta map[string]string `json:"meta" v:"required"`
-	}
-	if err := c.Decode(&in); err != nil {
-		return rest.Reply{}, err
-	}
-	if _, ok := in.Meta[c.Var("key")]; !ok || len(in.Meta) != 1 {
-		return rest.Reply{}, fault.Invalidf("Request body and URI mismatch")
-	}
-	return a.changeMetadata(c, func(meta map[string]string) (any, error) {
-		maps.Copy(meta, in.Meta)
-		return map[string]any{"meta": in.Meta}, nil
-	})
-}
-
-func (a api) dropMetadataItem(c *rest.Call) (rest.Reply, error) {
-	return a.changeMetadata(c, func(meta map[string]string) (any, error) {
-		if _, ok := meta[c.Var("key")]; !ok {
-			return nil, noMetadata(c)
-		}
-		delete(meta, c.Var("key"))
-		return nil, nil
-	})
+			return sn.Metadata, nil
+		},
+		Change: func(c *rest.Call, f func(map[string]string) error) error {
+			sn, err := a.table.Find(c, c.Var("id"))
+			if err != nil {
+				return err
+			}
+			_, err = a.snapshots.change(c.Context(), sn.ID, c.Event("snapshot", sn.ID, sn.ProjectID), func(sn *snapshot) error {
+				sn.Metadata = maps.Clone(sn.Metadata)
+				return f(sn.Metadata)
+			})
+			return err
+		}}
 }
 
 func (a api) resetStatus(c *rest.Call) (rest.Reply, error) {
@@ -331,6 +232,24 @@ func (a api) statusTo(c *rest.Call, in any, what func() (status, progress string
 		return nil
 	})
 	if err != nil {
+		return rest.Reply{}, err
+	}
+	return rest.Accepted(nil)
+}
+
+// ViewSnapshot is a snapshot as its creation answers it.
+func (s *Snapshots) ViewSnapshot(c *rest.Call, sn *snapshot) map[string]any {
+	t := table(s.store)
+	return t.View(c, sn)
+}
+
+// unmanage forgets a snapshot; its host keeps the data.
+func (a api) unmanage(c *rest.Call) (rest.Reply, error) {
+	sn, err := a.table.Find(c, c.Var("id"))
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	if err := a.snapshots.unmanage(c.Context(), sn.ID, c.Event("snapshot", sn.ID, sn.ProjectID)); err != nil {
 		return rest.Reply{}, err
 	}
 	return rest.Accepted(nil)

@@ -2,6 +2,7 @@ package snapshots
 
 import (
 	"github.com/mekcloud/mek/internal/blockstorage"
+	"github.com/mekcloud/mek/internal/blockstorage/wire"
 	"github.com/mekcloud/mek/internal/listing"
 	"github.com/mekcloud/mek/internal/policy"
 	"github.com/mekcloud/mek/internal/rest"
@@ -26,31 +27,20 @@ func table(s *Store) rest.Resource[snapshot] {
 			{Name: "status", Column: "status", Get: func(s *snapshot) any { return s.Status }},
 			{Name: "size", Column: "size", Kind: rest.Number, Get: func(s *snapshot) any { return s.SizeGiB }},
 			{Name: "metadata", Get: func(s *snapshot) any { return s.Metadata }},
-			{Name: "group_snapshot_id", Since: blockstorage.GroupOnSnapshot, Get: func(*snapshot) any { return nil }},
+			{Name: "group_snapshot_id", Column: "group_snapshot_id", Since: blockstorage.GroupSnapshots, Get: func(s *snapshot) any { return blockstorage.NullIfEmpty(s.GroupID) }},
 			{Name: "user_id", Since: blockstorage.SnapshotUser, Get: func(s *snapshot) any { return s.UserID }},
 			{Name: "consumes_quota", Since: blockstorage.ConsumesQuota, Get: func(*snapshot) any { return true }},
 			{Name: "project_id", Column: "project_id", Hidden: true, Rule: ruleAll},
 			{Name: "display_name", Column: "name", Hidden: true},
 		},
-		Filters: []rest.Filter{{Name: "all_tenants", Terms: ignored}, {Name: "with_count", Terms: ignored}, {Name: "metadata", Terms: labels},
-			like("name"), like("status"), like("description")},
+		Filters: append([]rest.Filter{{Name: "all_tenants", Terms: wire.Ignored}, {Name: "with_count", Terms: wire.Ignored}, {Name: "metadata", Terms: labels}},
+			wire.Likes("name", "status", "description")...),
 	}
 }
 
 var details = []rest.Field[snapshot]{
 	{Name: "os-extended-snapshot-attributes:project_id", Rule: ruleExtended, Get: func(s *snapshot) any { return s.ProjectID }},
 	{Name: "os-extended-snapshot-attributes:progress", Rule: ruleExtended, Get: func(s *snapshot) any { return s.Progress }},
-}
-
-func ignored(*rest.Call, []string) ([]listing.Term, error) { return nil, nil }
-
-func like(name string) rest.Filter {
-	return rest.Filter{Name: name + "~", Terms: func(c *rest.Call, values []string) ([]listing.Term, error) {
-		if !c.At(blockstorage.LikeFilters) {
-			return nil, nil
-		}
-		return []listing.Term{{Column: name, Op: listing.Contains, Values: []any{values[len(values)-1]}}}, nil
-	}}
 }
 
 func labels(c *rest.Call, values []string) ([]listing.Term, error) {

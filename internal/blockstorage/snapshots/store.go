@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
+	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/listing"
@@ -30,6 +31,8 @@ type row struct {
 	Bootable    bool                       `db:"bootable"`
 	Metadata    db.JSON[map[string]string] `db:"metadata"`
 	ImageMeta   db.JSON[map[string]string] `db:"image_meta"`
+	GroupID     string                     `db:"group_snapshot_id"`
+	Relic       string                     `db:"relic_id"`
 	Error       string                     `db:"error"`
 	CreatedAt   int64                      `db:"created_at"`
 	UpdatedAt   int64                      `db:"updated_at"`
@@ -47,7 +50,7 @@ func filled(m map[string]string) map[string]string {
 func toRow(s *blockstorage.Snapshot) *row {
 	return &row{ID: s.ID, ProjectID: s.ProjectID, UserID: s.UserID, VolumeID: s.VolumeID, Name: s.Name, NoName: s.NoName, Description: s.Description,
 		NoDescribed: s.NoDescribed, Size: s.SizeGiB, Status: string(s.Status), Progress: s.Progress, TypeID: s.TypeID, Host: s.Host, Kept: s.Kept,
-		Guest: s.Guest, Bootable: s.Bootable, Metadata: db.J(filled(s.Metadata)), ImageMeta: db.J(filled(s.ImageMeta)), Error: s.Error,
+		Guest: s.Guest, Bootable: s.Bootable, Metadata: db.J(filled(s.Metadata)), ImageMeta: db.J(filled(s.ImageMeta)), GroupID: s.GroupID, Relic: s.Relic, Error: s.Error,
 		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt}
 }
 
@@ -55,19 +58,43 @@ func (r *row) snapshot() *blockstorage.Snapshot {
 	return &blockstorage.Snapshot{ID: r.ID, ProjectID: r.ProjectID, UserID: r.UserID, VolumeID: r.VolumeID, Name: r.Name, NoName: r.NoName,
 		Description: r.Description, NoDescribed: r.NoDescribed, SizeGiB: r.Size, Status: blockstorage.SnapshotStatus(r.Status), Progress: r.Progress,
 		TypeID: r.TypeID, Host: r.Host, Kept: r.Kept, Guest: r.Guest, Bootable: r.Bootable, Metadata: filled(r.Metadata.V),
-		ImageMeta: filled(r.ImageMeta.V), Error: r.Error, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt}
+		ImageMeta: filled(r.ImageMeta.V), GroupID: r.GroupID, Relic: r.Relic, Error: r.Error, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt}
 }
 
 // labelled is the pseudo column by which lists ask for metadata: name, value.
 const labelled = "@labelled"
 
 // Store keeps snapshots. Safe for concurrent use.
-type Store struct{ db *db.DB }
+type Store struct {
+	db    *db.DB
+	clock clock.Clock
+}
 
 var _ blockstorage.Snapshots = (*Store)(nil)
 
 // NewStore makes a store.
-func NewStore(d *db.DB) *Store { return &Store{d} }
+func NewStore(d *db.DB, c clock.Clock) *Store { return &Store{d, c} }
+
+func (s *Store) now() int64 { return clock.Micros(s.clock.Now()) }
+
+// Latest is the newest snapshot of a volume.
+func (s *Store) Latest(ctx context.Context, volume string) (*blockstorage.Snapshot, error) {
+	list, err := rows.List(ctx, s.db, listing.Query{Where: []listing.Term{ofVolume(volume)}, Limit: 1,
+		Order: []listing.Order{{Column: "created_at", Desc: true}}})
+	if err == nil && len(list) == 0 {
+		err = fault.NotFoundf("Volume %s has no snapshots.", volume)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return list[0].snapshot(), nil
+}
+
+// Alter loads a snapshot in a transaction, lets f change it and writes it.
+func (s *Store) Alter(ctx context.Context, tx *db.Tx, id string, f func(*blockstorage.Snapshot) error) error {
+	_, err := s.change(ctx, tx, id, s.now(), f)
+	return err
+}
 
 // List loads a page.
 func (s *Store) List(ctx context.Context, q listing.Query) ([]*blockstorage.Snapshot, error) {
@@ -196,9 +223,31 @@ func GiB(ctx context.Context, q db.Querier, project string) (n int64, err error)
 	return n, db.Translate(err, "sum snapshots")
 }
 
+// NumberOfType counts a project's snapshots of volumes of a type, for its quota.
+func NumberOfType(ctx context.Context, q db.Querier, project, typeID string) (n int64, err error) {
+	err = q.QueryRowContext(ctx, "SELECT COUNT(*) FROM blockstorage_snapshots WHERE project_id = $1 AND type_id = $2", project, typeID).Scan(&n)
+	return n, db.Translate(err, "count snapshots of a type")
+}
+
+// GiBOfType sums the sizes of a project's snapshots of volumes of a type, for its quota.
+func GiBOfType(ctx context.Context, q db.Querier, project, typeID string) (n int64, err error) {
+	err = q.QueryRowContext(ctx, "SELECT COALESCE(SUM(size), 0) FROM blockstorage_snapshots WHERE project_id = $1 AND type_id = $2", project, typeID).Scan(&n)
+	return n, db.Translate(err, "sum snapshots of a type")
+}
+
 // dependents counts volumes that are still being made from a snapshot. It
 // reads a sibling's table: the saga that deletes must see all of them.
 func dependents(ctx context.Context, q db.Querier, id string) (n int64, err error) {
 	err = q.QueryRowContext(ctx, "SELECT COUNT(*) FROM blockstorage_volumes WHERE snapshot_id = $1 AND status IN ('creating', 'downloading')", id).Scan(&n)
 	return n, db.Translate(err, "count volumes of a snapshot")
+}
+
+// OfGroup lists the snapshots of a group snapshot.
+func (s *Store) OfGroup(ctx context.Context, q db.Querier, groupSnapshot string) ([]*blockstorage.Snapshot, error) {
+	list, err := rows.Find(ctx, q, listing.Term{Column: "group_snapshot_id", Values: []any{groupSnapshot}})
+	out := make([]*blockstorage.Snapshot, 0, len(list))
+	for _, r := range list {
+		out = append(out, r.snapshot())
+	}
+	return out, err
 }

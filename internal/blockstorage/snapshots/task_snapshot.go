@@ -34,6 +34,9 @@ func (s *Snapshots) Specs(ctx context.Context, host string) ([]disk.Spec, error)
 		spec := disk.Spec{ID: sn.ID, Kind: disk.Snapshot, SizeBytes: sn.SizeGiB * blockstorage.GiB, Format: disk.Raw, Made: true}
 		if sn.Status == blockstorage.SnapshotCreating {
 			spec.Made, spec.Source = false, disk.Source{Kind: disk.FromVolume, ID: sn.VolumeID, Guest: sn.Guest}
+			if sn.Relic != "" {
+				spec.Source = disk.Source{Kind: disk.FromSnapshot, ID: sn.Relic}
+			}
 		}
 		out = append(out, spec)
 	}
@@ -88,6 +91,10 @@ func orElse(text, other string) string {
 func (s *Snapshots) markAvailable(ctx context.Context, tx *db.Tx, r *run) error {
 	_, err := s.store.change(ctx, tx, r.Params.Snapshot, s.now(), func(sn *blockstorage.Snapshot) error {
 		sn.Status, sn.Progress, sn.Error = blockstorage.SnapshotAvailable, "100%", ""
+		if relic := sn.Relic; relic != "" {
+			sn.Relic = ""
+			return s.relics.Drop(ctx, tx, relic)
+		}
 		return nil
 	})
 	if err != nil {

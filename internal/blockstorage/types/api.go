@@ -43,7 +43,8 @@ func Rules() []policy.Rule {
 		policy.ProjectReaderOrAdmin: {ruleGet, ruleGetAll, ruleSpecs, ruleSpecIndex, ruleSpecShow},
 		policy.ProjectMemberOrAdmin: {ruleAccess},
 		policy.Admin: {ruleCreate, ruleUpdate, ruleDelete, ruleQos, ruleSpecCreate, ruleSpecUpdate, ruleSpecDelete, ruleSpecSecret,
-			ruleAccessAll, ruleAccessAdd, ruleAccessRemove, ruleDefaultSet, ruleDefaultGet, ruleDefaultAll, ruleDefaultUnset},
+			ruleAccessAll, ruleAccessAdd, ruleAccessRemove, ruleDefaultSet, ruleDefaultGet, ruleDefaultAll, ruleDefaultUnset,
+			ruleEncryptCreate, ruleEncryptGet, ruleEncryptUpdate, ruleEncryptDelete},
 	} {
 		for _, name := range names {
 			out = append(out, policy.Rule{Name: name, Check: check, Scopes: scopes, Description: "Volume types: " + name[strings.LastIndex(name, ":")+1:] + "."})
@@ -60,7 +61,7 @@ func (s *Types) Routes() []rest.Route {
 	a := api{types: s, table: table(s.store)}
 	a.created = without(a.table, "qos_specs_id")
 	a.updated = without(a.created, "os-volume-type-access:is_public")
-	return []rest.Route{
+	return append(a.encryptionRoutes(), []rest.Route{
 		{Method: "GET", Path: "/v3/types", Rule: ruleGetAll, Handle: a.list},
 		{Method: "POST", Path: "/v3/types", Rule: ruleCreate, Audit: "create", Handle: a.create},
 		{Method: "GET", Path: "/v3/types/default", Rule: ruleGet, Handle: a.showDefault},
@@ -81,7 +82,7 @@ func (s *Types) Routes() []rest.Route {
 		{Method: "GET", Path: "/v3/default-types/{project}", Rule: ruleDefaultGet, Since: blockstorage.DefaultTypes, Handle: a.defaultOf},
 		{Method: "PUT", Path: "/v3/default-types/{project}", Rule: ruleDefaultSet, Audit: "update", Since: blockstorage.DefaultTypes, Handle: a.setDefault},
 		{Method: "DELETE", Path: "/v3/default-types/{project}", Rule: ruleDefaultUnset, Audit: "delete", Since: blockstorage.DefaultTypes, Handle: a.unsetDefault},
-	}
+	}...)
 }
 
 type api struct {

@@ -210,3 +210,52 @@ func (s *Types) setDefault(ctx context.Context, project, typeID string, record e
 		return outbox.Write(ctx, tx, record)
 	})
 }
+
+// SetQos makes a type refer to QoS specs, or to none.
+func (s *Types) SetQos(ctx context.Context, tx *db.Tx, typeID, qosID string) error {
+	t, err := found(typeRows.GetForUpdate(ctx, tx, typeID))(typeID)
+	if err != nil {
+		return err
+	}
+	if qosID != "" && t.QosID != "" && t.QosID != qosID {
+		return fault.Invalidf("Invalid volume type: Type %s is already associated with another qos specs: %s", typeID, t.QosID)
+	}
+	return typeRows.Set(ctx, tx, typeID, map[string]any{"qos_id": qosID})
+}
+
+// OfQos lists the types that refer to QoS specs.
+func (s *Types) OfQos(ctx context.Context, q db.Querier, qosID string) ([]*blockstorage.Type, error) {
+	rows, err := typeRows.Find(ctx, q, listing.Term{Column: "qos_id", Values: []any{qosID}})
+	out := make([]*blockstorage.Type, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, r.volumeType())
+	}
+	return out, err
+}
+
+func (s *Types) now() int64 { return clock.Micros(s.clock.Now()) }
+
+// setEncryption lets f change how volumes of a type are encrypted, which is
+// fixed as soon as there is one.
+func (s *Types) setEncryption(ctx context.Context, typeID, verb string, record event.Record, f func(t *blockstorage.Type) error) error {
+	return s.db.Write(ctx, func(tx *db.Tx) error {
+		t, err := found(typeRows.GetForUpdate(ctx, tx, typeID))(typeID)
+		if err != nil {
+			return err
+		}
+		n, err := inUse(ctx, tx, typeID)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			return fault.Invalidf("Cannot %s encryption specs. Volume type in use.", verb)
+		}
+		if err := f(t); err != nil {
+			return err
+		}
+		if err := typeRows.Update(ctx, tx, toRow(t)); err != nil {
+			return err
+		}
+		return outbox.Write(ctx, tx, record)
+	})
+}

@@ -10,14 +10,15 @@ import (
 )
 
 type row struct {
-	ID          string                     `db:"id"`
-	Name        string                     `db:"name"`
-	Description string                     `db:"description"`
-	NoDescribed bool                       `db:"no_description"`
-	Public      bool                       `db:"is_public"`
-	ExtraSpecs  db.JSON[map[string]string] `db:"extra_specs"`
-	QosID       string                     `db:"qos_id"`
-	CreatedAt   int64                      `db:"created_at"`
+	ID          string                            `db:"id"`
+	Name        string                            `db:"name"`
+	Description string                            `db:"description"`
+	NoDescribed bool                              `db:"no_description"`
+	Public      bool                              `db:"is_public"`
+	ExtraSpecs  db.JSON[map[string]string]        `db:"extra_specs"`
+	QosID       string                            `db:"qos_id"`
+	Encryption  db.JSON[*blockstorage.Encryption] `db:"encryption"`
+	CreatedAt   int64                             `db:"created_at"`
 }
 
 type accessRow struct {
@@ -44,7 +45,7 @@ func toRow(t *blockstorage.Type) *row {
 	if specs == nil {
 		specs = map[string]string{}
 	}
-	return &row{t.ID, t.Name, t.Description, t.NoDescribed, t.Public, db.J(specs), t.QosID, t.CreatedAt}
+	return &row{t.ID, t.Name, t.Description, t.NoDescribed, t.Public, db.J(specs), t.QosID, db.J(t.Encryption), t.CreatedAt}
 }
 
 func (r *row) volumeType() *blockstorage.Type {
@@ -53,7 +54,7 @@ func (r *row) volumeType() *blockstorage.Type {
 		specs = map[string]string{}
 	}
 	return &blockstorage.Type{ID: r.ID, Name: r.Name, Description: r.Description, NoDescribed: r.NoDescribed, Public: r.Public,
-		ExtraSpecs: specs, QosID: r.QosID, CreatedAt: r.CreatedAt}
+		ExtraSpecs: specs, QosID: r.QosID, Encryption: r.Encryption.V, CreatedAt: r.CreatedAt}
 }
 
 // usableBy is the pseudo column by which lists are confined to what a project may use.
@@ -133,4 +134,14 @@ func (s store) defaultOf(ctx context.Context, project string) (string, error) {
 func inUse(ctx context.Context, tx *db.Tx, typeID string) (n int64, err error) {
 	err = tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM blockstorage_volumes WHERE type_id = $1", typeID).Scan(&n)
 	return n, db.Translate(err, "count volumes of a type")
+}
+
+// NamesIn maps ids of types to names, as a transaction sees them.
+func NamesIn(ctx context.Context, q db.Querier) (map[string]string, error) {
+	list, err := typeRows.Find(ctx, q)
+	out := map[string]string{}
+	for _, r := range list {
+		out[r.ID] = r.Name
+	}
+	return out, err
 }

@@ -1,11 +1,13 @@
 package volumes
 
 import (
-	"encoding/json"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
+	"github.com/mekcloud/mek/internal/blockstorage/wire"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/id"
 	"github.com/mekcloud/mek/internal/listing"
@@ -15,22 +17,18 @@ import (
 // Routes are the operations of volumes.
 func (s *Volumes) Routes() []rest.Route {
 	a := api{s, table(s.store), brief(s.store), core(s.store)}
-	return []rest.Route{
-		{Method: "GET", Path: "/v3/volumes", Rule: ruleGetAll, Handle: func(c *rest.Call) (rest.Reply, error) { return a.list(c, &a.brief) }},
+	return append(a.metadata().Routes("/v3/volumes/{id}/metadata"), []rest.Route{
+		{Method: "GET", Path: "/v3/volumes", Rule: ruleGetAll, Bare: true, Handle: func(c *rest.Call) (rest.Reply, error) { return a.list(c, &a.brief) }},
 		{Method: "GET", Path: "/v3/volumes/detail", Rule: ruleGetAll, Handle: func(c *rest.Call) (rest.Reply, error) { return a.list(c, &a.table) }},
 		{Method: "GET", Path: "/v3/volumes/summary", Rule: ruleGetAll, Since: blockstorage.Summary, Handle: a.summary},
 		{Method: "POST", Path: "/v3/volumes", Rule: ruleCreate, Audit: "create", Handle: a.create},
 		{Method: "GET", Path: "/v3/volumes/{id}", Rule: ruleGet, Object: true, Handle: a.table.Read},
 		{Method: "PUT", Path: "/v3/volumes/{id}", Rule: ruleUpdate, Object: true, Audit: "update", Handle: a.update},
 		{Method: "DELETE", Path: "/v3/volumes/{id}", Rule: ruleDelete, Object: true, Audit: "delete", Handle: a.remove},
-		{Method: "GET", Path: "/v3/volumes/{id}/metadata", Rule: ruleMetaGet, Object: true, Handle: a.metadata},
-		{Method: "POST", Path: "/v3/volumes/{id}/metadata", Rule: ruleMetaCreate, Object: true, Audit: "update", Handle: a.addMetadata},
-		{Method: "PUT", Path: "/v3/volumes/{id}/metadata", Rule: ruleMetaUpdate, Object: true, Audit: "update", Handle: a.setMetadata},
-		{Method: "GET", Path: "/v3/volumes/{id}/metadata/{key}", Rule: ruleMetaGet, Object: true, Handle: a.metadataItem},
-		{Method: "PUT", Path: "/v3/volumes/{id}/metadata/{key}", Rule: ruleMetaUpdate, Object: true, Audit: "update", Handle: a.setMetadataItem},
-		{Method: "DELETE", Path: "/v3/volumes/{id}/metadata/{key}", Rule: ruleMetaDelete, Object: true, Audit: "update", Handle: a.dropMetadataItem},
 		{Method: "POST", Path: "/v3/volumes/{id}/action", Actions: a.actions()},
-	}
+		{Method: "GET", Path: "/v3/volumes/{id}/encryption", Rule: ruleEncryption, Object: true, Handle: a.encryption},
+		{Method: "GET", Path: "/v3/volumes/{id}/encryption/{key}", Rule: ruleEncryption, Object: true, Handle: a.encryptionItem},
+	}...)
 }
 
 type api struct {
@@ -44,44 +42,10 @@ func viewer(c *rest.Call) blockstorage.Viewer {
 	return blockstorage.Viewer{ProjectID: c.Auth.ProjectID, UserID: c.Auth.UserID, Admin: c.Allow(ruleHost, c.Caller())}
 }
 
-// scope confines a list to the caller's project, unless an admin asks for all.
-func scope(c *rest.Call) []listing.Term {
-	all := c.Values()["all_tenants"]
-	if len(all) > 0 && c.Allow(ruleHost, c.Caller()) {
-		if v, ok := rest.ParseBool(all[0]); v || !ok {
-			return nil
-		}
-	}
-	return []listing.Term{{Column: "project_id", Values: []any{c.Auth.ProjectID}}}
-}
+func scope(c *rest.Call) []listing.Term { return wire.Scope(c, ruleHost) }
 
 func (a api) list(c *rest.Call, t *rest.Resource[volume]) (rest.Reply, error) {
-	skip, err := blockstorage.SkipTerm(c.Values().Get("offset"))
-	if err != nil {
-		return rest.Reply{}, err
-	}
-	body, err := t.ListBody(c, append(scope(c), skip...)...)
-	if fault.As(err).Code == "MarkerNotFound" {
-		err = blockstorage.VolumeNotFound(c.Values().Get("marker"))
-	}
-	if err != nil {
-		return rest.Reply{}, err
-	}
-	if counted, _ := rest.ParseBool(c.Values().Get("with_count")); counted && c.At(blockstorage.Counts) {
-		q, _, err := t.Query(c)
-		if err != nil {
-			return rest.Reply{}, err
-		}
-		q.Where = append(q.Where, scope(c)...)
-		q.Limit, q.Marker = 0, ""
-		q, conds := conditions(q)
-		rows, err := volumeRows.List(c.Context(), a.volumes.DB, q, conds...)
-		if err != nil {
-			return rest.Reply{}, err
-		}
-		body["count"] = len(rows)
-	}
-	return rest.OK(body)
+	return wire.List(c, t, scope(c), blockstorage.VolumeNotFound, true)
 }
 
 func (a api) summary(c *rest.Call) (rest.Reply, error) {
@@ -116,40 +80,21 @@ type createBody struct {
 	Group              rest.Opt[string]            `json:"group_id"`
 	Consistency        rest.Opt[string]            `json:"consistencygroup_id"`
 	Replica            rest.Opt[string]            `json:"source_replica"`
+	Hints              rest.Opt[map[string]any]    `json:"OS-SCH-HNT:scheduler_hints"`
 }
 
 var createMembers = []string{"name", "display_name", "description", "display_description", "size", "volume_type", "metadata", "snapshot_id", "source_volid",
-	"imageRef", "image_id", "availability_zone", "multiattach", "backup_id", "group_id", "consistencygroup_id", "source_replica"}
-
-// decodeLoose reads the known members below an envelope and leaves others alone.
-func decodeLoose(c *rest.Call, envelope string, members []string, into any) error {
-	var outer map[string]json.RawMessage
-	if err := json.Unmarshal(c.Payload(), &outer); err != nil {
-		return fault.Invalidf("Malformed request body")
-	}
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal(outer[envelope], &all); err != nil || all == nil {
-		return fault.Invalidf("Invalid input for field/attribute %s. '%s' is a required property", envelope, envelope)
-	}
-	known := map[string]json.RawMessage{}
-	for _, name := range members {
-		if v, ok := all[name]; ok {
-			known[name] = v
-		}
-	}
-	raw, err := json.Marshal(known)
-	if err != nil {
-		return fault.Invalidf("Malformed request body").Because(err)
-	}
-	return rest.DecodeValue(raw, into)
-}
+	"imageRef", "image_id", "availability_zone", "multiattach", "backup_id", "group_id", "consistencygroup_id", "source_replica", "OS-SCH-HNT:scheduler_hints"}
 
 func (a api) create(c *rest.Call) (rest.Reply, error) {
 	var in createBody
-	if err := decodeLoose(c, "volume", createMembers, &in); err != nil {
+	if err := wire.DecodeLoose(c, "volume", createMembers, &in); err != nil {
 		return rest.Reply{}, err
 	}
 	d, err := in.draft(c)
+	if err == nil {
+		d.hints, err = readHints(in.Hints.V)
+	}
 	if err != nil {
 		return rest.Reply{}, err
 	}
@@ -178,30 +123,41 @@ func (in *createBody) draft(c *rest.Call) (*draft, error) {
 	d := &draft{Volume: volume{ID: id.New(), ProjectID: c.Auth.ProjectID, UserID: c.Auth.UserID, Name: strings.TrimSpace(name.V), NoName: !name.Set || name.Null,
 		Description: text.V, NoDescribed: !text.Set || text.Null, Zone: in.Zone.V, Metadata: in.Metadata.V}}
 	d.Source = blockstorage.Source{SnapshotID: in.Snapshot.V, VolumeID: in.Source.V, ImageID: in.Image.V}
+	if c.At(blockstorage.BackupOnCreate) {
+		d.Source.BackupID = in.Backup.V
+	}
+	if c.At(blockstorage.GroupOnVolume) {
+		d.GroupID = in.Group.V
+	}
 	if d.Source.ImageID == "" {
 		d.Source.ImageID = in.ImageID.V
 	}
 	if i := strings.LastIndex(d.Source.ImageID, "/"); i >= 0 { // a link to the image
 		d.Source.ImageID = d.Source.ImageID[i+1:]
 	}
-	for what, word := range map[string]string{"snapshot_id": in.Snapshot.V, "source_volid": in.Source.V, "imageRef": d.Source.ImageID} {
+	for what, word := range map[string]string{"snapshot_id": in.Snapshot.V, "source_volid": in.Source.V, "imageRef": d.Source.ImageID,
+		"backup_id": d.Source.BackupID, "group_id": d.GroupID} {
 		if word != "" && !id.Valid(word) {
 			return nil, fault.Invalidf("Invalid input for field/attribute %s. Value: %s. it is not a 'uuid'", what, url.QueryEscape(word))
 		}
 	}
 	given := 0
-	for _, word := range []string{d.Source.SnapshotID, d.Source.VolumeID, d.Source.ImageID} {
+	for _, word := range []string{d.Source.SnapshotID, d.Source.VolumeID, d.Source.ImageID, d.Source.BackupID} {
 		if word != "" {
 			given++
 		}
 	}
 	switch {
 	case given > 1:
-		return nil, fault.Invalidf("May specify only one of snapshot, imageRef or source volume")
+		return nil, fault.Invalidf("May specify only one of snapshot, imageRef, source volume or backup")
 	case bool(in.Multiattach.V):
 		return nil, fault.Invalidf("multiattach parameter has been removed. The default behavior is to use multiattach enabled volume types. Contact your administrator to create a multiattach enabled volume type and use it to create multiattach volumes.")
-	case in.Backup.V != "", in.Group.V != "", in.Consistency.V != "", in.Replica.V != "":
-		return nil, fault.New(fault.NotImplemented, "Volumes in groups and volumes from backups are not available.")
+	case in.Consistency.V != "" && d.GroupID != "":
+		return nil, fault.Invalidf("May specify only one of group_id and consistencygroup_id")
+	case in.Consistency.V != "":
+		d.GroupID = in.Consistency.V // the older name of groups
+	case in.Replica.V != "":
+		return nil, fault.Invalidf("Creating a volume from a replica source was part of the replication v1 implementation which is no longer available.")
 	}
 	if in.Size.Set && !in.Size.Null {
 		size, err := sizeOf(&in.Size.V, string(c.Payload()[:0]))
@@ -213,13 +169,45 @@ func (in *createBody) draft(c *rest.Call) (*draft, error) {
 	return d, nil
 }
 
+// readHints reads a user's wishes for where a volume is made.
+func readHints(in map[string]any) (Hints, error) {
+	var h Hints
+	for _, name := range slices.Sorted(maps.Keys(in)) {
+		var ids []string
+		switch v := in[name].(type) {
+		case nil:
+		case string:
+			ids = []string{v}
+		case []any:
+			for _, one := range v {
+				text, _ := one.(string) // another type is no id
+				ids = append(ids, text)
+			}
+		}
+		switch name {
+		case "same_host":
+			h.Near = ids
+		case "different_host":
+			h.Far = ids
+		case "local_to_instance", "query":
+			return h, fault.New(fault.NotImplemented, "The scheduler hint %s is not available.", name)
+		default:
+			continue // hints are free words; those that nobody knows mean nothing
+		}
+		if slices.ContainsFunc(ids, func(word string) bool { return !id.Valid(word) }) {
+			return h, fault.Invalidf("Invalid input for field/attribute %s. It is not a list of 'uuid'", name)
+		}
+	}
+	return h, nil
+}
+
 func (a api) update(c *rest.Call) (rest.Reply, error) {
 	v, err := a.table.Find(c, c.Var("id"))
 	if err != nil {
 		return rest.Reply{}, err
 	}
 	var in createBody
-	if err := decodeLoose(c, "volume", []string{"name", "display_name", "description", "display_description", "metadata"}, &in); err != nil {
+	if err := wire.DecodeLoose(c, "volume", []string{"name", "display_name", "description", "display_description", "metadata"}, &in); err != nil {
 		return rest.Reply{}, err
 	}
 	name, text := in.Name, in.Description
@@ -260,11 +248,17 @@ func (a api) remove(c *rest.Call) (rest.Reply, error) {
 	}
 	flag := func(name string) bool { b, _ := rest.ParseBool(c.Values().Get(name)); return b }
 	force := c.At(blockstorage.ForceOnDelete) && flag("force")
-	if force && !c.Allow(ruleForceDelete, a.table.Target(v)) {
+	if force && !c.Allow(ruleDeleteForced, a.table.Target(v)) {
 		return rest.Reply{}, fault.Forbiddenf("Policy doesn't allow volume:force_delete to be performed.")
 	}
 	if err := a.volumes.drop(c.Context(), v.ID, force, flag("cascade"), c.Event("volume", v.ID, v.ProjectID)); err != nil {
 		return rest.Reply{}, err
 	}
 	return rest.Accepted(nil)
+}
+
+// ViewVolume is a volume as its creation answers it.
+func (s *Volumes) ViewVolume(c *rest.Call, v *volume) map[string]any {
+	t := core(s.store)
+	return t.View(c, v)
 }

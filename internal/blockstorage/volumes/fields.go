@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
+	"github.com/mekcloud/mek/internal/blockstorage/wire"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/listing"
 	"github.com/mekcloud/mek/internal/policy"
@@ -90,16 +91,16 @@ var detailFields = []field{
 	{Name: "bootable", Column: "bootable", Kind: rest.Flag, Get: func(v *volume) any { return strconv.FormatBool(v.Bootable) }},
 	{Name: "encrypted", Get: func(*volume) any { return false }},
 	{Name: "replication_status", Get: func(*volume) any { return nil }},
-	{Name: "consistencygroup_id", Get: func(*volume) any { return nil }},
+	{Name: "consistencygroup_id", Get: func(*volume) any { return nil }}, // groups show themselves as group_id
 	{Name: "multiattach", Get: func(v *volume) any { return v.Multiattach }},
-	{Name: "migration_status", Rule: ruleMigration, Get: func(*volume) any { return nil }},
+	{Name: "migration_status", Rule: ruleMigration, Get: func(v *volume) any { return blockstorage.NullIfEmpty(v.Migration) }},
 	{Name: "volume_image_metadata", Rule: ruleImageMetaShow, Omit: func(v *volume) bool { return len(v.ImageMeta) == 0 },
 		Get: func(v *volume) any { return v.ImageMeta }},
 	{Name: "os-vol-host-attr:host", Rule: ruleHost, Get: func(v *volume) any { return hostWord(v.Host) }},
 	{Name: "os-vol-tenant-attr:tenant_id", Rule: ruleTenant, Get: func(v *volume) any { return v.ProjectID }},
-	{Name: "os-vol-mig-status-attr:migstat", Rule: ruleMigration, Get: func(*volume) any { return nil }},
+	{Name: "os-vol-mig-status-attr:migstat", Rule: ruleMigration, Get: func(v *volume) any { return blockstorage.NullIfEmpty(v.Migration) }},
 	{Name: "os-vol-mig-status-attr:name_id", Rule: ruleMigration, Get: func(*volume) any { return nil }},
-	{Name: "group_id", Since: blockstorage.GroupOnVolume, Get: func(*volume) any { return nil }},
+	{Name: "group_id", Since: blockstorage.GroupOnVolume, Column: "group_id", Get: func(v *volume) any { return blockstorage.NullIfEmpty(v.GroupID) }},
 	{Name: "provider_id", Since: blockstorage.ProviderID, Rule: ruleMigration, Get: func(*volume) any { return nil }},
 	{Name: "shared_targets", Since: blockstorage.SharedTargets, Get: func(*volume) any { return false }},
 	{Name: "service_uuid", Since: blockstorage.SharedTargets, Get: func(*volume) any { return nil }},
@@ -136,18 +137,19 @@ func attachmentViews(c *rest.Call, v *volume) any {
 
 func filters() []rest.Filter {
 	return append([]rest.Filter{
-		{Name: "all_tenants", Terms: ignored}, {Name: "with_count", Terms: ignored},
+		{Name: "all_tenants", Terms: wire.Ignored}, {Name: "with_count", Terms: wire.Ignored},
 		{Name: "metadata", Terms: labels("metadata")}, {Name: "glance_metadata", Terms: labels("image")},
 		{Name: "volume_type", Terms: func(_ *rest.Call, values []string) ([]listing.Term, error) {
 			return []listing.Term{{Column: "type_id", Values: []any{values[len(values)-1]}}}, nil
 		}},
-		{Name: "group_id", Terms: func(*rest.Call, []string) ([]listing.Term, error) { // there are no groups
-			return []listing.Term{{Column: "id", Op: listing.In}}, nil
+		{Name: "group_id", Terms: func(c *rest.Call, values []string) ([]listing.Term, error) {
+			if !c.At(blockstorage.GroupOnVolume) {
+				return nil, nil
+			}
+			return []listing.Term{{Column: "group_id", Values: []any{values[len(values)-1]}}}, nil
 		}},
-	}, likes("name", "description", "status", "availability_zone")...)
+	}, wire.Likes("name", "description", "status", "availability_zone")...)
 }
-
-func ignored(*rest.Call, []string) ([]listing.Term, error) { return nil, nil }
 
 func labels(kind string) func(*rest.Call, []string) ([]listing.Term, error) {
 	return func(_ *rest.Call, values []string) ([]listing.Term, error) {
@@ -163,24 +165,6 @@ func labels(kind string) func(*rest.Call, []string) ([]listing.Term, error) {
 		}
 		return out, nil
 	}
-}
-
-// likes are the filters "name~" and so on, from 3.34.
-func likes(names ...string) []rest.Filter {
-	var out []rest.Filter
-	for _, name := range names {
-		column := map[string]string{"availability_zone": "zone"}[name]
-		if column == "" {
-			column = name
-		}
-		out = append(out, rest.Filter{Name: name + "~", Terms: func(c *rest.Call, values []string) ([]listing.Term, error) {
-			if !c.At(blockstorage.LikeFilters) {
-				return nil, nil
-			}
-			return []listing.Term{{Column: column, Op: listing.Contains, Values: []any{values[len(values)-1]}}}, nil
-		}})
-	}
-	return out
 }
 
 // sizeOf reads a size, which clients send as a number or as text.

@@ -38,17 +38,29 @@ const (
 	ruleDetach          = "volume_extension:volume_actions:detach"
 	ruleRetype          = "volume:retype"
 	ruleReadOnly        = "volume:update_readonly_flag"
+	ruleDeleteForced    = "volume:force_delete"
+	ruleEncryption      = "volume_extension:volume_encryption_metadata"
+	ruleExtendCompleted = "volume_extension:volume_admin_actions:extend_volume_completion"
+	ruleMigrate         = "volume_extension:volume_admin_actions:migrate_volume"
+	ruleMigrated        = "volume_extension:volume_admin_actions:migrate_volume_completion"
+	ruleRevert          = "volume:revert_to_snapshot"
+	ruleReimage         = "volume:reimage"
+	ruleReimageReserved = "volume:reimage_reserved"
+	ruleUnmanage        = "volume_extension:volume_unmanage"
+	ruleInitialize      = "volume_extension:volume_actions:initialize_connection"
+	ruleTerminate       = "volume_extension:volume_actions:terminate_connection"
 )
 
 // Rules are the policy rules of volumes, with upstream's names and defaults.
 func Rules() []policy.Rule {
 	var out []policy.Rule
 	for check, names := range map[string][]string{
-		policy.ProjectReaderOrAdmin: {ruleGet, ruleGetAll, ruleTenant, ruleMetaGet, ruleImageMetaShow},
+		policy.ProjectReaderOrAdmin: {ruleGet, ruleGetAll, ruleTenant, ruleMetaGet, ruleImageMetaShow, ruleEncryption},
 		policy.ProjectMemberOrAdmin: {ruleCreate, ruleCreateFromImage, ruleUpdate, ruleDelete, ruleMetaCreate, ruleMetaUpdate, ruleMetaDelete, ruleImageMetaSet,
 			ruleImageMetaRemove, ruleExtend, ruleExtendAttached, ruleUpload, ruleReserve, ruleUnreserve, ruleBeginDetaching, ruleRollDetaching, ruleAttach,
-			ruleDetach, ruleReadOnly, ruleRetype, ruleReimage},
-		policy.Admin: {ruleHost, ruleMigration, ruleResetStatus, ruleForceDelete, ruleForceDetach, ruleUploadPublic},
+			ruleDetach, ruleReadOnly, ruleRetype, ruleRevert, ruleReimage, ruleReimageReserved, ruleInitialize, ruleTerminate},
+		policy.Admin: {ruleHost, ruleMigration, ruleResetStatus, ruleForceDelete, ruleForceDetach, ruleUploadPublic, ruleDeleteForced, ruleExtendCompleted, ruleMigrate, ruleMigrated,
+			ruleUnmanage},
 	} {
 		for _, name := range names {
 			out = append(out, policy.Rule{Name: name, Check: check, Scopes: []string{"project"},

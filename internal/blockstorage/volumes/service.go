@@ -2,8 +2,8 @@ package volumes
 
 import (
 	"context"
-	"errors"
 	"maps"
+	"strings"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
 	"github.com/mekcloud/mek/internal/clock"
@@ -36,6 +36,11 @@ type Config struct {
 	Messages    blockstorage.Messages
 	Doors       Doors
 	Servers     blockstorage.Servers
+	Backups     blockstorage.Backups
+	Relics      blockstorage.Relics
+	Groups      blockstorage.Groups
+	Converter   Converter // nil: volumes are uploaded as raw images only
+	Scratch     string    // directory of passing files of conversions
 }
 
 // Volumes is the service behind the API. Safe for concurrent use.
@@ -46,7 +51,8 @@ type Volumes struct {
 	remove *task.Handle[removeParams]
 	grow   *task.Handle[growParams]
 	upload *task.Handle[uploadParams]
-	over   *task.Handle[reimageParams]
+	write  *task.Handle[rewriteParams]
+	move   *task.Handle[migrateParams]
 }
 
 var _ blockstorage.Volumes = (*Volumes)(nil)
@@ -58,7 +64,8 @@ func New(cfg Config) *Volumes {
 	s.remove = task.Register(cfg.Tasks, s.removeSaga())
 	s.grow = task.Register(cfg.Tasks, s.growSaga())
 	s.upload = task.Register(cfg.Tasks, s.uploadSaga())
-	s.over = task.Register(cfg.Tasks, s.reimageSaga())
+	s.write = task.Register(cfg.Tasks, s.rewriteSaga())
+	s.move = task.Register(cfg.Tasks, s.migrateSaga())
 	return s
 }
 
@@ -111,10 +118,24 @@ func quotaWords(err error) error {
 	}
 	f := fault.As(err)
 	limit, used, more := f.Detail["limit"], f.Detail["used"], f.Detail["requested"]
-	switch f.Detail["resource"] {
+	name, _ := f.Detail["resource"].(string) // quota.Check puts it there
+	kind, _, _ := strings.Cut(name, "_")
+	if kind == "backup" || kind == "per" {
+		kind = name
+	}
+	switch kind {
 	case "volumes":
-		f.Text = fault.OverQuotaf("Maximum number of volumes allowed (%v) exceeded for quota 'volumes'.", limit).Text
+		f.Text = fault.OverQuotaf("Maximum number of volumes allowed (%v) exceeded for quota '%s'.", limit, name).Text
 		f.Code = "VolumeLimitExceeded"
+	case "groups":
+		f.Text = fault.OverQuotaf("Maximum number of groups allowed (%v) exceeded.", limit).Text
+		f.Code = "GroupLimitExceeded"
+	case "backups":
+		f.Text = fault.OverQuotaf("Maximum number of backups allowed (%v) exceeded", limit).Text
+		f.Code = "BackupLimitExceeded"
+	case "backup_gigabytes":
+		f.Text = fault.OverQuotaf("Requested backup exceeds allowed Backup gigabytes quota. Requested %vG, quota is %vG and %vG has been consumed.", more, limit, used).Text
+		f.Code = "VolumeBackupSizeExceedsAvailableQuota"
 	case "snapshots":
 		f.Text = fault.OverQuotaf("Maximum number of snapshots allowed (%v) exceeded", limit).Text
 		f.Code = "SnapshotLimitExceeded"
@@ -132,36 +153,14 @@ func quotaWords(err error) error {
 type draft struct {
 	blockstorage.Volume
 	image *image.Image // when made from one
+	hints Hints
 }
 
 // create checks a draft, records it and begins to make it. Creating it again
 // with the same id and project answers what there is.
 func (s *Volumes) create(ctx context.Context, d *draft, record event.Record) (*blockstorage.Volume, error) {
 	v := &d.Volume
-	v.Status, v.CreatedAt = blockstorage.Creating, s.now()
-	if v.Zone == "" {
-		v.Zone = blockstorage.Zone
-	}
-	record.Object, record.ProjectID = v.ID, v.ProjectID
-	err := s.DB.Write(ctx, func(tx *db.Tx) error {
-		deltas := map[string]int64{"volumes": 1, "gigabytes": v.SizeGiB, "per_volume_gigabytes": v.SizeGiB}
-		if v.Transient {
-			deltas = nil
-		}
-		if err := s.CheckQuota(ctx, tx, v.ProjectID, deltas); err != nil {
-			return err
-		}
-		if err := s.checkSource(ctx, tx, v); err != nil {
-			return err
-		}
-		if err := s.store.insert(ctx, tx, v); err != nil {
-			return err
-		}
-		if _, err := s.make.Enqueue(ctx, tx, s.workOn(v, record), volumeParams{Volume: v.ID, Host: v.Host}); err != nil {
-			return err
-		}
-		return outbox.Write(ctx, tx, record)
-	})
+	err := s.DB.Write(ctx, func(tx *db.Tx) error { return s.insert(ctx, tx, d, record) })
 	if fault.Is(err, fault.Conflict) {
 		there, gerr := s.store.Get(ctx, v.ID)
 		if gerr == nil && there.ProjectID == v.ProjectID {
@@ -174,9 +173,45 @@ func (s *Volumes) create(ctx context.Context, d *draft, record event.Record) (*b
 	return v, s.store.complete(ctx, v)
 }
 
+// insert is create in a transaction.
+func (s *Volumes) insert(ctx context.Context, tx *db.Tx, d *draft, record event.Record) error {
+	v := &d.Volume
+	v.Status, v.CreatedAt = blockstorage.Creating, s.now()
+	if v.Zone == "" {
+		v.Zone = blockstorage.Zone
+	}
+	record.Object, record.ProjectID = v.ID, v.ProjectID
+	if err := s.CheckQuota(ctx, tx, v.ProjectID, deltas(v)); err != nil {
+		return err
+	}
+	if err := s.checkSource(ctx, tx, v); err != nil {
+		return err
+	}
+	if err := s.store.insert(ctx, tx, v); err != nil {
+		return err
+	}
+	if _, err := s.make.Enqueue(ctx, tx, s.workOn(v, record), volumeParams{Volume: v.ID, Host: v.Host, Hints: d.hints}); err != nil {
+		return err
+	}
+	return outbox.Write(ctx, tx, record)
+}
+
+// deltas is what a volume adds to its project's usage.
+func deltas(v *blockstorage.Volume) map[string]int64 {
+	if v.Transient {
+		return nil
+	}
+	out := map[string]int64{"volumes": 1, "gigabytes": v.SizeGiB, "per_volume_gigabytes": v.SizeGiB}
+	if v.TypeName != "" {
+		out["volumes_"+v.TypeName], out["gigabytes_"+v.TypeName] = 1, v.SizeGiB
+	}
+	return out
+}
+
 // checkSource locks a volume's source and refuses one that cannot be copied now.
 func (s *Volumes) checkSource(ctx context.Context, tx *db.Tx, v *blockstorage.Volume) error {
-	if v.Source.VolumeID != "" {
+	switch {
+	case v.Source.VolumeID != "":
 		source, err := s.store.lock(ctx, tx, v.Source.VolumeID)
 		if err != nil {
 			return err
@@ -184,9 +219,7 @@ func (s *Volumes) checkSource(ctx context.Context, tx *db.Tx, v *blockstorage.Vo
 		if !source.May(blockstorage.ActClone) {
 			return blockstorage.InvalidVolume("Volume status must be available or in-use to be cloned, but is %s.", source.Status)
 		}
-		return nil
-	}
-	if v.Source.SnapshotID != "" {
+	case v.Source.SnapshotID != "":
 		sn, err := s.Snapshots.Get(ctx, v.Source.SnapshotID)
 		if err != nil {
 			return err
@@ -194,6 +227,8 @@ func (s *Volumes) checkSource(ctx context.Context, tx *db.Tx, v *blockstorage.Vo
 		if sn.Status != blockstorage.SnapshotAvailable {
 			return blockstorage.InvalidSnapshot("Originating snapshot status must be one of available values")
 		}
+	case v.Source.BackupID != "":
+		return s.Backups.BeginRestore(ctx, tx, v.Source.BackupID, v.ID)
 	}
 	return nil
 }
@@ -204,31 +239,38 @@ func (s *Volumes) workOn(v *blockstorage.Volume, record event.Record) task.Work 
 
 // drop begins to delete a volume.
 func (s *Volumes) drop(ctx context.Context, id string, force, cascade bool, record event.Record) error {
-	return s.DB.Write(ctx, func(tx *db.Tx) error {
-		v, err := s.Change(ctx, tx, id, func(v *blockstorage.Volume) error {
-			if len(v.Attached()) > 0 || !force && (!v.May(blockstorage.ActDelete) || len(v.Attachments) > 0) {
-				return undeletable(force)
-			}
-			n, err := s.Snapshots.CountOf(ctx, tx, id)
-			if err != nil {
-				return err
-			}
-			if n > 0 && !cascade {
-				return undeletable(force)
-			}
-			v.Status, v.Before = blockstorage.Deleting, v.Status
-			return nil
-		})
+	return s.DB.Write(ctx, func(tx *db.Tx) error { return s.dropIn(ctx, tx, id, force, cascade, false, record) })
+}
+
+// dropIn is drop in a transaction. A volume of a group goes with its group only.
+func (s *Volumes) dropIn(ctx context.Context, tx *db.Tx, id string, force, cascade, withGroup bool, record event.Record) error {
+	v, err := s.Change(ctx, tx, id, func(v *blockstorage.Volume) error {
+		if v.GroupID != "" && !withGroup && !force {
+			return undeletable(force)
+		}
+		if len(v.Attached()) > 0 || !force && (!v.May(blockstorage.ActDelete) || len(v.Attachments) > 0) {
+			return undeletable(force)
+		}
+		n, err := s.Snapshots.CountOf(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		work := s.workOn(v, record)
-		work.Preempt = true
-		if _, err := s.remove.Enqueue(ctx, tx, work, removeParams{Volume: id}); err != nil {
-			return err
+		if n > 0 && !cascade {
+			return undeletable(force)
 		}
-		return outbox.Write(ctx, tx, record)
+		v.Status, v.Before = blockstorage.Deleting, v.Status
+		return nil
 	})
+	if err != nil {
+		return err
+	}
+	work := s.workOn(v, record)
+	work.Preempt = true
+	if _, err := s.remove.Enqueue(ctx, tx, work, removeParams{Volume: id}); err != nil {
+		return err
+	}
+	record.Object, record.ProjectID = v.ID, v.ProjectID
+	return outbox.Write(ctx, tx, record)
 }
 
 func undeletable(force bool) error {
@@ -253,11 +295,14 @@ func (s *Volumes) extend(ctx context.Context, id string, size int64, attached bo
 			if size <= v.SizeGiB {
 				return fault.Invalidf("Invalid input received: New size for extend must be greater than current size. (current: %d, extended: %d).", v.SizeGiB, size)
 			}
-			deltas := map[string]int64{"gigabytes": size - v.SizeGiB, "per_volume_gigabytes": size}
-			if v.Transient {
-				deltas = nil
+			more := map[string]int64{"gigabytes": size - v.SizeGiB, "per_volume_gigabytes": size}
+			if v.TypeName != "" {
+				more["gigabytes_"+v.TypeName] = size - v.SizeGiB
 			}
-			if err := s.CheckQuota(ctx, tx, v.ProjectID, deltas); err != nil {
+			if v.Transient {
+				more = nil
+			}
+			if err := s.CheckQuota(ctx, tx, v.ProjectID, more); err != nil {
 				return err
 			}
 			v.Before, v.Status = v.Status, blockstorage.Extending
@@ -288,38 +333,4 @@ func (s *Volumes) summary(ctx context.Context, terms ...listing.Term) (count, si
 		}
 	}
 	return count, size, metadata, err
-}
-
-// beginUpload begins to make an image of a volume.
-func (s *Volumes) beginUpload(ctx context.Context, id string, made image.NewImage, record event.Record) (*blockstorage.Volume, error) {
-	v, err := s.store.Get(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	if err := uploadable(v, made.Disk); err != nil {
-		return nil, err
-	}
-	if err := s.Images.Create(ctx, made); err != nil {
-		return nil, err
-	}
-	err = s.DB.Write(ctx, func(tx *db.Tx) (err error) {
-		v, err = s.Change(ctx, tx, id, func(v *blockstorage.Volume) error {
-			if err := uploadable(v, made.Disk); err != nil {
-				return err
-			}
-			v.Before, v.Status = v.Status, blockstorage.Uploading
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		if _, err := s.upload.Enqueue(ctx, tx, s.workOn(v, record), uploadParams{Volume: id, Image: made}); err != nil {
-			return err
-		}
-		return outbox.Write(ctx, tx, record)
-	})
-	if err != nil {
-		return nil, errors.Join(err, s.Images.Discard(ctx, made.ID))
-	}
-	return v, s.store.complete(ctx, v)
 }

@@ -2,6 +2,8 @@ package volumes
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"maps"
 	"slices"
 
@@ -12,34 +14,40 @@ import (
 )
 
 type row struct {
-	ID          string                     `db:"id"`
-	ProjectID   string                     `db:"project_id"`
-	UserID      string                     `db:"user_id"`
-	Name        string                     `db:"name"`
-	NoName      bool                       `db:"no_name"`
-	Description string                     `db:"description"`
-	NoDescribed bool                       `db:"no_description"`
-	Size        int64                      `db:"size"`
-	Status      string                     `db:"status"`
-	Before      string                     `db:"before"`
-	TypeID      string                     `db:"type_id"`
-	Zone        string                     `db:"zone"`
-	Host        string                     `db:"host"`
-	Kept        bool                       `db:"kept"`
-	MoveTo      string                     `db:"move_to"`
-	Bootable    bool                       `db:"bootable"`
-	Multiattach bool                       `db:"multiattach"`
-	ReadOnly    string                     `db:"read_only"`
-	Transient   bool                       `db:"transient"`
-	Metadata    db.JSON[map[string]string] `db:"metadata"`
-	ImageMeta   db.JSON[map[string]string] `db:"image_meta"`
-	SnapshotID  string                     `db:"snapshot_id"`
-	SourceID    string                     `db:"source_volid"`
-	ImageID     string                     `db:"image_id"`
-	ImageFormat string                     `db:"image_format"`
-	Error       string                     `db:"error"`
-	CreatedAt   int64                      `db:"created_at"`
-	UpdatedAt   int64                      `db:"updated_at"`
+	ID          string                       `db:"id"`
+	ProjectID   string                       `db:"project_id"`
+	UserID      string                       `db:"user_id"`
+	Name        string                       `db:"name"`
+	NoName      bool                         `db:"no_name"`
+	Description string                       `db:"description"`
+	NoDescribed bool                         `db:"no_description"`
+	Size        int64                        `db:"size"`
+	Status      string                       `db:"status"`
+	Before      string                       `db:"before"`
+	TypeID      string                       `db:"type_id"`
+	Zone        string                       `db:"zone"`
+	Host        string                       `db:"host"`
+	Kept        bool                         `db:"kept"`
+	MoveTo      string                       `db:"move_to"`
+	Bootable    bool                         `db:"bootable"`
+	Multiattach bool                         `db:"multiattach"`
+	ReadOnly    string                       `db:"read_only"`
+	Transient   bool                         `db:"transient"`
+	Metadata    db.JSON[map[string]string]   `db:"metadata"`
+	ImageMeta   db.JSON[map[string]string]   `db:"image_meta"`
+	SnapshotID  string                       `db:"snapshot_id"`
+	SourceID    string                       `db:"source_volid"`
+	ImageID     string                       `db:"image_id"`
+	ImageFormat string                       `db:"image_format"`
+	BackupID    string                       `db:"backup_id"`
+	RelicID     string                       `db:"relic_id"`
+	GroupID     string                       `db:"group_id"`
+	Epoch       int64                        `db:"epoch"`
+	Rewrite     db.JSON[blockstorage.Source] `db:"rewrite"`
+	Migration   string                       `db:"migration"`
+	Error       string                       `db:"error"`
+	CreatedAt   int64                        `db:"created_at"`
+	UpdatedAt   int64                        `db:"updated_at"`
 }
 
 type labelRow struct {
@@ -59,7 +67,8 @@ func toRow(v *blockstorage.Volume) *row {
 		Size: v.SizeGiB, Status: string(v.Status), Before: string(v.Before), TypeID: v.TypeID, Zone: v.Zone, Host: v.Host, Kept: v.Kept, MoveTo: v.MoveTo,
 		Bootable: v.Bootable, Multiattach: v.Multiattach, ReadOnly: v.ReadOnly, Transient: v.Transient, Metadata: db.J(filled(v.Metadata)),
 		ImageMeta: db.J(filled(v.ImageMeta)), SnapshotID: v.Source.SnapshotID, SourceID: v.Source.VolumeID, ImageID: v.Source.ImageID,
-		ImageFormat: v.Source.ImageFormat, Error: v.Error, CreatedAt: v.CreatedAt, UpdatedAt: v.UpdatedAt}
+		ImageFormat: v.Source.ImageFormat, BackupID: v.Source.BackupID, RelicID: v.Source.RelicID, GroupID: v.GroupID, Epoch: v.Epoch,
+		Rewrite: db.J(v.Rewrite), Migration: v.Migration, Error: v.Error, CreatedAt: v.CreatedAt, UpdatedAt: v.UpdatedAt}
 }
 
 func filled(m map[string]string) map[string]string {
@@ -74,8 +83,9 @@ func (r *row) volume() *blockstorage.Volume {
 		NoDescribed: r.NoDescribed, SizeGiB: r.Size, Status: blockstorage.VolumeStatus(r.Status), Before: blockstorage.VolumeStatus(r.Before), TypeID: r.TypeID,
 		Zone: r.Zone, Host: r.Host, Kept: r.Kept, MoveTo: r.MoveTo, Bootable: r.Bootable, Multiattach: r.Multiattach, ReadOnly: r.ReadOnly,
 		Transient: r.Transient, Metadata: filled(r.Metadata.V), ImageMeta: filled(r.ImageMeta.V),
-		Source: blockstorage.Source{SnapshotID: r.SnapshotID, VolumeID: r.SourceID, ImageID: r.ImageID, ImageFormat: r.ImageFormat},
-		Error:  r.Error, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt}
+		Source: blockstorage.Source{SnapshotID: r.SnapshotID, VolumeID: r.SourceID, ImageID: r.ImageID, ImageFormat: r.ImageFormat,
+			BackupID: r.BackupID, RelicID: r.RelicID},
+		GroupID: r.GroupID, Epoch: r.Epoch, Rewrite: r.Rewrite.V, Migration: r.Migration, Error: r.Error, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt}
 }
 
 // labelled is the pseudo column by which lists ask for metadata: kind, name, value.
@@ -164,8 +174,15 @@ func (s store) lock(ctx context.Context, tx *db.Tx, id string) (*blockstorage.Vo
 		return nil, err
 	}
 	v := r.volume()
-	v.Attachments, err = s.attachments.InTx(ctx, tx, id)
-	return v, err
+	if v.Attachments, err = s.attachments.InTx(ctx, tx, id); err != nil {
+		return nil, err
+	}
+	// the name of a sibling's row, as this transaction sees it: quotas are kept by it
+	err = tx.QueryRowContext(ctx, "SELECT name FROM blockstorage_types WHERE id = $1", v.TypeID).Scan(&v.TypeName)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return v, db.Translate(err, "type of a volume")
 }
 
 func (s store) insert(ctx context.Context, tx *db.Tx, v *blockstorage.Volume) error {
@@ -240,8 +257,18 @@ func GiB(ctx context.Context, q db.Querier, project string) (int64, error) {
 	return sum(ctx, q, "SELECT COALESCE(SUM(size), 0) FROM blockstorage_volumes WHERE project_id = $1 AND NOT transient", project)
 }
 
-func sum(ctx context.Context, q db.Querier, query, arg string) (n int64, err error) {
-	err = q.QueryRowContext(ctx, query, arg).Scan(&n)
+// NumberOfType counts a project's volumes of a type, for its quota.
+func NumberOfType(ctx context.Context, q db.Querier, project, typeID string) (int64, error) {
+	return sum(ctx, q, "SELECT COUNT(*) FROM blockstorage_volumes WHERE project_id = $1 AND type_id = $2 AND NOT transient", project, typeID)
+}
+
+// GiBOfType sums the sizes of a project's volumes of a type, for its quota.
+func GiBOfType(ctx context.Context, q db.Querier, project, typeID string) (int64, error) {
+	return sum(ctx, q, "SELECT COALESCE(SUM(size), 0) FROM blockstorage_volumes WHERE project_id = $1 AND type_id = $2 AND NOT transient", project, typeID)
+}
+
+func sum(ctx context.Context, q db.Querier, query string, args ...any) (n int64, err error) {
+	err = q.QueryRowContext(ctx, query, args...).Scan(&n)
 	return n, db.Translate(err, "count volumes")
 }
 

@@ -15,6 +15,34 @@ import (
 type volumeParams struct {
 	Volume string `json:"volume"`
 	Host   string `json:"host"` // wanted; empty: any
+	Hints  Hints  `json:"hints"`
+}
+
+// Hints are a user's wishes for where a volume is made, as volumes' ids.
+type Hints struct {
+	Near []string `json:"near,omitempty"` // on a host of all of these
+	Far  []string `json:"far,omitempty"`  // on a host of none of these
+}
+
+// suits leaves the pools that meet the hints. Volumes that are gone do not count.
+func (s *Volumes) suits(ctx context.Context, pools []Pool, h Hints) ([]Pool, error) {
+	keep := func(ids []string, near bool) error {
+		for _, id := range ids {
+			v, err := s.store.Get(ctx, id)
+			if fault.Is(err, fault.NotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			pools = slices.DeleteFunc(pools, func(p Pool) bool { return (p.Host == v.Host) != near })
+		}
+		return nil
+	}
+	if err := keep(h.Near, true); err != nil {
+		return nil, err
+	}
+	return pools, keep(h.Far, false)
 }
 
 type volumeState struct {
@@ -54,6 +82,9 @@ func (s *Volumes) place(ctx context.Context, r *makeRun) error {
 		return err
 	}
 	pools = slices.DeleteFunc(pools, func(p Pool) bool { _, shut := closed[p.Host]; return shut && p.Host != r.Params.Host })
+	if pools, err = s.suits(ctx, pools, r.Params.Hints); err != nil {
+		return err
+	}
 	t, err := s.Types.Resolve(ctx, v.TypeID, v.ProjectID, true)
 	if err == nil {
 		err = offered(t)
@@ -74,8 +105,11 @@ func (s *Volumes) early(pools []Pool, v *blockstorage.Volume) bool {
 func (s *Volumes) keep(ctx context.Context, tx *db.Tx, r *makeRun) error {
 	_, err := s.Change(ctx, tx, r.Params.Volume, func(v *blockstorage.Volume) error {
 		v.Host, v.Kept = r.State.Host, true
-		if v.Source.ImageID != "" {
+		switch {
+		case v.Source.ImageID != "":
 			v.Status = blockstorage.Downloading
+		case v.Source.BackupID != "":
+			v.Status = blockstorage.Restoring
 		}
 		return nil
 	})
@@ -124,7 +158,7 @@ func orElse(text, other string) string {
 func (s *Volumes) markAvailable(ctx context.Context, tx *db.Tx, r *makeRun) error {
 	_, err := s.Change(ctx, tx, r.Params.Volume, func(v *blockstorage.Volume) error {
 		v.Status, v.Error = blockstorage.StatusOf(v.Attachments), ""
-		return nil
+		return s.sourceDone(ctx, tx, v, true)
 	})
 	if err != nil {
 		return err
@@ -133,12 +167,28 @@ func (s *Volumes) markAvailable(ctx context.Context, tx *db.Tx, r *makeRun) erro
 	return err
 }
 
+// sourceDone lets go of what a volume was made from.
+func (s *Volumes) sourceDone(ctx context.Context, tx *db.Tx, v *blockstorage.Volume, made bool) error {
+	if v.Source.BackupID != "" {
+		return s.Backups.EndRestore(ctx, tx, v.Source.BackupID, v.ID)
+	}
+	if v.Source.RelicID != "" && made {
+		relic := v.Source.RelicID
+		v.Source.RelicID = ""
+		return s.Relics.Drop(ctx, tx, relic)
+	}
+	return nil
+}
+
 func (s *Volumes) markFailed(ctx context.Context, tx *db.Tx, r *makeRun) error {
 	return s.ifThere(ctx, tx, r.Params.Volume, func(v *blockstorage.Volume) error {
-		if v.Status == blockstorage.Deleting {
-			return nil
+		if err := s.sourceDone(ctx, tx, v, false); err != nil || v.Status == blockstorage.Deleting {
+			return err
 		}
 		v.Status, v.Error = blockstorage.Error, fault.As(r.Err).Text
+		if v.Source.BackupID != "" {
+			v.Status = blockstorage.ErrorRestoring
+		}
 		return s.Messages.Tell(ctx, tx, blockstorage.Message{ProjectID: v.ProjectID, RequestID: r.RequestID, Kind: "VOLUME", ResourceID: v.ID,
 			Event: "001_001", Text: "create volume: " + orElse(v.Error, "An unknown error occurred.")})
 	})

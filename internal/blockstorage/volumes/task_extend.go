@@ -66,8 +66,13 @@ func (s *Volumes) tellGuest(ctx context.Context, r *growRun) error {
 	if err != nil {
 		return err
 	}
-	if guest := v.Guest(); guest != "" && s.Servers != nil {
-		return s.Servers.Extended(ctx, guest, v.ID, r.Params.SizeGiB)
+	for _, a := range v.Attached() {
+		if a.ServerID == "" || s.Servers == nil {
+			continue
+		}
+		if err := s.Servers.Extended(ctx, a.ServerID, v.ID, r.RequestID, r.Params.SizeGiB); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -120,12 +120,16 @@ func (s *Volumes) Specs(ctx context.Context, host string) ([]disk.Spec, error) {
 	}
 	out := make([]disk.Spec, 0, len(list))
 	for _, v := range list {
-		spec := disk.Spec{ID: v.ID, Kind: disk.Volume, SizeBytes: v.SizeGiB * blockstorage.GiB, Format: disk.Raw}
+		spec := disk.Spec{ID: v.ID, Kind: disk.Volume, SizeBytes: v.SizeGiB * blockstorage.GiB, Format: disk.Raw, Epoch: v.Epoch}
 		switch {
 		case v.MoveTo == host:
 			spec.Source = disk.Source{Kind: disk.FromHost, ID: v.ID}
-		case v.Status == blockstorage.Creating || v.Status == blockstorage.Downloading:
-			if spec.Source, err = s.source(ctx, v); err != nil {
+		case v.Rewrite != blockstorage.Source{}:
+			if spec.Source, err = s.source(ctx, v.Rewrite); err != nil {
+				return nil, err
+			}
+		case firstContent(v):
+			if spec.Source, err = s.source(ctx, v.Source); err != nil {
 				return nil, err
 			}
 		default:
@@ -136,31 +140,50 @@ func (s *Volumes) Specs(ctx context.Context, host string) ([]disk.Spec, error) {
 	return out, nil
 }
 
-// source tells a host where a volume's first content comes from.
-func (s *Volumes) source(ctx context.Context, v *blockstorage.Volume) (disk.Source, error) {
+// firstContent tells whether a volume is being made.
+func firstContent(v *blockstorage.Volume) bool {
+	return v.Status == blockstorage.Creating || v.Status == blockstorage.Downloading || v.Status == blockstorage.Restoring
+}
+
+// source tells a host where a volume's content comes from.
+func (s *Volumes) source(ctx context.Context, from blockstorage.Source) (disk.Source, error) {
 	switch {
-	case v.Source.ImageID != "":
-		return disk.Source{Kind: disk.FromImage, ID: v.Source.ImageID, Format: v.Source.ImageFormat}, nil
-	case v.Source.SnapshotID != "":
-		return disk.Source{Kind: disk.FromSnapshot, ID: v.Source.SnapshotID}, nil
-	case v.Source.VolumeID != "":
-		from, err := s.store.Get(ctx, v.Source.VolumeID)
+	case from.ImageID != "":
+		return disk.Source{Kind: disk.FromImage, ID: from.ImageID, Format: from.ImageFormat}, nil
+	case from.SnapshotID != "":
+		return disk.Source{Kind: disk.FromSnapshot, ID: from.SnapshotID}, nil
+	case from.BackupID != "":
+		return disk.Source{Kind: disk.FromBackup, ID: from.BackupID}, nil
+	case from.RelicID != "":
+		return disk.Source{Kind: disk.FromVolume, ID: from.RelicID}, nil
+	case from.VolumeID != "":
+		v, err := s.store.Get(ctx, from.VolumeID)
 		if fault.Is(err, fault.NotFound) { // it is deleted only after its clones were made
-			return disk.Source{Kind: disk.FromVolume, ID: v.Source.VolumeID}, nil
+			return disk.Source{Kind: disk.FromVolume, ID: from.VolumeID}, nil
 		}
 		if err != nil {
 			return disk.Source{}, err
 		}
-		return disk.Source{Kind: disk.FromVolume, ID: from.ID, Guest: from.Guest()}, nil
+		return disk.Source{Kind: disk.FromVolume, ID: v.ID, Guest: v.Guest()}, nil
 	}
 	return disk.Source{}, nil
 }
 
 // HostMayRead tells whether a host makes a volume from an image; it is an image.Claims.
 func (s *Volumes) HostMayRead(ctx context.Context, host, imageID string) (bool, error) {
+	return s.onHostFrom(ctx, host, func(from blockstorage.Source) bool { return from.ImageID == imageID })
+}
+
+// HostMayRestore tells whether a host makes a volume from a backup.
+func (s *Volumes) HostMayRestore(ctx context.Context, host, backup string) (bool, error) {
+	return s.onHostFrom(ctx, host, func(from blockstorage.Source) bool { return from.BackupID == backup })
+}
+
+// onHostFrom tells whether a host makes a volume from such a source.
+func (s *Volumes) onHostFrom(ctx context.Context, host string, such func(blockstorage.Source) bool) (bool, error) {
 	list, err := s.store.onHost(ctx, host)
 	for _, v := range list {
-		if v.Source.ImageID == imageID && (v.Status == blockstorage.Creating || v.Status == blockstorage.Downloading) {
+		if such(v.Rewrite) || firstContent(v) && such(v.Source) {
 			return true, nil
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"slices"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
 	"github.com/mekcloud/mek/internal/blockstorage/disk"
@@ -21,14 +22,7 @@ func (s *Volumes) Connect(ctx context.Context, attachment, host string) (*blocks
 	if err != nil {
 		return nil, err
 	}
-	if err := s.head(ctx, a.VolumeID, host); err != nil {
-		return nil, err
-	}
-	revision, err := hoststate.Revision(ctx, s.DB, host, string(hostlink.Volumes))
-	if err != nil {
-		return nil, err
-	}
-	if err := s.await(ctx, host, revision, a.VolumeID); err != nil {
+	if err := s.there(ctx, a.VolumeID, host); err != nil {
 		return nil, err
 	}
 	var out *blockstorage.Volume
@@ -66,15 +60,56 @@ func (s *Volumes) Disconnect(ctx context.Context, attachment, keep string) error
 	})
 }
 
+// there waits until a host has a volume, sending it there first.
+func (s *Volumes) there(ctx context.Context, id, host string) error {
+	if err := s.head(ctx, id, host); err != nil {
+		return err
+	}
+	revision, err := hoststate.Revision(ctx, s.DB, host, string(hostlink.Volumes))
+	if err != nil {
+		return err
+	}
+	return s.await(ctx, host, revision, id)
+}
+
+// bring makes a volume available on a host for somebody without an attachment.
+func (s *Volumes) bring(ctx context.Context, id, host string) error {
+	if err := s.there(ctx, id, host); err != nil {
+		return err
+	}
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		_, err := s.arrive(ctx, tx, &blockstorage.Attachment{VolumeID: id}, host)
+		return err
+	})
+}
+
+// ConnectorHost is the host that a connector speaks for. It must be one of
+// this cloud: volumes are files of hosts, not exports.
+func (s *Volumes) ConnectorHost(connector map[string]any) (string, error) {
+	host, _ := connector["host"].(string) // another type is no host
+	if host == "" {
+		return "", fault.Invalidf("Invalid input received: Connector doesn't have required information: host")
+	}
+	if !slices.Contains(s.Hosts.Names(), host) {
+		return "", fault.New(fault.NotImplemented, "Volumes are connected to hosts of this cloud only, and %s is none.", host)
+	}
+	return host, nil
+}
+
 // head sends a volume on its way to a host, unless it is there or going there.
+// A migration to another host ends: what it copied would soon be old.
 func (s *Volumes) head(ctx context.Context, id, host string) error {
 	return s.DB.Write(ctx, func(tx *db.Tx) error {
-		var from string
+		var from, given string
 		_, err := s.Change(ctx, tx, id, func(v *blockstorage.Volume) error {
 			if !v.Kept {
 				return blockstorage.InvalidVolume("Volume %s is on no host.", id)
 			}
-			if v.Host == host || v.MoveTo == host {
+			if v.MoveTo == host {
+				return nil
+			}
+			given, v.MoveTo = v.MoveTo, ""
+			if v.Host == host {
 				return nil
 			}
 			for _, other := range v.Attachments {
@@ -87,6 +122,9 @@ func (s *Volumes) head(ctx context.Context, id, host string) error {
 		})
 		if err == nil && from != "" {
 			_, err = s.RaiseHost(ctx, tx, host)
+		}
+		if err == nil && given != "" {
+			_, err = s.RaiseHost(ctx, tx, given)
 		}
 		return err
 	})

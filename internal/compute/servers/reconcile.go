@@ -210,8 +210,9 @@ func (s *Servers) endLostTasks(ctx context.Context) error {
 	return err
 }
 
-// Extended tells a server's host that a volume has grown (blockstorage.Servers).
-func (s *Servers) Extended(ctx context.Context, serverID, volumeID string, sizeGiB int64) error {
+// Extended tells a server's host that a volume has grown (blockstorage.Servers),
+// and notes it among what was done to the server.
+func (s *Servers) Extended(ctx context.Context, serverID, volumeID, request string, sizeGiB int64) error {
 	return s.DB.Write(ctx, func(tx *db.Tx) error {
 		d, err := diskOfVolume(ctx, tx, serverID, volumeID)
 		if isGone(err) {
@@ -228,8 +229,14 @@ func (s *Servers) Extended(ctx context.Context, serverID, volumeID string, sizeG
 		if err != nil {
 			return err
 		}
-		_, err = s.raise(ctx, tx, one.Host)
-		return err
+		now := stamp(s.Clock)
+		if err := beginAction(ctx, tx, one, "extend_volume", "compute_extend_volume", "", request, now); err != nil {
+			return err
+		}
+		if _, err := s.raise(ctx, tx, one.Host); err != nil {
+			return err
+		}
+		return endAction(ctx, tx, serverID, request, one.Host, nil, now)
 	})
 }
 

@@ -55,7 +55,7 @@ func (t *Transfers) Open(ctx context.Context, id string) (*image.Image, image.By
 // Create implements image.Service.
 func (t *Transfers) Create(ctx context.Context, in image.NewImage) error {
 	i := &image.Image{ID: in.ID, Name: in.Name, Named: in.Name != "", Owner: in.Owner, Status: image.Queued, Visibility: in.Visibility, Disk: in.Disk,
-		Container: in.Container, Size: -1, VirtualSize: -1, MinDisk: in.MinDisk, MinRAM: in.MinRAM, Tags: in.Tags, Properties: in.Properties}
+		Container: in.Container, Size: -1, VirtualSize: -1, MinDisk: in.MinDisk, MinRAM: in.MinRAM, Protected: in.Protected, Tags: in.Tags, Properties: in.Properties}
 	if !id.Valid(in.ID) {
 		return fault.Internalf("image with id %q", in.ID)
 	}

@@ -15,7 +15,7 @@ const mib = 1 << 20
 // Run holds a driver against the suite; make gives an empty one each time.
 func Run(t *testing.T, make func(t *testing.T) disk.Driver) {
 	for name, f := range map[string]func(*testing.T, disk.Driver){
-		"empty volumes": empty, "growing": growing, "copies": copies, "refusals": refusals, "many at once": manyAtOnce,
+		"empty volumes": empty, "growing": growing, "copies": copies, "epochs": epochs, "refusals": refusals, "many at once": manyAtOnce,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -118,6 +118,43 @@ func copies(t *testing.T, d disk.Driver) {
 	}
 	if n := ids(t, d); n != 1 {
 		t.Errorf("%d volumes, want the clone", n)
+	}
+}
+
+// epochs: content is replaced at once and whole, by later epochs only.
+func epochs(t *testing.T, d disk.Driver) {
+	ctx := context.Background()
+	ensure(t, d, spec("a", mib))
+	ensure(t, d, spec("b", mib))
+	next := spec("a", 2*mib)
+	next.Epoch, next.Source = 7, disk.Source{Kind: disk.FromSnapshot, ID: "nobody"}
+	if _, err := d.Ensure(ctx, next); !fault.Is(err, fault.NotFound) {
+		t.Errorf("from nothing: %v", err)
+	}
+	ensure(t, d, spec("a", mib)) // a failed replacement leaves the old content
+	next.Made = true
+	if _, err := d.Ensure(ctx, next); !fault.Is(err, fault.NotFound) {
+		t.Errorf("an epoch that was made and is not here: %v", err)
+	}
+	next.Made, next.Source = false, disk.Source{Kind: disk.FromVolume, ID: "b"}
+	for range 2 {
+		if f := ensure(t, d, next); f.SizeBytes != 2*mib {
+			t.Errorf("facts %+v", f)
+		}
+	}
+	next.Made = true
+	ensure(t, d, next)
+	if f := ensure(t, d, spec("a", mib)); f.SizeBytes != 2*mib { // a later epoch is as good
+		t.Errorf("facts %+v", f)
+	}
+	if n := ids(t, d); n != 2 {
+		t.Errorf("%d volumes, want 2", n)
+	}
+	if err := d.Destroy(ctx, "a"); err != nil {
+		t.Fatal(err)
+	}
+	if n := ids(t, d); n != 1 {
+		t.Errorf("%d volumes after one of two was destroyed", n)
 	}
 }
 

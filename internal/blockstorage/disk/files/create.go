@@ -36,10 +36,13 @@ func (d *Driver) create(ctx context.Context, spec disk.Spec) (err error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("make volume %s: %w", spec.ID, err)
 	}
-	if err := os.Rename(name, d.path(spec.ID, spec.Kind)); err != nil {
+	if err := os.Rename(name, d.path(spec.ID, spec.Epoch, spec.Kind)); err != nil {
 		return fmt.Errorf("put volume %s in place: %w", spec.ID, err)
 	}
-	return d.syncDir()
+	if err := d.syncDir(); err != nil || spec.Kind == disk.Snapshot || spec.Epoch == 0 {
+		return err
+	}
+	return d.clear(spec.ID, spec.Epoch)
 }
 
 // passing makes a file of a name that New would remove.
@@ -74,7 +77,12 @@ func (d *Driver) fill(ctx context.Context, spec disk.Spec, out *os.File) error {
 		if d.cfg.Peers == nil {
 			return fault.Unavailablef("this host cannot take volumes over")
 		}
-		return d.cfg.Peers.Fetch(ctx, spec.Source.ID, out)
+		return d.cfg.Peers.Fetch(ctx, disk.StreamRead, spec.Source.ID, out)
+	case disk.FromBackup:
+		if d.cfg.Peers == nil {
+			return fault.Unavailablef("this host cannot fetch backups")
+		}
+		return d.cfg.Peers.Fetch(ctx, disk.StreamBackup, spec.Source.ID, out)
 	}
 	return nil
 }
@@ -129,11 +137,11 @@ func (d *Driver) fromVolume(ctx context.Context, spec disk.Spec, out *os.File) e
 			return err
 		}
 	}
-	path, _, _, err := d.find(spec.Source.ID)
+	at, err := d.find(spec.Source.ID)
 	if err != nil {
 		return err
 	}
-	in, err := os.Open(path)
+	in, err := os.Open(at.path)
 	if err != nil {
 		return fmt.Errorf("open the source: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -36,10 +37,11 @@ type Converter interface {
 	Convert(ctx context.Context, in *os.File, format string, out *os.File, limit int64) error
 }
 
-// Peers gives the bytes of a volume that another host keeps until now.
+// Peers gives bytes that the server sends: of a volume that another host
+// keeps until now, or of a backup.
 type Peers interface {
-	// Fetch writes all bytes of the volume to out.
-	Fetch(ctx context.Context, id string, out *os.File) error
+	// Fetch writes all bytes of a stream of the kind to out.
+	Fetch(ctx context.Context, kind, id string, out *os.File) error
 }
 
 // Guests gives a consistent copy of a volume that a running guest writes to.
@@ -82,18 +84,26 @@ func New(cfg Config) (*Driver, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("directory of volumes: %w", err)
 	}
+	d := &Driver{cfg: cfg, locks: map[string]*lock{}}
 	entries, err := os.ReadDir(cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("list volumes: %w", err)
 	}
+	latest := map[string]int64{}
 	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), newEnd) {
+		if id, epoch, _, ok := parse(e.Name()); ok {
+			latest[id] = max(latest[id], epoch)
+		}
+	}
+	for _, e := range entries {
+		id, epoch, _, ok := parse(e.Name())
+		if strings.HasSuffix(e.Name(), newEnd) || ok && epoch < latest[id] {
 			if err := os.Remove(filepath.Join(cfg.Dir, e.Name())); err != nil {
 				return nil, fmt.Errorf("remove unfinished volume: %w", err)
 			}
 		}
 	}
-	return &Driver{cfg: cfg, locks: map[string]*lock{}}, nil
+	return d, nil
 }
 
 // take locks an id against others; share does so for reading.
@@ -136,11 +146,13 @@ func (d *Driver) List(context.Context) ([]disk.Facts, error) {
 		return nil, fmt.Errorf("list volumes: %w", err)
 	}
 	var list []disk.Facts
+	seen := map[string]bool{}
 	for _, e := range entries {
-		id, ok := idOf(e.Name())
-		if !ok {
+		id, _, _, ok := parse(e.Name())
+		if !ok || seen[id] {
 			continue
 		}
+		seen[id] = true
 		info, err := e.Info()
 		if errors.Is(err, os.ErrNotExist) {
 			continue // removed meanwhile
@@ -153,37 +165,71 @@ func (d *Driver) List(context.Context) ([]disk.Facts, error) {
 	return list, nil
 }
 
-func idOf(name string) (string, bool) {
-	for _, end := range []string{volumeEnd, snapshotEnd} {
-		if id, ok := strings.CutSuffix(name, end); ok && id != "" {
-			return id, true
+// parse reads a file name: ID.raw, ID.EPOCH.raw or ID.snap.
+func parse(name string) (id string, epoch int64, kind disk.Kind, ok bool) {
+	if id, ok := strings.CutSuffix(name, snapshotEnd); ok {
+		return id, 0, disk.Snapshot, plain(id)
+	}
+	id, ok = strings.CutSuffix(name, volumeEnd)
+	if !ok {
+		return "", 0, "", false
+	}
+	id, number, later := strings.Cut(id, ".")
+	if later {
+		var err error
+		if epoch, err = strconv.ParseInt(number, 10, 64); err != nil || epoch <= 0 {
+			return "", 0, "", false
 		}
 	}
-	return "", false
+	return id, epoch, disk.Volume, plain(id)
 }
 
-func (d *Driver) path(id string, kind disk.Kind) string {
-	if kind == disk.Snapshot {
+func (d *Driver) path(id string, epoch int64, kind disk.Kind) string {
+	switch {
+	case kind == disk.Snapshot:
 		return filepath.Join(d.cfg.Dir, id+snapshotEnd)
+	case epoch > 0:
+		return filepath.Join(d.cfg.Dir, id+"."+strconv.FormatInt(epoch, 10)+volumeEnd)
 	}
 	return filepath.Join(d.cfg.Dir, id+volumeEnd)
 }
 
-// find looks for a volume or snapshot. NotFound when there is neither.
-func (d *Driver) find(id string) (path string, size int64, kind disk.Kind, err error) {
+// place is where a volume or snapshot is.
+type place struct {
+	path  string
+	size  int64
+	kind  disk.Kind
+	epoch int64
+}
+
+// find looks for a volume or snapshot of the latest epoch. NotFound when there is neither.
+func (d *Driver) find(id string) (place, error) {
 	if !plain(id) {
-		return "", 0, "", fault.Invalidf("%q is no id of a volume", id)
+		return place{}, fault.Invalidf("%q is no id of a volume", id)
 	}
-	for _, kind := range []disk.Kind{disk.Volume, disk.Snapshot} {
-		info, err := os.Stat(d.path(id, kind))
-		if err == nil {
-			return d.path(id, kind), info.Size(), kind, nil
-		}
-		if !errors.Is(err, os.ErrNotExist) {
-			return "", 0, "", fmt.Errorf("look for volume %s: %w", id, err)
-		}
+	names, err := filepath.Glob(filepath.Join(d.cfg.Dir, id+".*"))
+	if err != nil {
+		return place{}, fmt.Errorf("look for volume %s: %w", id, err)
 	}
-	return "", 0, "", fault.NotFoundf("volume %s is not on this host", id)
+	found, there := place{epoch: -1}, false
+	for _, name := range names {
+		_, epoch, kind, ok := parse(filepath.Base(name))
+		if !ok || epoch <= found.epoch {
+			continue
+		}
+		info, err := os.Stat(name)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // removed meanwhile
+		}
+		if err != nil {
+			return place{}, fmt.Errorf("look for volume %s: %w", id, err)
+		}
+		found, there = place{name, info.Size(), kind, epoch}, true
+	}
+	if !there {
+		return place{}, fault.NotFoundf("volume %s is not on this host", id)
+	}
+	return found, nil
 }
 
 // plain tells whether an id can be part of a file name.
@@ -208,24 +254,25 @@ func (d *Driver) Ensure(ctx context.Context, spec disk.Spec) (disk.Facts, error)
 		return disk.Facts{}, fault.Invalidf("%q is no id of a volume", spec.ID)
 	}
 	defer d.take(spec.ID)()
-	path, size, _, err := d.find(spec.ID)
+	at, err := d.find(spec.ID)
+	old := err == nil && at.kind == disk.Volume && at.epoch < spec.Epoch
 	switch {
-	case fault.Is(err, fault.NotFound) && spec.Made:
+	case (fault.Is(err, fault.NotFound) || old) && spec.Made:
 		return disk.Facts{}, disk.Lost(spec.ID)
-	case fault.Is(err, fault.NotFound):
+	case fault.Is(err, fault.NotFound) || old:
 		if err := d.create(ctx, spec); err != nil {
 			return disk.Facts{}, clearly(err)
 		}
-		size = spec.SizeBytes
+		at.size = spec.SizeBytes
 	case err != nil:
 		return disk.Facts{}, err
-	case size < spec.SizeBytes:
-		if err := grow(path, spec.SizeBytes); err != nil {
+	case at.size < spec.SizeBytes:
+		if err := grow(at.path, spec.SizeBytes); err != nil {
 			return disk.Facts{}, clearly(err)
 		}
-		size = spec.SizeBytes
+		at.size = spec.SizeBytes
 	}
-	return disk.Facts{ID: spec.ID, SizeBytes: size, Format: disk.Raw}, nil
+	return disk.Facts{ID: spec.ID, SizeBytes: at.size, Format: disk.Raw}, nil
 }
 
 // clearly says so when the disk is full.
@@ -257,40 +304,56 @@ func (d *Driver) Destroy(_ context.Context, id string) error {
 		return fault.Invalidf("%q is no id of a volume", id)
 	}
 	defer d.take(id)()
-	for _, kind := range []disk.Kind{disk.Volume, disk.Snapshot} {
-		if err := os.Remove(d.path(id, kind)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("remove volume %s: %w", id, err)
-		}
+	if err := d.clear(id, -1); err != nil {
+		return err
 	}
 	return d.syncDir()
 }
 
+// clear removes the files of an id, but the volume of one epoch.
+func (d *Driver) clear(id string, but int64) error {
+	names, err := filepath.Glob(filepath.Join(d.cfg.Dir, id+".*"))
+	if err != nil {
+		return fmt.Errorf("look for volume %s: %w", id, err)
+	}
+	for _, name := range names {
+		_, epoch, kind, ok := parse(filepath.Base(name))
+		if !ok || kind == disk.Volume && epoch == but {
+			continue
+		}
+		if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("remove volume %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
 // Locate tells where a volume is.
 func (d *Driver) Locate(_ context.Context, id string) (disk.File, error) {
-	path, _, kind, err := d.find(id)
+	at, err := d.find(id)
 	if fault.Is(err, fault.NotFound) {
 		return disk.File{}, fault.Unavailablef("volume %s is not on this host yet", id)
 	}
 	if err != nil {
 		return disk.File{}, err
 	}
-	return disk.File{Path: path, Format: disk.Raw, ReadOnly: kind == disk.Snapshot}, nil
+	return disk.File{Path: at.path, Format: disk.Raw, ReadOnly: at.kind == disk.Snapshot}, nil
 }
 
 // Open reads a volume. The volume is kept from removal until it is closed.
 func (d *Driver) Open(_ context.Context, id string) (io.ReadCloser, disk.Facts, error) {
 	release := d.share(id)
-	path, size, _, err := d.find(id)
+	at, err := d.find(id)
 	if err != nil {
 		release()
 		return nil, disk.Facts{}, err
 	}
-	f, err := os.Open(path)
+	f, err := os.Open(at.path)
 	if err != nil {
 		release()
 		return nil, disk.Facts{}, fmt.Errorf("open volume %s: %w", id, err)
 	}
-	return &reader{File: f, release: sync.OnceFunc(release)}, disk.Facts{ID: id, SizeBytes: size, Format: disk.Raw}, nil
+	return &reader{File: f, release: sync.OnceFunc(release)}, disk.Facts{ID: id, SizeBytes: at.size, Format: disk.Raw}, nil
 }
 
 type reader struct {

@@ -88,7 +88,7 @@ func TestCopiesHaveTheSourcesBytesAndItsHoles(t *testing.T) {
 		t.Error("the copy differs")
 	}
 	var st unix.Stat_t
-	if err := unix.Stat(d.path("b", disk.Volume), &st); err != nil || st.Blocks*512 > 4*mib {
+	if err := unix.Stat(d.path("b", 0, disk.Volume), &st); err != nil || st.Blocks*512 > 4*mib {
 		t.Errorf("the copy takes %d bytes of the disk for two small patterns: %v", st.Blocks*512, err)
 	}
 	write(t, d, "a", 5*mib, []byte("CHANGED"))

@@ -31,6 +31,7 @@ type kept struct {
 	facts  disk.Facts
 	kind   disk.Kind
 	origin string // whose content it has: an image, or itself for an empty volume
+	epoch  int64
 }
 
 var _ disk.Driver = (*Driver)(nil)
@@ -63,6 +64,9 @@ func (d *Driver) Ensure(ctx context.Context, spec disk.Spec) (disk.Facts, error)
 	d.mu.Lock()
 	k, ok := d.here[spec.ID]
 	d.mu.Unlock()
+	if ok && k.epoch < spec.Epoch { // the old content stays until the new one is there
+		ok = false
+	}
 	if !ok && spec.Made {
 		return disk.Facts{}, disk.Lost(spec.ID)
 	}
@@ -88,7 +92,7 @@ func (d *Driver) create(ctx context.Context, spec disk.Spec) (kept, error) {
 			return kept{}, err
 		}
 	}
-	k := kept{facts: disk.Facts{ID: spec.ID, SizeBytes: spec.SizeBytes, Format: disk.Raw}, kind: spec.Kind}
+	k := kept{facts: disk.Facts{ID: spec.ID, SizeBytes: spec.SizeBytes, Format: disk.Raw}, kind: spec.Kind, epoch: spec.Epoch}
 	if spec.Source.Kind != disk.None && d.cfg.Slow > 0 {
 		t := time.NewTimer(d.cfg.Slow)
 		defer t.Stop()
@@ -103,6 +107,8 @@ func (d *Driver) create(ctx context.Context, spec disk.Spec) (kept, error) {
 		k.origin = "image " + spec.Source.ID
 	case disk.FromHost:
 		k.origin = "moved " + spec.Source.ID
+	case disk.FromBackup:
+		k.origin = "backup " + spec.Source.ID
 	case disk.FromSnapshot, disk.FromVolume:
 		d.mu.Lock()
 		source, ok := d.here[spec.Source.ID]
