@@ -6,6 +6,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/compute"
 	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/event"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/microversion"
 	"github.com/mekcloud/mek/internal/policy"
@@ -119,7 +120,7 @@ func (s *Servers) extended(ctx context.Context, one *Server, volumeID string) er
 	if err != nil {
 		return err
 	}
-	return s.Extended(ctx, one.ID, volumeID, v.SizeGiB)
+	return s.Extended(ctx, one.ID, volumeID, event.ActorOf(ctx).RequestID, v.SizeGiB)
 }
 
 // topology answers for servers without NUMA nodes of their own: all of them.
