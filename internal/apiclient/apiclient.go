@@ -35,6 +35,7 @@ type Options struct {
 type Client struct {
 	provider *gophercloud.ProviderClient
 	region   string
+	root     string // of the cloud's front door
 }
 
 // New logs in.
@@ -60,7 +61,12 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log in as %s: %w", o.User, err)
 	}
-	return &Client{provider: provider, region: o.Region}, nil
+	return &Client{provider: provider, region: o.Region, root: strings.TrimSuffix(strings.TrimSuffix(o.AuthURL, "/"), "/identity/v3")}, nil
+}
+
+// Own reads what the cloud itself has to say at a path, beside the OpenStack APIs.
+func (c *Client) Own(ctx context.Context, path string, out any) error {
+	return closing(c.provider.Request(ctx, http.MethodGet, c.root+path, &gophercloud.RequestOpts{JSONResponse: out, OkCodes: anyOK}))
 }
 
 // The services that commands use.

@@ -123,6 +123,23 @@ func (i *Installation) examineCertificates(context.Context) ([]Finding, error) {
 	return out, nil
 }
 
+// examineObjects has the server recount its objects and look for bytes that are
+// lost, damaged or nobody's (I-08, I-10).
+func (i *Installation) examineObjects(ctx context.Context) ([]Finding, error) {
+	c, err := i.client(ctx, "admin")
+	if err != nil {
+		return nil, err
+	}
+	var answer struct{ Findings []Finding }
+	if err := c.Own(ctx, "/checks/objects", &answer); err != nil {
+		return nil, err
+	}
+	for n := range answer.Findings {
+		answer.Findings[n].Do = "look at the log of mek server; what was damaged must be uploaded again"
+	}
+	return answer.Findings, nil
+}
+
 // examineGuests compares processes on this host with servers in the API (I-01),
 // and looks for servers that are stuck in between (I-12).
 func (i *Installation) examineGuests(ctx context.Context) ([]Finding, error) {

@@ -24,3 +24,13 @@ func TestCloudAnswers(t *testing.T) {
 		t.Errorf("catalog: %v", types)
 	}
 }
+
+// What "mek doctor" asks the server about objects is for administrators.
+func TestObjectChecks(t *testing.T) {
+	c := testcloud.New(t)
+	c.Anonymous().Do("GET", "/checks/objects", nil).Expect(http.StatusUnauthorized)
+	c.Demo.Do("GET", "/checks/objects", nil).Expect(http.StatusUnauthorized)
+	if got := string(c.Admin.Do("GET", "/checks/objects", nil).Expect(http.StatusOK).Body); strings.TrimSpace(got) != `{"findings":null}` {
+		t.Fatal(got)
+	}
+}
