@@ -53,10 +53,10 @@ conformance: packages-test build guest
 bench: build
 	tools/bench
 
-# Server and agent killed at random under load, ROUNDS times ("make test" has one); MEK_TEST_SEED repeats one.
+# Server and agent killed at random under load of servers and of objects, ROUNDS times ("make test" has one); MEK_TEST_SEED repeats one.
 soak: packages-test build guest
 	@go='$(GO)'; test -n "$$go" || exit 1; \
-	MEK_BINARY=$(CURDIR)/bin/mek MEK_TEST_GUEST=$(CURDIR)/out/guest "$$go" test -run TestKills -count $${ROUNDS:-5} -timeout 60m ./test/acceptance
+	MEK_BINARY=$(CURDIR)/bin/mek MEK_TEST_GUEST=$(CURDIR)/out/guest "$$go" test -run Kills -count $${ROUNDS:-5} -timeout 60m ./test/acceptance
 
 scale:
 	@echo "make $@: not built yet" >&2; exit 1

@@ -1,6 +1,8 @@
 package testcloud_test
 
 import (
+	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/mekcloud/mek/internal/testcloud"
