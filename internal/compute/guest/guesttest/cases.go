@@ -63,11 +63,22 @@ func life(b *bench) {
 	_, err = b.d.Diagnose(b.t.Context(), spec.ID)
 	b.refuses("diagnostics of a stopped guest", err, fault.Conflict)
 	b.refuses("reboot of a stopped guest", b.d.Reboot(b.t.Context(), spec.ID, guest.RebootHard), fault.Conflict)
-	spec.CPUs, spec.MemoryMiB = 2, 300 // a resize
+	small := spec
+	spec.CPUs, spec.MemoryMiB = 2, 300 // a resize, whose writes go into layers
+	spec.Disks = slices.Clone(spec.Disks)
+	spec.Disks[0].Layers, spec.Disks[0].SizeBytes = []string{"r1"}, spec.Disks[0].SizeBytes+64<<20
 	spec.Power, spec.PowerSerial = guest.Running, 3
-	if f := b.ensure(spec); f.CPUs != 2 || f.MemoryMiB != 300 {
+	if f := b.ensure(spec); f.CPUs != 2 || f.MemoryMiB != 300 || f.Disks[0].SizeBytes != spec.Disks[0].SizeBytes {
 		b.t.Errorf("facts after a resize %+v", f)
 	}
+	b.booted(spec.ID, 4)
+	spec.Power, spec.PowerSerial = guest.Stopped, 4
+	b.power(b.ensure(spec), guest.Stopped)
+	small.Power, small.PowerSerial = guest.Running, 5 // taken back
+	if f := b.ensure(small); f.CPUs != 1 || f.Disks[0].SizeBytes != small.Disks[0].SizeBytes {
+		b.t.Errorf("facts after a resize was taken back %+v", f)
+	}
+	b.booted(spec.ID, 5)
 	b.gone(spec.ID)
 }
 

@@ -47,9 +47,24 @@ func (m *machine) openOwn(ctx context.Context, d *disk) error {
 		if err != nil {
 			return fmt.Errorf("open disk %s: %w", d.ID, err)
 		}
-		d.layers[0].readOnly = true
+		if err := d.layers[0].freeze(m.diskPath(files[i])); err != nil {
+			closeAll(f)
+			return fmt.Errorf("open disk %s: %w", d.ID, err)
+		}
 		d.layers = append([]layer{{file: f, format: "qcow2"}}, d.layers...)
 	}
+	return nil
+}
+
+// freeze opens a layer that others lie over for reading only: QEMU takes a
+// descriptor by the way in which it was opened.
+func (l *layer) freeze(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	closeAll(l.file)
+	l.file, l.readOnly = f, true
 	return nil
 }
 
