@@ -20,6 +20,7 @@ func (b *builder) compute(context.Context) error {
 		DB: b.DB, Clock: b.Clock, Log: b.Log, Tasks: b.tasks, Agents: b.Hub, Quotas: b.Config.Quotas,
 		Placement: hostInventory{b.shared.placement, b.Config.Compute}, Allocator: b.shared.placement, Projects: projectLookup{b.shared.identity.Projects()},
 		Images: b.shared.images, Networks: b.shared.networks, Volumes: b.shared.volumes, Front: b.frontDoor,
+		ConfirmAfter: b.Config.Compute.ConfirmAfter, KeepHistory: b.Config.Compute.KeepHistory,
 	})
 	b.shared.imageClaims.add(s.Servers)
 	b.shared.grown.to = s.Servers

@@ -85,6 +85,9 @@ type Compute struct {
 	ReservedDisk int     `koanf:"reserved_host_disk_mb"` // MiB
 	FirstGuestID int     `koanf:"first_guest_uid"`       // user ids of guests are taken from here on
 	GuestIDs     int     `koanf:"guest_uids"`            // how many
+
+	ConfirmAfter time.Duration `koanf:"resize_confirm_window"` // resizes are confirmed by themselves; 0: never
+	KeepHistory  time.Duration `koanf:"history_retention"`     // of deleted servers: action logs, migrations, usage; 0: for ever
 }
 
 // Objects is where object storage keeps its bytes.
@@ -118,7 +121,7 @@ func Default(dataDir string) Config {
 		Identity: Identity{TokenLifetime: time.Hour, PasswordHash: "argon2id", MaxPasswordLength: 128, LockoutDuration: 30 * time.Minute},
 		Network: Network{PublicRange: "172.24.4.0/24", PrivateRange: "10.20.0.0/24", MetadataRange: "100.64.0.0/18", MetadataPort: 80,
 			DNSServers: []string{"9.9.9.9"}, PhysicalNet: "public", DNSDomain: "openstacklocal"},
-		Compute: Compute{Accelerator: "auto", CPURatio: 4, MemoryRatio: 1, DiskRatio: 1, ReservedMiB: 512,
+		Compute: Compute{KeepHistory: 90 * 24 * time.Hour, Accelerator: "auto", CPURatio: 4, MemoryRatio: 1, DiskRatio: 1, ReservedMiB: 512,
 			FirstGuestID: 600000, GuestIDs: 20000},
 		Objects: Objects{ReserveMiB: 256, Listen: ":8080"},
 		Quotas:  map[string]int{},

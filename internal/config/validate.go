@@ -46,6 +46,9 @@ func (c Config) Validate() error {
 	if c.Identity.TokenLifetime <= 0 {
 		check("identity.token_lifetime", errors.New("must be positive"))
 	}
+	if c.Compute.ConfirmAfter < 0 || c.Compute.KeepHistory < 0 {
+		check("compute.resize_confirm_window, history_retention", errors.New("must not be negative"))
+	}
 	if c.Objects.Dir != "" && !filepath.IsAbs(c.Objects.Dir) {
 		check("objectstore.dir", fmt.Errorf("%q is not absolute", c.Objects.Dir))
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
 	"github.com/mekcloud/mek/internal/clock"
@@ -44,6 +45,8 @@ type Deps struct {
 	Networks  network.ForCompute
 	Volumes   blockstorage.Service
 	Front     func() http.Handler // the front door, once the cloud is built
+
+	ConfirmAfter, KeepHistory time.Duration // see servers.Deps
 }
 
 // Service is the compute service with all its resources.
@@ -72,7 +75,7 @@ func New(d Deps) *Service {
 	s.aggregates = aggregates.New(d.DB, d.Clock, s.Hosts)
 	s.Servers = servers.New(servers.Deps{DB: d.DB, Clock: d.Clock, Log: d.Log, Tasks: d.Tasks, Agents: d.Agents, Hosts: schedulerHosts{s.Hosts},
 		Flavors: s.flavors, Keys: s.keypairs, Images: d.Images, Networks: d.Networks, Volumes: d.Volumes, Placement: d.Allocator, Quota: quota,
-		Groups: groupRules{s.groups}})
+		Groups: groupRules{s.groups}, ConfirmAfter: d.ConfirmAfter, KeepHistory: d.KeepHistory})
 	s.Consoles = consoles.New(d.DB, d.Clock, s.Servers, d.Agents)
 	return s
 }

@@ -3,6 +3,7 @@ package servers
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/mekcloud/mek/internal/compute"
 	"github.com/mekcloud/mek/internal/compute/guest"
@@ -106,4 +107,56 @@ func TestRevertSaga(t *testing.T) {
 				w.moved(t, "ACTIVE", "small", false)
 			})
 	}})
+}
+
+// TestResizesAreConfirmedByThemselves: after the window, and not before.
+func TestResizesAreConfirmedByThemselves(t *testing.T) {
+	w := newSurroundings(t)
+	confirmOld := func(after time.Duration) func(w *surroundings) error {
+		return func(w *surroundings) error {
+			w.servers.ConfirmAfter = after
+			return w.servers.confirmOld(context.Background())
+		}
+	}
+	w.prepare(t, withVolume, resize, confirmOld(0), confirmOld(time.Hour))
+	w.moved(t, "VERIFY_RESIZE", "big", true)
+	w.prepare(t, confirmOld(time.Nanosecond))
+	w.moved(t, "ACTIVE", "big", false)
+}
+
+// TestHistoryOfDeletedServersIsForgotten: in time, and only theirs.
+func TestHistoryOfDeletedServersIsForgotten(t *testing.T) {
+	w := newSurroundings(t)
+	w.prepare(t, withVolume, resize, confirm)
+	ctx, id := context.Background(), w.only(t).ID
+	forget := func(after time.Duration) (actions, moves, lives int) {
+		t.Helper()
+		w.servers.KeepHistory = after
+		if err := w.servers.forgetOld(ctx); err != nil {
+			t.Fatal(err)
+		}
+		log, err := w.servers.store.actionsOf(ctx, id, listing.Query{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := w.servers.store.migrations(ctx, listing.Query{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		past, err := w.servers.store.lives(ctx, project, 0, 1<<62, "", 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(log), len(all), len(past)
+	}
+	if a, m, l := forget(time.Nanosecond); a != 3 || m != 1 || l != 1 {
+		t.Errorf("of a living server: %d actions, %d moves, %d lives", a, m, l)
+	}
+	w.prepare(t, func(w *surroundings) error { return w.servers.Delete(ctx, id, false, caller()) })
+	if a, m, l := forget(time.Hour); a != 4 || m != 1 || l != 1 {
+		t.Errorf("of one just deleted: %d actions, %d moves, %d lives", a, m, l)
+	}
+	if a, m, l := forget(time.Nanosecond); a != 0 || m != 0 || l != 0 {
+		t.Errorf("after the retention: %d actions, %d moves, %d lives", a, m, l)
+	}
 }

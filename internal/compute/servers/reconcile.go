@@ -160,6 +160,8 @@ func (s *Servers) Reconcilers() []reconcile.Reconciler {
 	return []reconcile.Reconciler{
 		{Name: "compute.power", Every: time.Minute, Run: s.syncPower},
 		{Name: "compute.lost-tasks", Every: time.Minute, Run: s.endLostTasks},
+		{Name: "compute.confirm", Every: time.Minute, Run: s.confirmOld},
+		{Name: "compute.history", Every: time.Hour, Run: s.forgetOld},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"time"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
 	"github.com/mekcloud/mek/internal/clock"
@@ -35,6 +36,12 @@ type Deps struct {
 	Placement placement.Allocator
 	Quota     Quota
 	Groups    Groups // nil: there are no server groups
+
+	// ConfirmAfter is when a resize is confirmed by itself; 0: never.
+	ConfirmAfter time.Duration
+	// KeepHistory is how long it is known what servers were that are gone: their
+	// action logs, migrations and usage; 0: for ever.
+	KeepHistory time.Duration
 }
 
 // Hosts knows the machines that servers can go to.

@@ -2,14 +2,17 @@ package servers
 
 import (
 	"context"
+	"errors"
 	"slices"
 
+	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/compute"
 	"github.com/mekcloud/mek/internal/compute/guest"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/event"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/id"
+	"github.com/mekcloud/mek/internal/listing"
 )
 
 // Resize begins to give a server another flavor, and maybe another host.
@@ -206,4 +209,30 @@ func (s *Servers) take(ctx context.Context, tx *db.Tx, one *Server, to shape) er
 		}
 	}
 	return nil
+}
+
+// confirmOld confirms resizes that nobody has decided on for long enough.
+func (s *Servers) confirmOld(ctx context.Context) error {
+	if s.ConfirmAfter == 0 {
+		return nil
+	}
+	before := clock.Micros(s.Clock.Now().Add(-s.ConfirmAfter))
+	old, err := s.store.migrations(ctx, listing.Query{}.And("status", listing.Eq, string(compute.MigrationFinished)).
+		And("unsettled", listing.Eq, true).And("updated_at", listing.LessEq, before))
+	for _, m := range old {
+		one := s.ConfirmResize(ctx, m.Server, true, event.Record{Service: "compute", Action: "confirm_resize", Kind: "server", Object: m.Server,
+			ProjectID: m.ProjectID, UserID: m.UserID, RequestID: "req-" + id.New()})
+		if !isGone(one) && !fault.Is(one, fault.Conflict) { // else it has gone on meanwhile
+			err = errors.Join(err, one)
+		}
+	}
+	return err
+}
+
+// forgetOld removes what is kept of servers that are gone for long.
+func (s *Servers) forgetOld(ctx context.Context) error {
+	if s.KeepHistory == 0 {
+		return nil
+	}
+	return s.store.prune(ctx, clock.Micros(s.Clock.Now().Add(-s.KeepHistory)))
 }
