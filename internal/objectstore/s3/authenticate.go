@@ -93,12 +93,13 @@ func (r *replays) first(digest [sha256.Size]byte, now time.Time) bool {
 	key := [8]byte(digest[:8])
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if now.Sub(r.began) > replayGenerations*replayBound {
+		r.generations, r.began = [replayGenerations]map[[8]byte]time.Time{}, now
+	}
 	for now.Sub(r.began) >= replayBound {
 		copy(r.generations[1:], r.generations[:])
 		r.generations[0] = nil
-		if r.began = r.began.Add(replayBound); now.Sub(r.began) > replayGenerations*replayBound {
-			r.began = now
-		}
+		r.began = r.began.Add(replayBound)
 	}
 	for _, g := range r.generations {
 		if at, ok := g[key]; ok {

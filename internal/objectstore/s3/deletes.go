@@ -1,6 +1,11 @@
 package s3
 
 import (
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/objectstore"
 	"github.com/mekcloud/mek/internal/objectstore/s3/document"
 	"github.com/mekcloud/mek/internal/objectstore/s3/failure"
@@ -42,7 +47,7 @@ func (c *call) deleteObjects() (*reply, error) {
 		if o.ETag != nil {
 			match = *o.ETag
 		}
-		done, err := c.removeOne(k, match)
+		done, err := c.removeOne(b, k, match)
 		if err != nil {
 			f := c.explain(err)
 			if f.Code == failure.InternalError {
@@ -58,11 +63,11 @@ func (c *call) deleteObjects() (*reply, error) {
 	return answer(body)
 }
 
-func (c *call) removeOne(k objectstore.Key, match string) (objectstore.Deletion, error) {
+func (c *call) removeOne(b *objectstore.Container, k objectstore.Key, match string) (objectstore.Deletion, error) {
 	if len(k.Name) > maxKey {
 		return objectstore.Deletion{}, failure.New(failure.KeyTooLong)
 	}
-	return c.remove(k, match)
+	return c.remove(b, k, match)
 }
 
 func deleted(k objectstore.Key, done objectstore.Deletion, b *objectstore.Container) document.DeletedObject {
@@ -77,4 +82,79 @@ func deleted(k objectstore.Key, done objectstore.Deletion, b *objectstore.Contai
 		d.DeleteMarker, d.MarkerVersionID = true, k.Version
 	}
 	return d
+}
+
+// errManifest says that an object goes whose segments must go with it.
+var errManifest = errors.New("a static large object")
+
+// remove deletes one object, or makes a delete marker. match is the ETag it must
+// have; empty for any. What is not there is gone.
+func (c *call) remove(b *objectstore.Container, k objectstore.Key, match string) (objectstore.Deletion, error) {
+	final := k.Version != "" || b.Versioning == objectstore.Unversioned
+	check := func(o *objectstore.Object) error {
+		switch {
+		case match != "" && o == nil:
+			return failure.New(failure.NoSuchKey).With("Key", k.Name)
+		case match != "" && !matches(match, o.ETag):
+			return unfulfilled("If-Match")
+		case final && o != nil && o.Headers[objectstore.HeaderStatic] != "":
+			return errManifest
+		}
+		return nil
+	}
+	done, err := c.delete(k, check)
+	if errors.Is(err, errManifest) {
+		return c.removeLarge(k)
+	}
+	return done, err
+}
+
+func (c *call) delete(k objectstore.Key, check func(*objectstore.Object) error) (objectstore.Deletion, error) {
+	e := c.event(k.Name)
+	e.Object = k.Account + "/" + k.Container + "/" + k.Name
+	done, err := c.s.Store.Delete(c.Context(), k, check, e)
+	if fault.Is(err, fault.NotFound) && failure.As(err) == nil {
+		return objectstore.Deletion{}, nil
+	}
+	return done, err
+}
+
+// removeLarge deletes a static large object that Swift made, and then its
+// segments where the caller may: S3 knows objects only whole.
+func (c *call) removeLarge(k objectstore.Key) (objectstore.Deletion, error) {
+	segments, err := c.manifest(k)
+	if err != nil {
+		return objectstore.Deletion{}, err
+	}
+	done, err := c.delete(k, nil)
+	if err != nil {
+		return done, err
+	}
+	for _, s := range segments {
+		container, name, ok := strings.Cut(strings.TrimPrefix(s.Name, "/"), "/")
+		if !ok {
+			continue // bytes in the manifest
+		}
+		b, err := c.s.Store.Container(c.Context(), k.Account, container)
+		if err == nil && c.allowed(b, name, toWrite) == nil {
+			_, err = c.remove(b, objectstore.Key{Account: k.Account, Container: container, Name: name}, "")
+		}
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			c.s.Log.Warn("a segment stays behind its object", "request", c.id, "error", err)
+		}
+	}
+	return done, nil
+}
+
+func (c *call) manifest(k objectstore.Key) ([]objectstore.Segment, error) {
+	w, content, err := c.s.Reader.Open(c.Context(), k, objectstore.View{Link: true, Manifest: true})
+	if err != nil {
+		return nil, err
+	}
+	defer content.Close() //nolint:errcheck // it is only read
+	text, err := io.ReadAll(content.Range(0, min(w.Size, objectstore.MaxManifestSize)))
+	if err != nil {
+		return nil, err
+	}
+	return objectstore.ParseManifest(text)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/mekcloud/mek/internal/objectstore"
 	"github.com/mekcloud/mek/internal/objectstore/s3/document"
 	"github.com/mekcloud/mek/internal/objectstore/s3/failure"
+	"github.com/mekcloud/mek/internal/objectstore/s3/formpolicy"
 	"github.com/mekcloud/mek/internal/objectstore/s3/signature"
 )
 
@@ -96,11 +97,11 @@ func (c *call) postObject() (*reply, error) {
 	case len(c.key) > maxKey:
 		return nil, failure.New(failure.KeyTooLong)
 	}
-	policy, err := readPolicy(f.get("policy"), c.now)
+	policy, err := formpolicy.Read(f.get("policy"), c.now)
 	if err != nil {
 		return nil, err
 	}
-	if err := policy.check(c.bucket, f); err != nil {
+	if err := policy.Check(c.bucket, f.names, f.get); err != nil {
 		return nil, err
 	}
 	b, err := c.enter(toWrite)
@@ -111,7 +112,7 @@ func (c *call) postObject() (*reply, error) {
 }
 
 // storeForm stores the file and answers as the form asks.
-func (c *call) storeForm(b *objectstore.Container, f *form, policy *formPolicy) (*reply, error) {
+func (c *call) storeForm(b *objectstore.Container, f *form, policy *formpolicy.Policy) (*reply, error) {
 	h := http.Header{}
 	for _, name := range f.names {
 		h.Set(name, f.get(name))
@@ -123,7 +124,7 @@ func (c *call) storeForm(b *objectstore.Container, f *form, policy *formPolicy) 
 	if err != nil {
 		return nil, err
 	}
-	p := &payload{in: &onlyFile{in: bufio.NewReader(f.file), form: f, least: policy.least, most: policy.most}, size: -1}
+	p := &payload{in: &onlyFile{in: bufio.NewReader(f.file), form: f, least: policy.Least, most: policy.Most}, size: -1}
 	if p.md5, err = contentMD5(h.Get("Content-Md5")); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/objectstore"
+	"github.com/mekcloud/mek/internal/objectstore/s3/byterange"
 	"github.com/mekcloud/mek/internal/objectstore/s3/failure"
 )
 
@@ -126,57 +127,15 @@ func (c *call) span(size int64, sizes []int64, part int) (from, n int64, partial
 		return from, sizes[part-1], size > 0, nil
 	}
 	header := c.Header.Get("Range")
-	r, ok := parseRange(header)
+	r, ok := byterange.Parse(header)
 	if !ok {
 		return 0, size, false, nil
 	}
-	from, n = r.in(size)
+	from, n = r.In(size)
 	if n == 0 {
 		return 0, 0, false, failure.New(failure.InvalidRange).With("RangeRequested", header).With("ActualObjectSize", strconv.FormatInt(size, 10))
 	}
 	return from, n, true, nil
-}
-
-// byteRange is one range as it was asked for; first < 0: the last bytes, last < 0: to the end.
-type byteRange struct{ first, last int64 }
-
-// parseRange reads a header with one range. Everything else is ignored, as
-// Amazon does: the whole object is the answer.
-func parseRange(header string) (byteRange, bool) {
-	text, ok := strings.CutPrefix(strings.ReplaceAll(header, " ", ""), "bytes=")
-	from, to, found := strings.Cut(text, "-")
-	if !ok || !found || from == "" && to == "" {
-		return byteRange{}, false
-	}
-	r := byteRange{-1, -1}
-	for _, end := range []struct {
-		text string
-		into *int64
-	}{{from, &r.first}, {to, &r.last}} {
-		if end.text == "" {
-			continue
-		}
-		n, err := strconv.ParseInt(end.text, 10, 64)
-		if err != nil || n < 0 || end.text[0] == '+' {
-			return byteRange{}, false
-		}
-		*end.into = n
-	}
-	return r, r.first < 0 || r.last < 0 || r.first <= r.last
-}
-
-// in gives the bytes that exist; n is 0 when there are none.
-func (r byteRange) in(size int64) (from, n int64) {
-	switch {
-	case r.first < 0:
-		n = min(r.last, size)
-		return size - n, n
-	case r.first >= size:
-		return 0, 0
-	case r.last < 0:
-		return r.first, size - r.first
-	}
-	return r.first, min(r.last, size-1) - r.first + 1
 }
 
 // partNumber reads the parameter of a read; 0 when there is none.

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/objectstore"
 	"github.com/mekcloud/mek/internal/objectstore/s3/checksum"
 	"github.com/mekcloud/mek/internal/objectstore/s3/failure"
@@ -66,7 +65,7 @@ func (c *call) deleteObject() (*reply, error) {
 		return nil, err
 	}
 	k := objectstore.Key{Account: b.Account, Container: b.Name, Name: c.key, Version: c.query.Get("versionId")}
-	done, err := c.remove(k, c.Header.Get("If-Match"))
+	done, err := c.remove(b, k, c.Header.Get("If-Match"))
 	if err != nil {
 		return nil, err
 	}
@@ -82,25 +81,4 @@ func (c *call) deleteObject() (*reply, error) {
 		}
 	}
 	return out, nil
-}
-
-// remove deletes one object. match is the ETag it must have; empty for any.
-func (c *call) remove(k objectstore.Key, match string) (objectstore.Deletion, error) {
-	var check func(*objectstore.Object) error
-	if match != "" {
-		check = func(o *objectstore.Object) error {
-			switch {
-			case o == nil:
-				return failure.New(failure.NoSuchKey).With("Key", k.Name)
-			case !matches(match, o.ETag):
-				return unfulfilled("If-Match")
-			}
-			return nil
-		}
-	}
-	done, err := c.s.Store.Delete(c.Context(), k, check, c.event(k.Name))
-	if fault.Is(err, fault.NotFound) && failure.As(err) == nil {
-		return objectstore.Deletion{}, nil
-	}
-	return done, err
 }

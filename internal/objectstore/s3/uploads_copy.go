@@ -6,6 +6,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/objectstore"
+	"github.com/mekcloud/mek/internal/objectstore/s3/byterange"
 	"github.com/mekcloud/mek/internal/objectstore/s3/document"
 	"github.com/mekcloud/mek/internal/objectstore/s3/failure"
 )
@@ -69,13 +70,13 @@ func copiedRange(header string, size int64) (from, n int64, err error) {
 	if header == "" {
 		return 0, size, nil
 	}
-	r, ok := parseRange(header)
-	if !ok || r.first < 0 || r.last < 0 {
+	r, ok := byterange.Parse(header)
+	if !ok || r.First < 0 || r.Last < 0 {
 		return 0, 0, argument("x-amz-source-range", header, "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are "+
 			"the zero-based offsets of the first and last bytes to copy")
 	}
-	if r.last >= size {
+	if r.Last >= size {
 		return 0, 0, argument("x-amz-source-range", header, "Range specified is not valid for source object of size: "+strconv.FormatInt(size, 10))
 	}
-	return r.first, r.last - r.first + 1, nil
+	return r.First, r.Last - r.First + 1, nil
 }

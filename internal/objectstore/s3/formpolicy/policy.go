@@ -1,4 +1,4 @@
-package s3
+package formpolicy
 
 import (
 	"bytes"
@@ -12,10 +12,10 @@ import (
 	"github.com/mekcloud/mek/internal/objectstore/s3/failure"
 )
 
-// formPolicy is what the signer of a form allows.
-type formPolicy struct {
+// Policy is what the signer of a form allows.
+type Policy struct {
 	conditions  []condition
-	least, most int64 // bytes of the file; most < 0: no limit
+	Least, Most int64 // bytes of the file; Most < 0: no limit
 }
 
 type condition struct{ operator, field, value string }
@@ -31,8 +31,8 @@ func policyRefuses(text string) error {
 	return failure.Newf(failure.AccessDenied, "Invalid according to Policy: %s", text)
 }
 
-// readPolicy reads a policy, in base64, that was signed.
-func readPolicy(text string, now time.Time) (*formPolicy, error) {
+// Read reads a policy, in base64, that was signed.
+func Read(text string, now time.Time) (*Policy, error) {
 	raw, err := base64.StdEncoding.DecodeString(text)
 	if err != nil || len(raw) == 0 {
 		return nil, badPolicy("Invalid Base64.")
@@ -53,7 +53,7 @@ func readPolicy(text string, now time.Time) (*formPolicy, error) {
 	if now.After(end) {
 		return nil, policyRefuses("Policy expired.")
 	}
-	p := &formPolicy{most: -1}
+	p := &Policy{Most: -1}
 	for _, c := range sent.Conditions {
 		if err := p.add(c); err != nil {
 			return nil, err
@@ -64,7 +64,7 @@ func readPolicy(text string, now time.Time) (*formPolicy, error) {
 
 // add reads {"field": "value"}, ["eq" or "starts-with", "$field", "value"] or
 // ["content-length-range", least, most].
-func (p *formPolicy) add(raw json.RawMessage) error {
+func (p *Policy) add(raw json.RawMessage) error {
 	var exact map[string]string
 	if json.Unmarshal(raw, &exact) == nil && exact != nil {
 		for field, value := range exact {
@@ -84,7 +84,7 @@ func (p *formPolicy) add(raw json.RawMessage) error {
 		if !ok1 || !ok2 {
 			return badPolicy("Invalid content-length-range.")
 		}
-		p.least, p.most = least, most
+		p.Least, p.Most = least, most
 		return nil
 	}
 	field, ok1 := list[1].(string)
@@ -111,13 +111,14 @@ func whole(v any) (int64, bool) {
 // free are fields that no condition must name.
 var free = []string{"policy", "signature", "x-amz-signature", "awsaccesskeyid", "file"}
 
-// check holds a form against its policy: all conditions are fulfilled, and each
-// field is named by one.
-func (p *formPolicy) check(bucket string, f *form) error {
+// Check holds a form against its policy: all conditions are fulfilled, and each
+// field is named by one. names are the form's fields, in lower case; get gives
+// their values.
+func (p *Policy) Check(bucket string, names []string, get func(string) string) error {
 	named := map[string]bool{}
 	for _, c := range p.conditions {
 		named[c.field] = true
-		value := f.get(c.field)
+		value := get(c.field)
 		if c.field == "bucket" {
 			value = bucket
 		}
@@ -128,7 +129,7 @@ func (p *formPolicy) check(bucket string, f *form) error {
 	if !named["bucket"] {
 		return policyRefuses("Extra input fields: bucket")
 	}
-	for _, name := range f.names {
+	for _, name := range names {
 		if !named[name] && !slices.Contains(free, name) && !strings.HasPrefix(name, "x-ignore-") {
 			return policyRefuses("Extra input fields: " + name)
 		}

@@ -1,0 +1,2 @@
+// Package byterange reads the ranges of S3 requests: one range, of bytes.
+package byterange
