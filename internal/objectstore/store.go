@@ -83,7 +83,7 @@ type Put struct {
 	Limit       int64 // most bytes taken; 0: no limit
 	ETag        string
 	ContentType string
-	Headers     Headers
+	Headers     Headers // kept as they are when the body has ended: its reader may add what came behind it
 	DeleteAt    time.Time
 	ListedSize  int64 // as in Object
 	ListedETag  string

@@ -305,3 +305,31 @@ func testDeletedAccount(b *bench) {
 	_, err = b.s.ChangeAccount(ctx, account, nil, event.Record{})
 	b.want(err, fault.Conflict, "change of a deleted account")
 }
+
+// testTrailers: what a body's reader adds to the headers at its end is kept.
+func testTrailers(b *bench) {
+	b.box(container, objectstore.Unversioned)
+	for name, size := range map[string]int{"empty": 0, "small": 100, "large": 3 << 20} {
+		p := objectstore.Put{Key: key(name), Size: int64(size), Headers: objectstore.Headers{"X-Object-Meta-First": "1"}}
+		_, err := b.s.Put(b.Context(), p, &trailed{strings.NewReader(strings.Repeat("x", size)), p.Headers})
+		b.must(err)
+		o, err := b.s.Head(b.Context(), key(name))
+		b.must(err)
+		if o.Headers["X-Object-Meta-First"] != "1" || o.Headers["X-Sysmeta-Last"] != "2" {
+			b.Errorf("%s keeps %v", name, o.Headers)
+		}
+	}
+}
+
+type trailed struct {
+	io.Reader
+	headers objectstore.Headers
+}
+
+func (r *trailed) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if errors.Is(err, io.EOF) {
+		r.headers["X-Sysmeta-Last"] = "2"
+	}
+	return n, err
+}

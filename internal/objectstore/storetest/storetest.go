@@ -25,7 +25,7 @@ func Run(t *testing.T, make Make) {
 		name string
 		test func(*bench)
 	}{
-		{"Accounts", testAccounts}, {"Containers", testContainers}, {"Bytes", testBytes}, {"Refusals", testRefusals}, {"Names", testNames},
+		{"Accounts", testAccounts}, {"Containers", testContainers}, {"Bytes", testBytes}, {"Trailers", testTrailers}, {"Refusals", testRefusals}, {"Names", testNames},
 		{"Change", testChange}, {"Check", testCheck}, {"Unversioned", testUnversioned}, {"Versioned", testVersioned}, {"Suspended", testSuspended},
 		{"Copy", testCopy}, {"Move", testMove}, {"Expiry", testExpiry}, {"DeletedAccount", testDeletedAccount},
 		{"ListingModel", testListingModel}, {"ContainersModel", testContainersModel}, {"VersionsModel", testVersionsModel},
