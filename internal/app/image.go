@@ -6,9 +6,11 @@ import (
 	"sync"
 
 	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/egress"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/image"
 	imageapi "github.com/mekcloud/mek/internal/image/api"
+	"github.com/mekcloud/mek/internal/image/transfers"
 	"github.com/mekcloud/mek/internal/image/worker"
 	"github.com/mekcloud/mek/internal/reconcile"
 )
@@ -22,9 +24,14 @@ const imageReserve = 256 << 20
 // image builds Glance.
 func (b *builder) image(context.Context) error {
 	claims, sandbox := &imageClaims{}, &inspector{program: b.ImageProgram}
+	fetch, err := b.fetcher()
+	if err != nil {
+		return err
+	}
 	s, err := imageapi.New(imageapi.Deps{
 		DB: b.DB, Clock: b.Clock, Log: b.Log, Dir: b.Config.ImageDir, Reserve: imageReserve,
 		Worker: sandbox, Claims: []image.Claims{claims}, Alone: b.DB.Engine() == db.SQLite,
+		Sagas: b.tasks, Fetch: fetch, Region: b.Config.Region,
 	})
 	if err != nil {
 		return err
@@ -38,6 +45,14 @@ func (b *builder) image(context.Context) error {
 	})
 	b.serve(s.REST())
 	return nil
+}
+
+// fetcher is what users may have images fetched with; nil unless the operator allows it.
+func (b *builder) fetcher() (transfers.Fetcher, error) {
+	if !b.Config.WebDownload.Enabled {
+		return nil, nil
+	}
+	return egress.New(b.Config.WebDownload.Allow)
 }
 
 // imageClaims asks the services that are built after Glance which hosts may

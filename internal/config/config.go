@@ -29,14 +29,16 @@ type Config struct {
 	LogLevel     string   `koanf:"log_level"` // debug, info, warn, error
 	Image        string   `koanf:"image"`     // file of the image "tiny"; empty: looked for
 
-	Database string         `koanf:"database"` // sqlite:///path or postgres://…
-	Bus      Bus            `koanf:"bus"`
-	Identity Identity       `koanf:"identity"`
-	Network  Network        `koanf:"network"`
-	Compute  Compute        `koanf:"compute"`
-	Objects  Objects        `koanf:"objectstore"`
-	Quotas   map[string]int `koanf:"quotas"` // by Nova's, Neutron's and Cinder's names; -1: unlimited. What is absent has upstream's default
-	Policy   string         `koanf:"policy"` // policy.yaml of the operator; empty: policy.yaml in the data directory
+	Database string   `koanf:"database"` // sqlite:///path or postgres://…
+	Bus      Bus      `koanf:"bus"`
+	Identity Identity `koanf:"identity"`
+	Network  Network  `koanf:"network"`
+	Compute  Compute  `koanf:"compute"`
+	Objects  Objects  `koanf:"objectstore"`
+	// WebDownload lets users have images fetched from addresses they name.
+	WebDownload WebDownload    `koanf:"web_download"`
+	Quotas      map[string]int `koanf:"quotas"` // by Nova's, Neutron's and Cinder's names; -1: unlimited. What is absent has upstream's default
+	Policy      string         `koanf:"policy"` // policy.yaml of the operator; empty: policy.yaml in the data directory
 }
 
 // Bus is where the server meets its agents, by mutual TLS.
@@ -88,6 +90,12 @@ type Compute struct {
 
 	ConfirmAfter time.Duration `koanf:"resize_confirm_window"` // resizes are confirmed by themselves; 0: never
 	KeepHistory  time.Duration `koanf:"history_retention"`     // of deleted servers: action logs, migrations, usage; 0: for ever
+}
+
+// WebDownload is what the server may fetch for users. Off: nothing.
+type WebDownload struct {
+	Enabled bool     `koanf:"enabled"`
+	Allow   []string `koanf:"allow"` // ADDRESS:PORT of places that are not public, or not on ports 80 and 443
 }
 
 // Objects is where object storage keeps its bytes.

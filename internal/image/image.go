@@ -13,6 +13,9 @@ const (
 	Community Visibility = "community"
 )
 
+// Store is the name of the one store there is.
+const Store = "file"
+
 // HashAlgo is the secure hash that images carry (os_hash_algo).
 const HashAlgo = "sha512"
 

@@ -3,8 +3,9 @@ package imageapi
 import (
 	"net/http"
 
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/image"
 	"github.com/mekcloud/mek/internal/image/images"
-	"github.com/mekcloud/mek/internal/image/transfers"
 	"github.com/mekcloud/mek/internal/rest"
 )
 
@@ -17,8 +18,10 @@ func (s *Service) discovery() []rest.Route {
 		{Method: "GET", Path: "/", Open: true, Handle: func(c *rest.Call) (rest.Reply, error) { return rest.Answer(http.StatusMultipleChoices, versions(c)) }},
 		{Method: "GET", Path: "/versions", Open: true, Handle: func(c *rest.Call) (rest.Reply, error) { return rest.OK(versions(c)) }},
 		{Method: "GET", Path: "/v2", Open: true, Handle: func(c *rest.Call) (rest.Reply, error) { return rest.OK(versions(c)) }},
-		{Method: "GET", Path: "/v2/info/import", Rule: "default", Handle: importInfo},
+		{Method: "GET", Path: "/v2/info/import", Rule: "default", Handle: s.importInfo},
 		{Method: "GET", Path: "/v2/info/stores", Rule: "default", Handle: storesInfo},
+		{Method: "GET", Path: "/v2/info/stores/detail", Rule: "stores_info_detail", Handle: storesDetail},
+		{Method: "DELETE", Path: "/v2/stores/{store}/{id}", Rule: "delete_image_location", Object: true, Audit: "delete", Handle: s.deleteFromStore},
 		{Method: "GET", Path: "/v2/info/usage", Rule: "default", Handle: s.usage},
 		{Method: "GET", Path: "/v2/info/violations", Rule: "context_is_admin", Extension: true, Handle: s.violations},
 	}
@@ -36,13 +39,32 @@ func versions(c *rest.Call) map[string]any {
 	return map[string]any{"versions": out}
 }
 
-func importInfo(*rest.Call) (rest.Reply, error) {
+func (s *Service) importInfo(*rest.Call) (rest.Reply, error) {
 	return rest.OK(map[string]any{"import-methods": map[string]any{"description": "Import methods available.", "type": "array",
-		"value": transfers.ImportMethods()}})
+		"value": s.methods}})
 }
 
 func storesInfo(*rest.Call) (rest.Reply, error) {
 	return rest.OK(map[string]any{"stores": []map[string]string{{"id": images.StoreID, "description": "Files of the cloud", "default": "true"}}})
+}
+
+func storesDetail(*rest.Call) (rest.Reply, error) {
+	return rest.OK(map[string]any{"stores": []map[string]any{{"id": images.StoreID, "description": "Files of the cloud", "default": "true", "type": "file",
+		"weight": 0, "properties": map[string]any{"chunk_size": 1 << 20, "thin_provisioning": false}}}})
+}
+
+// deleteFromStore never has another store to leave the image in.
+func (s *Service) deleteFromStore(c *rest.Call) (rest.Reply, error) {
+	i, _, err := s.images.Find(c)
+	switch {
+	case err != nil:
+		return rest.Reply{}, err
+	case c.Var("store") != images.StoreID:
+		return rest.Reply{}, fault.Conflictf("The selected store %s is not available on this node.", c.Var("store"))
+	case i.Status != image.Active:
+		return rest.Reply{}, fault.Conflictf("It's not allowed to remove image data from store if image status is not 'active'")
+	}
+	return rest.Reply{}, fault.Forbiddenf("Cannot delete image data from the only store containing it. Consider deleting the image instead.")
 }
 
 func (s *Service) usage(c *rest.Call) (rest.Reply, error) {

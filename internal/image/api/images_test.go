@@ -20,7 +20,7 @@ func TestLifeOfAnImage(t *testing.T) {
 		made := g.do("alice", "POST", "/v2/images", fields{"name": "one", "disk_format": "raw", "container_format": "bare", "os_distro": "debian",
 			"tags": []string{"b", "a", "b"}, "min_ram": 32}).expect(http.StatusCreated)
 		id := made.text("id")
-		if made.header.Get("Location") != g.url+"/v2/images/"+id || made.header.Get("Openstack-Image-Import-Methods") != "glance-direct" {
+		if made.header.Get("Location") != g.url+"/v2/images/"+id || made.header.Get("Openstack-Image-Import-Methods") != "glance-direct,copy-image" {
 			t.Fatalf("headers %v", made.header)
 		}
 		want := fields{"id": id, "name": "one", "disk_format": "raw", "container_format": "bare", "os_distro": "debian", "tags": []any{"a", "b"},

@@ -59,6 +59,9 @@ func rules() []policy.Rule {
 		rule("modify_member", admin+" or (role:member and project_id:%(member_id)s)", "Accept or reject a shared image."),
 		rule("deactivate", asMember, "Keep an image from being used."),
 		rule("reactivate", asMember, "Let an image be used again."),
+		rule("copy_image", admin, "Copy an image to further stores."),
+		rule("delete_image_location", admin, "Remove an image from a store."),
+		{Name: "stores_info_detail", Check: admin + " or role:service", Description: "Show how stores are made.", Scopes: []string{policy.ScopeProject}},
 		rule("tasks_api_access", admin, "List and show tasks."),
 	}
 }

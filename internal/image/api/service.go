@@ -20,6 +20,7 @@ import (
 	"github.com/mekcloud/mek/internal/image/transfers"
 	"github.com/mekcloud/mek/internal/reconcile"
 	"github.com/mekcloud/mek/internal/rest"
+	"github.com/mekcloud/mek/internal/task"
 )
 
 // Deps are what the service stands on.
@@ -35,6 +36,11 @@ type Deps struct {
 	// Claims say which hosts may read which images; a host that none of them
 	// speaks for gets nothing.
 	Claims []image.Claims
+	// Sagas run imports that go on without their client; nil: there are none.
+	Sagas *task.Engine
+	// Fetch brings images from addresses that users name; nil: they are not offered that.
+	Fetch  transfers.Fetcher
+	Region string // of this cloud
 	// Alone says that no other server shares the database.
 	Alone bool
 }
@@ -47,6 +53,7 @@ type Service struct {
 	transfers *transfers.Transfers
 	metadefs  *metadefs.Metadefs
 	files     *files.Store
+	methods   []string // of importing
 }
 
 // New opens the store and puts the service together. Nothing runs yet.
@@ -55,12 +62,13 @@ func New(d Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	records := images.New(images.Deps{DB: d.DB, Clock: d.Clock, Log: d.Log, Quota: images.Quota(), Bytes: store})
+	methods := transfers.ImportMethods(d.Sagas != nil, d.Fetch != nil)
+	records := images.New(images.Deps{DB: d.DB, Clock: d.Clock, Log: d.Log, Quota: images.Quota(), Bytes: store, Methods: methods})
 	history := tasks.New(d.DB, d.Clock, records)
 	return &Service{
-		images: records, members: members.New(d.DB, d.Clock, records), tasks: history, files: store, metadefs: metadefs.New(d.DB, d.Clock),
+		images: records, members: members.New(d.DB, d.Clock, records), tasks: history, files: store, methods: methods, metadefs: metadefs.New(d.DB, d.Clock),
 		transfers: transfers.New(transfers.Deps{Records: records, Files: store, Worker: d.Worker, Tasks: history, Claims: d.Claims, Clock: d.Clock,
-			Log: d.Log, SizeCap: d.SizeCap, Alone: d.Alone}),
+			Log: d.Log, SizeCap: d.SizeCap, Alone: d.Alone, DB: d.DB, Sagas: d.Sagas, Fetch: d.Fetch, Region: d.Region}),
 	}, nil
 }
 

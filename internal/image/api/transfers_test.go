@@ -182,7 +182,7 @@ func TestImport(t *testing.T) {
 			t.Fatalf("%v", staged)
 		}
 		g.do("alice", "PUT", "/v2/images/"+good+"/stage", []byte("x")).expect(http.StatusConflict)
-		for name, status := range map[string]int{"web-download": 501, "copy-image": 501, "magic": 400, "": 400} {
+		for name, status := range map[string]int{"web-download": 400, "copy-image": 403, "magic": 400, "": 400} {
 			g.do("alice", "POST", "/v2/images/"+good+"/import", fields{"method": fields{"name": name}}).expect(status)
 		}
 		g.do("alice", "POST", "/v2/images/"+good+"/import", fields{}).expect(http.StatusBadRequest)

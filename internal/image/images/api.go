@@ -110,7 +110,7 @@ func (a api) create(c *rest.Call) (rest.Reply, error) {
 		return rest.Reply{}, err
 	}
 	reply, err := rest.Created(view(made))
-	return reply.With("Location", c.Link("/v2/images/"+made.ID)).With("OpenStack-image-import-methods", "glance-direct").
+	return reply.With("Location", c.Link("/v2/images/"+made.ID)).With("OpenStack-image-import-methods", strings.Join(a.images.Methods, ",")).
 		With("OpenStack-image-store-ids", StoreID), err
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // StoreID is the name of the one store there is.
-const StoreID = "file"
+const StoreID = image.Store
 
 // isoTime is how the API writes times: whole seconds, UTC.
 func isoTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }

@@ -42,6 +42,8 @@ type Deps struct {
 	Log   *slog.Logger
 	Quota *quota.Quota
 	Bytes Dropper
+	// Methods are the ways to import that a new image is told of.
+	Methods []string
 }
 
 // Images is the feature. Safe for concurrent use.

@@ -2,6 +2,7 @@ package images
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/mekcloud/mek/internal/clock"
@@ -146,4 +147,51 @@ func (s *Images) Transfers(ctx context.Context, silent time.Duration) ([]image.T
 		out[i] = image.Transfer{ImageID: r.ID, Token: r.Transfer}
 	}
 	return out, nil
+}
+
+// Withdraw takes an active image back to "queued", without bytes; one that is
+// not active, or gone, is no error.
+func (s *Images) Withdraw(ctx context.Context, id string) error {
+	err := s.DB.Write(ctx, func(tx *db.Tx) error {
+		r, err := lock(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		i := r.image()
+		if i.Status != image.Active {
+			return nil
+		}
+		i.Status, i.Size, i.VirtualSize, i.Checksum, i.HashValue, i.Content = image.Queued, -1, -1, "", "", ""
+		return save(ctx, tx, r, i)
+	})
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	return err
+}
+
+// Mark sets a property that is the service's own, or removes it with an empty
+// value; an image that is gone is no error.
+func (s *Images) Mark(ctx context.Context, tx *db.Tx, id, name, value string) error {
+	r, err := lock(ctx, tx, id)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	i := r.image()
+	if i.Properties[name] == value {
+		return nil
+	}
+	i.Properties = maps.Clone(i.Properties)
+	if value == "" {
+		delete(i.Properties, name)
+	} else {
+		if i.Properties == nil {
+			i.Properties = map[string]string{}
+		}
+		i.Properties[name] = value
+	}
+	return save(ctx, tx, r, i)
 }

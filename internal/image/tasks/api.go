@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -29,6 +30,7 @@ func (t *Tasks) Routes() []rest.Route {
 	return []rest.Route{
 		{Method: "GET", Path: "/v2/tasks", Rule: "tasks_api_access", Handle: t.list},
 		{Method: "GET", Path: "/v2/tasks/{id}", Rule: "tasks_api_access", Handle: t.show},
+		{Method: "DELETE", Path: "/v2/tasks/{id}", Rule: "tasks_api_access", Audit: "delete", Handle: refuseDelete},
 		{Method: "GET", Path: "/v2/images/{id}/tasks", Rule: "get_image", Object: true, Handle: t.ofImage},
 	}
 }
@@ -121,6 +123,12 @@ func (t *Tasks) show(c *rest.Call) (rest.Reply, error) {
 		return rest.Reply{}, err
 	}
 	return rest.OK(view(r))
+}
+
+// refuseDelete answers as upstream does: tasks go by themselves.
+func refuseDelete(*rest.Call) (rest.Reply, error) {
+	reply, err := rest.Answer(http.StatusMethodNotAllowed, "Tasks are deleted by themselves when their expires_at has passed.")
+	return reply.With("Allow", "GET").With("Content-Type", "text/plain"), err
 }
 
 func (t *Tasks) ofImage(c *rest.Call) (rest.Reply, error) {

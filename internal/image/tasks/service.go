@@ -26,22 +26,29 @@ func New(d *db.DB, c clock.Clock, images Images) *Tasks { return &Tasks{d, c, im
 
 // Begin records an import that starts now.
 func (t *Tasks) Begin(ctx context.Context, i *image.Image, input map[string]any) (string, error) {
+	minted := id.New()
+	return minted, t.db.Write(ctx, func(tx *db.Tx) error { return t.BeginIn(ctx, tx, minted, i, input) })
+}
+
+// BeginIn is Begin in the caller's transaction, under an id that it has minted.
+func (t *Tasks) BeginIn(ctx context.Context, tx *db.Tx, id string, i *image.Image, input map[string]any) error {
 	now, actor := clock.Micros(t.clock.Now()), event.ActorOf(ctx)
-	r := &row{ID: id.New(), ImageID: i.ID, Owner: actor.ProjectID, UserID: actor.UserID, RequestID: actor.RequestID, Type: "api_image_import",
-		Status: "processing", Input: db.J(input), CreatedAt: now, UpdatedAt: now}
-	return r.ID, t.db.Write(ctx, func(tx *db.Tx) error { return rows.Insert(ctx, tx, r) })
+	return rows.Insert(ctx, tx, &row{ID: id, ImageID: i.ID, Owner: actor.ProjectID, UserID: actor.UserID, RequestID: actor.RequestID,
+		Type: "api_image_import", Status: "processing", Input: db.J(input), CreatedAt: now, UpdatedAt: now})
 }
 
 // End records how it ended; failure is empty for success.
 func (t *Tasks) End(ctx context.Context, id, failure string) error {
+	return t.db.Write(ctx, func(tx *db.Tx) error { return t.EndIn(ctx, tx, id, failure) })
+}
+
+// EndIn is End in the caller's transaction.
+func (t *Tasks) EndIn(ctx context.Context, tx *db.Tx, id, failure string) error {
 	status := "success"
 	if failure != "" {
 		status = "failure"
 	}
-	now := clock.Micros(t.clock.Now())
-	return t.db.Write(ctx, func(tx *db.Tx) error {
-		return rows.Set(ctx, tx, id, map[string]any{"status": status, "message": failure, "updated_at": now})
-	})
+	return rows.Set(ctx, tx, id, map[string]any{"status": status, "message": failure, "updated_at": clock.Micros(t.clock.Now())})
 }
 
 // Expire forgets tasks that are older than two days.

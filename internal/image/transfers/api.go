@@ -1,7 +1,6 @@
 package transfers
 
 import (
-	"encoding/json"
 	"io"
 	"mime"
 	"net/http"
@@ -12,10 +11,8 @@ import (
 	"github.com/mekcloud/mek/internal/image/files"
 	"github.com/mekcloud/mek/internal/policy"
 	"github.com/mekcloud/mek/internal/rest"
+	"github.com/mekcloud/mek/internal/task"
 )
-
-// ImportMethods are the ways to import that are built.
-func ImportMethods() []string { return []string{"glance-direct"} }
 
 // Finder loads the image of a request's path for the caller, with the status
 // of its membership, and authorises the route's rule on it.
@@ -53,8 +50,8 @@ func (a api) take(c *rest.Call, j job) (rest.Reply, error) {
 	if kind, _, err := mime.ParseMediaType(c.Header.Get("Content-Type")); err != nil || kind != "application/octet-stream" {
 		return rest.Reply{}, fault.New(fault.UnsupportedMedia, "Invalid content type %s", c.Header.Get("Content-Type"))
 	}
-	if s := c.Header.Get("X-Image-Meta-Store"); s != "" && s != "file" {
-		return rest.Reply{}, fault.Invalidf("Store for identifier %s not found", s)
+	if s := c.Header.Get("X-Image-Meta-Store"); s != "" && s != image.Store {
+		return rest.Reply{}, fault.Invalidf("image.Store for identifier %s not found", s)
 	}
 	i, _, err := a.images.Find(c)
 	if err != nil {
@@ -133,7 +130,7 @@ func send(w io.Writer, blob *files.Blob, start, length int64) error {
 }
 
 func (a api) imports(c *rest.Call) (rest.Reply, error) {
-	method, err := importMethod(c.Payload())
+	in, err := parseImport(c.Payload(), a.methods())
 	if err != nil {
 		return rest.Reply{}, err
 	}
@@ -141,12 +138,35 @@ func (a api) imports(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	if i.Status != image.Uploading {
-		return rest.Reply{}, fault.Conflictf("Image needs to be staged before 'glance-direct' method can be used")
+	switch in.Method.Name {
+	case direct:
+		err = a.importStaged(c, i, in)
+	case copying:
+		err = a.copyImage(c, i, in)
+	default:
+		if i.Status != image.Queued {
+			return rest.Reply{}, fault.Conflictf("Image needs to be in 'queued' state before '%s' method can be used", in.Method.Name)
+		}
+		if i.Disk == "" || i.Container == "" {
+			return rest.Reply{}, fault.Conflictf("'disk_format' and 'container_format' need to be set before import")
+		}
+		viewer := image.Viewer{ProjectID: c.Auth.ProjectID, Admin: c.Allow("context_is_admin", policy.Target{})}
+		err = a.begin(c.Context(), i, in, viewer, task.Work{Object: i.ID, ProjectID: i.Owner, UserID: c.Auth.UserID, RequestID: c.RequestID})
 	}
-	task, err := a.Tasks.Begin(c.Context(), i, map[string]any{"image_id": i.ID, "import_req": map[string]any{"method": map[string]any{"name": method}}})
 	if err != nil {
 		return rest.Reply{}, err
+	}
+	return rest.Accepted(nil)
+}
+
+// importStaged makes the image of what was staged, before it answers.
+func (a api) importStaged(c *rest.Call, i *image.Image, in importRequest) error {
+	if i.Status != image.Uploading {
+		return fault.Conflictf("Image needs to be staged before 'glance-direct' method can be used")
+	}
+	task, err := a.Tasks.Begin(c.Context(), i, in.input(i.ID))
+	if err != nil {
+		return err
 	}
 	failure := ""
 	err = a.promote(c.Context(), i, c.Event("image", i.ID, i.Owner))
@@ -157,34 +177,29 @@ func (a api) imports(c *rest.Call) (rest.Reply, error) {
 		a.Log.Warn("the end of an import was not recorded", "task", task, "error", e)
 	}
 	if fault.Is(err, fault.Conflict) {
-		return rest.Reply{}, err
+		return err
 	}
 	if err != nil { // as published, the answer is the same: the image is queued again, and its task says why
 		a.Log.Warn("an import failed", "image", i.ID, "error", err)
 	}
-	return rest.Accepted(nil)
+	return nil
 }
 
-// importMethod reads the body of an import request.
-func importMethod(body []byte) (string, error) {
-	var in struct {
-		Method *struct {
-			Name string `json:"name"`
-		} `json:"method"`
+// copyImage copies to the stores that have not got the image: with one store
+// there is none of them.
+func (a api) copyImage(c *rest.Call, i *image.Image, in importRequest) error {
+	if !c.Allow("copy_image", policy.Target{"project_id": i.Owner}) {
+		return fault.Forbiddenf("You are not authorized to complete copy_image action.")
 	}
-	if err := json.Unmarshal(body, &in); err != nil {
-		return "", fault.Invalidf("Malformed request body").Because(err)
+	switch {
+	case i.Status != image.Active:
+		return fault.Conflictf("Only images with status active can be targeted for copying")
+	case !in.AllStores && len(in.Stores) > 0:
+		return fault.Conflictf("Image is already present at store '%s'", image.Store)
 	}
-	if in.Method == nil {
-		return "", fault.Invalidf("Import request requires a 'method' field.")
+	task, err := a.Tasks.Begin(c.Context(), i, in.input(i.ID))
+	if err != nil {
+		return err
 	}
-	switch in.Method.Name {
-	case "glance-direct":
-		return in.Method.Name, nil
-	case "":
-		return "", fault.Invalidf("Import request requires a 'name' field.")
-	case "web-download", "copy-image", "glance-download":
-		return "", fault.New(fault.NotImplemented, "Import method '%s' is not implemented.", in.Method.Name)
-	}
-	return "", fault.Invalidf("Unknown import method name.")
+	return a.Tasks.End(c.Context(), task, "")
 }

@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/event"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/id"
 	"github.com/mekcloud/mek/internal/image"
 	"github.com/mekcloud/mek/internal/image/files"
+	"github.com/mekcloud/mek/internal/task"
 )
 
 // Records are the images' records, as package images keeps them.
@@ -31,6 +33,16 @@ type Records interface {
 	Abort(ctx context.Context, id, token string) error
 	Transfers(ctx context.Context, silent time.Duration) ([]image.Transfer, error)
 	Usage(ctx context.Context, project string) (limits, used map[string]int64, err error)
+	Update(ctx context.Context, id string, record event.Record, change func(*image.Image) error) (*image.Image, error)
+	// Withdraw takes an active image back to "queued", without bytes; one that is not active, or gone, is no error.
+	Withdraw(ctx context.Context, id string) error
+	// Mark sets a property of the service's own, or removes it with an empty value; an image that is gone is no error.
+	Mark(ctx context.Context, tx *db.Tx, id, name, value string) error
+}
+
+// Fetcher opens what is at an address that a user chose, and tells its length, -1 when it is not known.
+type Fetcher interface {
+	Get(ctx context.Context, address string) (io.ReadCloser, int64, error)
 }
 
 // Inspector finds out what bytes are, in a sandbox.
@@ -44,6 +56,9 @@ type Tasks interface {
 	Begin(ctx context.Context, i *image.Image, input map[string]any) (string, error)
 	// End records how it ended; failure is empty for success.
 	End(ctx context.Context, id, failure string) error
+	// BeginIn and EndIn do so in the caller's transaction.
+	BeginIn(ctx context.Context, tx *db.Tx, id string, i *image.Image, input map[string]any) error
+	EndIn(ctx context.Context, tx *db.Tx, id, failure string) error
 }
 
 // Deps are what the feature stands on.
@@ -56,6 +71,10 @@ type Deps struct {
 	Clock   clock.Clock
 	Log     *slog.Logger
 	SizeCap int64 // bytes of one image; 0: 1 TiB
+	DB      *db.DB
+	Sagas   *task.Engine // nil: images are imported from what was staged only
+	Fetch   Fetcher      // nil: images are not fetched from addresses
+	Region  string       // of this cloud
 	// Alone says that no other server shares the database: then a transfer
 	// that does not run here does not run at all.
 	Alone bool
@@ -70,8 +89,9 @@ const (
 // Transfers is the feature. Safe for concurrent use.
 type Transfers struct {
 	Deps
-	mu      sync.Mutex
-	running map[string]string // token → image
+	importer *task.Handle[importParams]
+	mu       sync.Mutex
+	running  map[string]string // token → image
 }
 
 // New makes the feature.
@@ -79,7 +99,11 @@ func New(d Deps) *Transfers {
 	if d.SizeCap == 0 {
 		d.SizeCap = defaultCap
 	}
-	return &Transfers{Deps: d, running: map[string]string{}}
+	t := &Transfers{Deps: d, running: map[string]string{}}
+	if d.Sagas != nil {
+		t.importer = task.Register(d.Sagas, t.importSaga())
+	}
+	return t
 }
 
 // job is one transfer of bytes into the store.
