@@ -31,6 +31,7 @@ const (
 	LogLevels          = microversion.Version(3032)
 	ResourceFilters    = microversion.Version(3033)
 	LikeFilters        = microversion.Version(3034)
+	PoolsOfType        = microversion.Version(3035)
 	SummaryMetadata    = microversion.Version(3036)
 	GroupReplication   = microversion.Version(3038)
 	LimitsOfOthers     = microversion.Version(3039)

@@ -1,6 +1,7 @@
 package volumes
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha512"
 	"encoding/hex"
@@ -104,13 +105,9 @@ func sparse(out *os.File, in io.Reader) error {
 	}
 }
 
+// zero compares a block with itself, one byte on: as fast as memory is.
 func zero(b []byte) bool {
-	for _, c := range b {
-		if c != 0 {
-			return false
-		}
-	}
-	return true
+	return len(b) == 0 || b[0] == 0 && bytes.Equal(b[1:], b[:len(b)-1])
 }
 
 // Converter has the sandboxed worker turn images into raw bytes.

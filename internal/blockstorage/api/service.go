@@ -140,6 +140,10 @@ func (l lister) Pools(ctx context.Context) ([]pools.Pool, error) {
 	return out, err
 }
 
+func (l lister) Offers(ctx context.Context, volumeType string) (bool, error) {
+	return l.volumes.Offers(ctx, volumeType)
+}
+
 func (l lister) KeptBy(ctx context.Context, host string) ([4]int64, error) {
 	k, err := l.volumes.KeptBy(ctx, host)
 	return [4]int64{k.Volumes, k.VolumeGiB, k.Snapshots, k.SnapshotGiB}, err

@@ -39,6 +39,9 @@ func Rules() []policy.Rule {
 type Service interface {
 	Reserve(ctx context.Context, r blockstorage.Reservation) (*blockstorage.Attachment, error)
 	Complete(ctx context.Context, attachment, device string) error
+	Connect(ctx context.Context, attachment, host string) (*blockstorage.Volume, error)
+	// ConnectorHost is the host of this cloud that a connector speaks for.
+	ConnectorHost(connector map[string]any) (string, error)
 }
 
 // API serves attachments.
@@ -145,8 +148,12 @@ func (a *API) create(c *rest.Call) (rest.Reply, error) {
 	if err := c.Decode(&in); err != nil {
 		return rest.Reply{}, err
 	}
+	host := ""
 	if len(in.Attachment.Connector) > 0 {
-		return rest.Reply{}, fault.New(fault.NotImplemented, "Volumes are connected to servers of this cloud only.")
+		var err error
+		if host, err = a.service.ConnectorHost(in.Attachment.Connector); err != nil {
+			return rest.Reply{}, err
+		}
 	}
 	made, err := a.service.Reserve(c.Context(), blockstorage.Reservation{ID: id.New(), VolumeID: in.Attachment.Volume, ServerID: in.Attachment.Server.V,
 		Viewer:   blockstorage.Viewer{ProjectID: c.Auth.ProjectID, UserID: c.Auth.UserID, Admin: c.Allow(ruleAll, c.Caller())},
@@ -154,14 +161,43 @@ func (a *API) create(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	return rest.OK(a.table.Body(c, made))
+	if host == "" {
+		return rest.OK(a.table.Body(c, made))
+	}
+	return a.connect(c, made.ID, host)
 }
 
-func (a *API) update(c *rest.Call) (rest.Reply, error) {
-	if _, err := a.table.Find(c, c.Var("id")); err != nil {
+// connect brings an attachment's volume to a host and shows the attachment.
+func (a *API) connect(c *rest.Call, attachment, host string) (rest.Reply, error) {
+	if _, err := a.service.Connect(c.Context(), attachment, host); err != nil {
 		return rest.Reply{}, err
 	}
-	return rest.Reply{}, fault.New(fault.NotImplemented, "Volumes are connected to servers of this cloud only.")
+	at, err := a.store.Get(c.Context(), attachment)
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	return rest.OK(a.table.Body(c, at))
+}
+
+// update connects a reserved attachment to a host.
+func (a *API) update(c *rest.Call) (rest.Reply, error) {
+	at, err := a.table.Find(c, c.Var("id"))
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	var in struct {
+		Attachment struct {
+			Connector map[string]any `json:"connector" v:"required"`
+		} `json:"attachment" v:"required"`
+	}
+	if err := c.Decode(&in); err != nil {
+		return rest.Reply{}, err
+	}
+	host, err := a.service.ConnectorHost(in.Attachment.Connector)
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	return a.connect(c, at.ID, host)
 }
 
 func (a *API) complete(c *rest.Call) (rest.Reply, error) {

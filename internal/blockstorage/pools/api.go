@@ -2,6 +2,8 @@ package pools
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -68,6 +70,8 @@ type Lister interface {
 	Pools(ctx context.Context) ([]Pool, error)
 	// KeptBy counts volumes, their GiB, snapshots and their GiB on a host.
 	KeptBy(ctx context.Context, host string) ([4]int64, error)
+	// Offers tells whether hosts offer what a volume type asks for. NotFound of the type.
+	Offers(ctx context.Context, volumeType string) (bool, error)
 }
 
 // API serves what is known of hosts.
@@ -137,6 +141,15 @@ func (a *API) list(c *rest.Call) (rest.Reply, error) {
 		return rest.Reply{}, err
 	}
 	detail, _ := rest.ParseBool(c.Values().Get("detail"))
+	if word := c.Values().Get("volume_type"); word != "" && c.At(blockstorage.PoolsOfType) {
+		fits, err := a.pools.Offers(c.Context(), word)
+		if err != nil {
+			return rest.Reply{}, err
+		}
+		if !fits {
+			pools = nil
+		}
+	}
 	out := []map[string]any{}
 	for _, p := range pools {
 		if want := c.Values().Get("name"); want != "" && c.At(blockstorage.PoolFilters) && want != name(p) {
@@ -218,10 +231,11 @@ func (a *API) zones(*rest.Call) (rest.Reply, error) {
 }
 
 // aliases are the extensions of which something is built.
-var aliases = []string{"OS-SCH-HNT", "os-admin-actions", "os-availability-zone", "os-extended-services", "os-extended-snapshot-attributes", "os-hosts",
-	"os-quota-class-sets", "os-quota-sets", "os-services", "os-snapshot-actions", "os-types-extra-specs", "os-types-manage", "os-used-limits",
-	"os-vol-host-attr", "os-vol-image-meta", "os-vol-mig-status-attr", "os-vol-tenant-attr", "os-volume-actions", "os-volume-transfer",
-	"os-volume-type-access", "scheduler-stats", "capabilities"}
+var aliases = []string{"OS-SCH-HNT", "backups", "capabilities", "cgsnapshots", "consistencygroups", "encryption", "os-admin-actions", "os-availability-zone",
+	"os-extended-services", "os-extended-snapshot-attributes", "os-hosts", "os-quota-class-sets", "os-quota-sets", "os-services", "os-snapshot-actions",
+	"os-snapshot-manage", "os-snapshot-unmanage", "os-types-extra-specs", "os-types-manage", "os-used-limits", "os-vol-host-attr", "os-vol-image-meta",
+	"os-vol-mig-status-attr", "os-vol-tenant-attr", "os-volume-actions", "os-volume-encryption-metadata", "os-volume-manage", "os-volume-transfer",
+	"os-volume-type-access", "os-volume-unmanage", "qos-specs", "scheduler-stats"}
 
 func (a *API) extensions(*rest.Call) (rest.Reply, error) {
 	out := make([]any, 0, len(aliases))
@@ -231,16 +245,23 @@ func (a *API) extensions(*rest.Call) (rest.Reply, error) {
 	return rest.OK(map[string]any{"extensions": out})
 }
 
+// filterWords are the filters of each kind of list.
 var filterWords = map[string][]string{
-	"volume":   {"name", "status", "metadata", "bootable", "availability_zone", "created_at", "updated_at", "size", "group_id", "glance_metadata"},
-	"snapshot": {"name", "status", "volume_id", "metadata"}, "attachment": {"volume_id", "status", "instance_id", "attach_status"},
-	"pool": {"name"}, "volume_type": {"is_public"},
+	"volume": {"name", "status", "metadata", "bootable", "migration_status", "availability_zone", "group_id", "size", "created_at", "updated_at",
+		"glance_metadata", "consumes_quota"},
+	"snapshot": {"name", "status", "volume_id", "metadata"}, "group": {"name", "status"},
+	"group_snapshot": {"name", "status", "group_id"}, "attachment": {"volume_id", "status", "instance_id", "attach_status"},
+	"message": {"resource_uuid", "resource_type", "event_id", "request_id"}, "pool": {"name", "volume_type"},
+	"backup": {"name", "status", "volume_id"}, "volume_type": {"is_public"},
 }
 
 func (a *API) filters(c *rest.Call) (rest.Reply, error) {
 	want := c.Values().Get("resource")
+	if want != "" && filterWords[want] == nil {
+		return rest.Reply{}, fault.Invalidf("Invalid filter resource: %s", want)
+	}
 	out := []any{}
-	for _, resource := range []string{"volume", "snapshot", "attachment", "pool", "volume_type"} {
+	for _, resource := range slices.Sorted(maps.Keys(filterWords)) {
 		if want == "" || want == resource {
 			out = append(out, map[string]any{"resource": resource, "filters": filterWords[resource]})
 		}

@@ -201,13 +201,34 @@ func readHints(in map[string]any) (Hints, error) {
 	return h, nil
 }
 
+// updateBody reads an update; from 3.53 other members are refused.
+func updateBody(c *rest.Call) (*createBody, error) {
+	in := &createBody{}
+	if !c.At(blockstorage.StrictBodies) {
+		return in, wire.DecodeLoose(c, "volume", []string{"name", "display_name", "description", "display_description", "metadata"}, in)
+	}
+	var strict struct {
+		Volume struct {
+			Name               rest.Opt[string]            `json:"name" v:"max=255"`
+			DisplayName        rest.Opt[string]            `json:"display_name" v:"max=255"`
+			Description        rest.Opt[string]            `json:"description" v:"max=65535"`
+			DisplayDescription rest.Opt[string]            `json:"display_description" v:"max=65535"`
+			Metadata           rest.Opt[map[string]string] `json:"metadata"`
+		} `json:"volume" v:"required"`
+	}
+	err := c.Decode(&strict)
+	v := strict.Volume
+	in.Name, in.DisplayName, in.Description, in.DisplayDescription, in.Metadata = v.Name, v.DisplayName, v.Description, v.DisplayDescription, v.Metadata
+	return in, err
+}
+
 func (a api) update(c *rest.Call) (rest.Reply, error) {
 	v, err := a.table.Find(c, c.Var("id"))
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	var in createBody
-	if err := wire.DecodeLoose(c, "volume", []string{"name", "display_name", "description", "display_description", "metadata"}, &in); err != nil {
+	in, err := updateBody(c)
+	if err != nil {
 		return rest.Reply{}, err
 	}
 	name, text := in.Name, in.Description

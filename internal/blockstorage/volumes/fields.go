@@ -70,6 +70,7 @@ var hiddenFields = []field{
 	{Name: "snapshot_id", Column: "snapshot_id", Hidden: true},
 	{Name: "source_volid", Column: "source_volid", Hidden: true},
 	{Name: "multiattach", Column: "multiattach", Kind: rest.Flag, Hidden: true},
+	{Name: "migration_status", Column: "migration", Hidden: true, Rule: ruleMigration},
 }
 
 var detailFields = []field{
@@ -142,6 +143,7 @@ func filters() []rest.Filter {
 		{Name: "volume_type", Terms: func(_ *rest.Call, values []string) ([]listing.Term, error) {
 			return []listing.Term{{Column: "type_id", Values: []any{values[len(values)-1]}}}, nil
 		}},
+		{Name: "consumes_quota", Terms: consuming},
 		{Name: "group_id", Terms: func(c *rest.Call, values []string) ([]listing.Term, error) {
 			if !c.At(blockstorage.GroupOnVolume) {
 				return nil, nil
@@ -149,6 +151,18 @@ func filters() []rest.Filter {
 			return []listing.Term{{Column: "group_id", Values: []any{values[len(values)-1]}}}, nil
 		}},
 	}, wire.Likes("name", "description", "status", "availability_zone")...)
+}
+
+// consuming picks volumes by whether quotas count them, from 3.65.
+func consuming(c *rest.Call, values []string) ([]listing.Term, error) {
+	if !c.At(blockstorage.ConsumesQuota) {
+		return nil, nil
+	}
+	counted, ok := rest.ParseBool(values[len(values)-1])
+	if !ok {
+		return nil, fault.Invalidf("Invalid value for consumes_quota: %q is not a boolean", values[len(values)-1])
+	}
+	return []listing.Term{{Column: "transient", Values: []any{!counted}}}, nil
 }
 
 func labels(kind string) func(*rest.Call, []string) ([]listing.Term, error) {

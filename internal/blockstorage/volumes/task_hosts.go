@@ -102,6 +102,12 @@ func offered(t *blockstorage.Type) error {
 	return nil
 }
 
+// Offers tells whether hosts offer what a type asks for.
+func (s *Volumes) Offers(ctx context.Context, word string) (bool, error) {
+	t, err := s.Types.Resolve(ctx, word, "", true)
+	return err == nil && offered(t) == nil, err
+}
+
 // RaiseHost tells that what a host shall keep has changed.
 func (s *Volumes) RaiseHost(ctx context.Context, tx *db.Tx, host string) (int64, error) {
 	if host == "" {
