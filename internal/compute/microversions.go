@@ -73,7 +73,9 @@ const (
 	UnshelveHost         = microversion.Version(2091)
 	NoKeyPairGeneration  = microversion.Version(2092)
 	RebuildVolumeBacked  = microversion.Version(2093)
+	QualifiedHostname    = microversion.Version(2094) // hostname may be fully qualified
 	EvacuateStopped      = microversion.Version(2095) // evacuated servers stay switched off
+	PinnedZoneShown      = microversion.Version(2096) // servers show the zone that was asked for
 	MinVersion           = microversion.Version(2001)
-	MaxVersion           = microversion.Version(2093)
+	MaxVersion           = microversion.Version(2096)
 )

@@ -18,7 +18,12 @@ func (s *Hosts) Routes() []rest.Route {
 	return append(a.legacyRoutes(), []rest.Route{
 		{Method: "GET", Path: "/v2.1/os-services", Rule: ruleServices, Handle: a.services},
 		{Method: "PUT", Path: "/v2.1/os-services/{id}", Rule: ruleServiceUpdate, Audit: "update", Since: byID, Handle: a.update},
-		{Method: "PUT", Path: "/v2.1/os-services/{verb}", Rule: ruleServiceUpdate, Audit: "update", Until: byID, Handle: a.updateByHost},
+		{Method: "PUT", Path: "/v2.1/os-services/enable", Rule: ruleServiceUpdate, Audit: "update", Until: byID, Handle: a.updateByHost("enable")},
+		{Method: "PUT", Path: "/v2.1/os-services/disable", Rule: ruleServiceUpdate, Audit: "update", Until: byID, Handle: a.updateByHost("disable")},
+		{Method: "PUT", Path: "/v2.1/os-services/disable-log-reason", Rule: ruleServiceUpdate, Audit: "update", Until: byID,
+			Handle: a.updateByHost("disable-log-reason")},
+		{Method: "PUT", Path: "/v2.1/os-services/force-down", Rule: ruleServiceUpdate, Audit: "update", Since: compute.ForcedDown, Until: byID,
+			Handle: a.updateByHost("force-down")},
 		{Method: "DELETE", Path: "/v2.1/os-services/{id}", Rule: ruleServiceDelete, Audit: "delete", Handle: a.remove},
 		{Method: "GET", Path: "/v2.1/os-hypervisors", Rule: ruleHypervisors, Handle: a.hypervisors},
 		{Method: "GET", Path: "/v2.1/os-hypervisors/detail", Rule: ruleHypervisorsAll, Handle: a.hypervisors},
@@ -105,7 +110,11 @@ func (a api) update(c *rest.Call) (rest.Reply, error) {
 }
 
 // updateByHost is the older form: the verb in the address, the host in the body.
-func (a api) updateByHost(c *rest.Call) (rest.Reply, error) {
+func (a api) updateByHost(how string) rest.Handler {
+	return func(c *rest.Call) (rest.Reply, error) { return a.byHost(c, how) }
+}
+
+func (a api) byHost(c *rest.Call, how string) (rest.Reply, error) {
 	var in struct {
 		Host       string     `json:"host" v:"required,min=1,max=255"`
 		Binary     string     `json:"binary" v:"required,min=1,max=255"`
@@ -118,7 +127,7 @@ func (a api) updateByHost(c *rest.Call) (rest.Reply, error) {
 	if in.Binary != "nova-compute" {
 		return rest.Reply{}, fault.NotFoundf("Could not find binary %s on host %s.", in.Binary, in.Host)
 	}
-	change, err := verb(c.Var("verb"), in.Reason, in.ForcedDown)
+	change, err := verb(how, in.Reason, in.ForcedDown)
 	if err != nil {
 		return rest.Reply{}, err
 	}
@@ -127,7 +136,7 @@ func (a api) updateByHost(c *rest.Call) (rest.Reply, error) {
 		return rest.Reply{}, err
 	}
 	view := map[string]any{"host": h.Name, "binary": in.Binary}
-	switch c.Var("verb") {
+	switch how {
 	case "force-down":
 		view["forced_down"] = h.ForcedDown
 	case "disable-log-reason":

@@ -44,6 +44,7 @@ const (
 	ruleMeta       = prefix + "server-metadata:"
 	ruleTags       = prefix + "os-server-tags:"
 	ruleVolumes    = prefix + "os-volumes-attachments:"
+	ruleSwap       = ruleVolumes + "swap"
 	ruleCards      = prefix + "os-attach-interfaces:"
 	ruleActions    = prefix + "os-instance-actions:"
 	ruleGroups     = prefix + "os-security-groups:list"
@@ -64,7 +65,7 @@ func Rules() []policy.Rule {
 		ruleTags+"update", ruleTags+"update_all", ruleTags+"delete", ruleTags+"delete_all", ruleVolumes+"create", ruleVolumes+"update",
 		ruleVolumes+"delete", ruleCards+"create", ruleCards+"delete")
 	add(policy.Admin, ruleIndexAll, ruleDetailAll, ruleAllFilters, ruleHostStatus, ruleForceHost, ruleZeroDisk, ruleOverride, ruleReset, ruleExtended,
-		ruleActions+"events", ruleActions+"events:details")
+		ruleActions+"events", ruleActions+"events:details", ruleSwap)
 	return slices.Concat(out, imageRules(), rebuildRules(), rescueRules(), shelveRules(), moveRules(), migrationRules(), usageRules(), eventRules(), insideRules())
 }
 
@@ -165,7 +166,7 @@ type updateBody struct {
 		AccessIPv6  rest.Opt[string] `json:"accessIPv6"`
 		DiskConfig  *string          `json:"OS-DCF:diskConfig" v:"enum=AUTO|MANUAL"`
 		Description rest.Opt[string] `json:"description" since:"2.19" v:"max=255"`
-		Hostname    *string          `json:"hostname" since:"2.90" v:"min=2,max=63,match=^[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+$"`
+		Hostname    *string          `json:"hostname" since:"2.90" v:"min=2,max=255"`
 	} `json:"server" v:"required"`
 }
 
@@ -176,6 +177,9 @@ func (a *api) update(c *rest.Call) (rest.Reply, error) {
 	}
 	var in updateBody
 	if err := c.Decode(&in); err != nil {
+		return rest.Reply{}, err
+	}
+	if err := checkHostname(c, in.Server.Hostname); err != nil {
 		return rest.Reply{}, err
 	}
 	u := Update{Name: in.Server.Name, DiskConfig: in.Server.DiskConfig, Hostname: in.Server.Hostname, Describe: in.Server.Description.Set}

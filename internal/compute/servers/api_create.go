@@ -53,7 +53,7 @@ type createServer struct {
 	Trusted     rest.Opt[[]string] `json:"trusted_image_certificates" since:"2.63"`
 	Host        string             `json:"host" since:"2.74"`
 	Hypervisor  string             `json:"hypervisor_hostname" since:"2.74"`
-	Hostname    string             `json:"hostname" since:"2.90" v:"min=2,max=63,match=^[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+$"`
+	Hostname    string             `json:"hostname" since:"2.90" v:"min=2,max=255"`
 }
 
 type personality struct {
@@ -131,6 +131,9 @@ func (a *api) create(c *rest.Call) (rest.Reply, error) {
 // request turns the body into what the service takes.
 func (b *createBody) request(c *rest.Call) (Request, error) {
 	in := &b.Server
+	if err := checkHostname(c, &in.Hostname); err != nil {
+		return Request{}, err
+	}
 	r := Request{Min: 1, Max: 1, Zone: in.Zone.Or(""), Host: in.Host, Admin: c.Allow(ruleExtended, c.Caller()),
 		ZeroDisk: c.Allow(ruleZeroDisk, c.Caller()), ForceHost: c.Allow(ruleForceHost, c.Caller())}
 	if in.Hypervisor != "" {

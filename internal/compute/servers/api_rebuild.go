@@ -32,7 +32,7 @@ type rebuildBody struct {
 	KeyName     rest.Opt[string]   `json:"key_name" since:"2.54" v:"min=1,max=255"`
 	UserData    rest.Opt[string]   `json:"user_data" since:"2.57" v:"max=65535"`
 	Trusted     rest.Opt[[]string] `json:"trusted_image_certificates" since:"2.63"`
-	Hostname    *string            `json:"hostname" since:"2.90" v:"min=2,max=63,match=^[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+$"`
+	Hostname    *string            `json:"hostname" since:"2.90" v:"min=2,max=255"`
 }
 
 func (a *api) rebuild(c *rest.Call) (rest.Reply, error) {
@@ -86,6 +86,9 @@ func (a *api) rebuilding(c *rest.Call, v *view) map[string]any {
 
 // request turns the body into what the service takes.
 func (in *rebuildBody) request(c *rest.Call, one *Server) (Rebuild, error) {
+	if err := checkHostname(c, in.Hostname); err != nil {
+		return Rebuild{}, err
+	}
 	out := Rebuild{ImageID: imageID(in.ImageRef), UserID: c.Auth.UserID, Metadata: in.Metadata, KeepEphemeral: in.Keep != nil && bool(*in.Keep),
 		Reimage: c.At(compute.RebuildVolumeBacked), Admin: c.Allow(ruleExtended, c.Caller()),
 		Update: Update{Name: in.Name, DiskConfig: in.DiskConfig, Hostname: in.Hostname, Describe: in.Description.Set}}

@@ -158,16 +158,42 @@ func (a *api) updateVolume(c *rest.Call) (rest.Reply, error) {
 	if err := c.Decode(&in); err != nil {
 		return rest.Reply{}, err
 	}
-	if in.A.VolumeID != c.Var("volume") || in.A.Delete == nil {
-		return rest.Reply{}, fault.New(fault.NotImplemented, "Replacing a volume by another is not supported.")
-	}
 	if !id.Valid(c.Var("volume")) {
 		return rest.Reply{}, fault.NotFoundf("Volume %s could not be found.", c.Var("volume"))
+	}
+	if in.A.VolumeID != c.Var("volume") || in.A.Delete == nil {
+		return rest.Reply{}, a.swapVolume(c, one, in.A.VolumeID)
 	}
 	if err := a.s.KeepOnTermination(c.Context(), one.ID, in.A.VolumeID, bool(*in.A.Delete), record(c, one)); err != nil {
 		return rest.Reply{}, err
 	}
 	return rest.Accepted(nil)
+}
+
+// swapVolume says why a volume cannot take the place of another: what is wrong
+// with the request, or else that no driver here can do it.
+func (a *api) swapVolume(c *rest.Call, one *Server, to string) error {
+	if !c.Allow(ruleSwap, target(&one.Server)) {
+		return fault.Forbiddenf("Policy doesn't allow %s to be performed.", ruleSwap)
+	}
+	viewer := blockstorage.Viewer{ProjectID: one.ProjectID, UserID: c.Auth.UserID, Admin: true}
+	if _, err := a.s.Volumes.Lookup(c.Context(), viewer, c.Var("volume")); err != nil {
+		return err
+	}
+	v, err := a.s.Volumes.Lookup(c.Context(), viewer, to)
+	if isGone(err) {
+		return fault.Invalidf("Volume %s could not be found.", to)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := diskOfVolume(c.Context(), a.s.DB, one.ID, c.Var("volume")); err != nil {
+		return err
+	}
+	if v.Status != blockstorage.Available {
+		return fault.Invalidf("Invalid volume: volume %s status must be 'available'. Currently in '%s'", v.ID, v.Status)
+	}
+	return fault.New(fault.NotImplemented, "Replacing a volume by another is not supported.")
 }
 
 func (a *api) detachVolume(c *rest.Call) (rest.Reply, error) {

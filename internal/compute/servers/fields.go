@@ -138,6 +138,7 @@ func (s *Servers) detailFields() []rest.Field[view] {
 			}
 			return v.TrustedCerts
 		}},
+		{Name: "pinned_availability_zone", Since: compute.PinnedZoneShown, Get: func(v *view) any { return orNull(v.PinnedZone) }},
 		{Name: "host_status", Since: compute.HostStatus, Rule: ruleHostStatus, Get: func(v *view) any {
 			switch {
 			case v.Host == "":

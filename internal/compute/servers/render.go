@@ -115,7 +115,14 @@ func metadataOf(s *Server, disks []*Disk, nics []*NIC) guest.Metadata {
 	return m
 }
 
-func guestHostname(s *Server) string { return s.Hostname + ".novalocal" }
+// guestHostname is what a guest is told to be called: a name that is qualified
+// already is left as the user wrote it.
+func guestHostname(s *Server) string {
+	if strings.Contains(s.Hostname, ".") {
+		return s.Hostname
+	}
+	return s.Hostname + ".novalocal"
+}
 
 func metaData(s *Server, disks []*Disk, nics []*NIC) map[string]any {
 	out := map[string]any{"uuid": s.ID, "name": s.Name, "hostname": guestHostname(s), "availability_zone": s.Zone, "project_id": s.ProjectID,
