@@ -181,6 +181,13 @@ func (s *Service) zones() []string {
 	return out
 }
 
+// forgetHost takes a host that is gone off the list.
+func (s *Service) forgetHost(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.seen, name)
+}
+
 // ForCompute is what compute asks of networks.
 func (s *Service) ForCompute() network.ForCompute { return s.attach }
 
@@ -199,12 +206,12 @@ func (s *Service) REST() *rest.Service {
 	rules := slices.Concat(wire.BaseRules(), networks.Rules(), subnets.Rules(), ports.Rules(), routers.Rules(), floatingips.Rules(), groups.Rules(),
 		quotas.Rules(), tagging.Rules(), catalog.Rules(), addressscopes.Rules(), subnetpools.Rules(), addressgroups.Rules(), rbac.Rules(),
 		qos.Rules(), trunks.Rules(), forwardings.Rules())
-	routes := slices.Concat(catalog.New(s.records, s.listHosts).Routes(), networks.New(s.records, s.quota, s.deps.Physical, s.zones).Routes(),
+	routes := slices.Concat(catalog.New(s.records, s.listHosts, s.forgetHost).Routes(), networks.New(s.records, s.quota, s.deps.Physical, s.zones).Routes(),
 		subnets.New(s.records, s.quota).Routes(), ports.New(s.records, s.quota).Routes(), routers.New(s.records, s.quota, s.zones).Routes(),
 		floatingips.New(s.records, s.quota).Routes(), groups.New(s.records, s.quota).Routes(), quotas.New(s.deps.DB, s.quota).Routes(),
 		tagging.New(s.records).Routes(), addressscopes.New(s.records).Routes(), subnetpools.New(s.records, s.quota).Routes(), addressgroups.New(s.records).Routes(),
 		rbac.New(s.records, s.quota).Routes(), qos.New(s.records).Routes(), trunks.New(s.records, s.quota).Routes(), forwardings.New(s.records).Routes())
-	return &rest.Service{Name: "neutron", Type: "network", Prefix: "/networking", Dialect: dialect, Rules: unique(rules), Routes: routes}
+	return &rest.Service{Name: "neutron", Type: "network", Prefix: "/networking", Dialect: dialect, Rules: unique(rules), Routes: conditional(routes)}
 }
 
 // unique drops rules that two features declared alike.

@@ -21,15 +21,20 @@ type Host struct {
 type Service struct {
 	records *records.Records
 	hosts   func() []Host
+	forget  func(name string)
 }
 
-// New makes the service; hosts lists those of the cloud.
-func New(r *records.Records, hosts func() []Host) *Service { return &Service{r, hosts} }
+// New makes the service; hosts lists those of the cloud, forget takes one that
+// is gone off the list.
+func New(r *records.Records, hosts func() []Host, forget func(name string)) *Service {
+	return &Service{r, hosts, forget}
+}
 
 // Rules are the policy rules of the catalog.
 func Rules() []policy.Rule {
-	out := wire.Rules(policy.Any, "list_operations", "get_extension", "get_availability_zone", "get_service_provider")
-	return append(out, wire.Rules(wire.Admin, "get_agent", "get_network_ip_availability")...)
+	out := wire.Rules(wire.Reader, "get_floatingip_pool")
+	out = append(out, wire.Rules(policy.Any, "list_operations", "get_extension", "get_availability_zone", "get_service_provider")...)
+	return append(out, wire.Rules(wire.Admin, "get_agent", "update_agent", "delete_agent", "get_network_ip_availability")...)
 }
 
 // Routes are the operations of the catalog.
@@ -43,6 +48,9 @@ func (s *Service) Routes() []rest.Route {
 		{Method: "GET", Path: "/v2.0/agents/{id}", Rule: "get_agent", Handle: s.agent},
 		{Method: "GET", Path: "/v2.0/availability_zones", Rule: "get_availability_zone", Handle: s.zones},
 		{Method: "GET", Path: "/v2.0/service-providers", Rule: "get_service_provider", Handle: providers},
+		{Method: "GET", Path: "/v2.0/floatingip_pools", Rule: "get_floatingip_pool", Handle: s.pools},
+		{Method: "PUT", Path: "/v2.0/agents/{id}", Rule: "update_agent", Audit: "update", Handle: s.updateAgent},
+		{Method: "DELETE", Path: "/v2.0/agents/{id}", Rule: "delete_agent", Audit: "delete", Handle: s.deleteAgent},
 		{Method: "GET", Path: "/v2.0/network-ip-availabilities", Rule: "list_operations", Handle: s.usages},
 		{Method: "GET", Path: "/v2.0/network-ip-availabilities/{id}", Rule: "get_network_ip_availability", Handle: s.usage},
 	}
@@ -107,12 +115,79 @@ func (s *Service) agents(c *rest.Call) (rest.Reply, error) {
 }
 
 func (s *Service) agent(c *rest.Call) (rest.Reply, error) {
+	h, err := s.find(c)
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	return rest.OK(map[string]any{"agent": agentView(h)})
+}
+
+func (s *Service) find(c *rest.Call) (Host, error) {
 	for _, h := range s.hosts() {
 		if h.ID == c.Var("id") {
-			return rest.OK(map[string]any{"agent": agentView(h)})
+			return h, nil
 		}
 	}
-	return rest.Reply{}, fault.NotFoundf("Agent %s could not be found.", c.Var("id")).With("AgentNotFound")
+	return Host{}, fault.NotFoundf("Agent %s could not be found.", c.Var("id")).With("AgentNotFound")
+}
+
+// updateAgent accepts what changes nothing: a host's share of OVN has no state
+// of its own to set.
+func (s *Service) updateAgent(c *rest.Call) (rest.Reply, error) {
+	h, err := s.find(c)
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	var in struct {
+		Agent struct {
+			AdminStateUp *rest.Bool       `json:"admin_state_up"`
+			Description  rest.Opt[string] `json:"description"`
+		} `json:"agent" v:"required"`
+	}
+	if err := c.Decode(&in); err != nil {
+		return rest.Reply{}, err
+	}
+	if up := in.Agent.AdminStateUp; up != nil && !bool(*up) || in.Agent.Description.Or("") != "" {
+		return rest.Reply{}, fault.Invalidf("Bad agent request: OVN agent status cannot be updated.").With("BadRequest")
+	}
+	return rest.OK(map[string]any{"agent": agentView(h)})
+}
+
+func (s *Service) deleteAgent(c *rest.Call) (rest.Reply, error) {
+	h, err := s.find(c)
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	if h.Alive {
+		return rest.Reply{}, fault.Conflictf("OVN agent %s is alive and cannot be deleted.", h.ID).With("AgentInUse")
+	}
+	s.forget(h.Name)
+	return rest.NoContent()
+}
+
+// pools lists where floating addresses come from.
+func (s *Service) pools(c *rest.Call) (rest.Reply, error) {
+	networks, err := s.records.Networks.Where(c.Context(), s.records.DB, records.Is("external", true))
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	out := []any{}
+	for _, n := range networks {
+		if !c.Allow("get_network", wire.NetworkTarget(c, n)) {
+			continue
+		}
+		subnets, err := s.records.SubnetsOf(c.Context(), s.records.DB, n.ID)
+		if err != nil {
+			return rest.Reply{}, err
+		}
+		for _, sub := range subnets {
+			if sub.IPVersion == 4 {
+				out = append(out, map[string]any{"subnet_id": sub.ID, "subnet_name": sub.Name, "tenant_id": sub.ProjectID, "project_id": sub.ProjectID,
+					"network_id": n.ID, "cidr": sub.CIDR.String()})
+			}
+		}
+	}
+	return rest.OK(map[string]any{"floatingip_pools": out})
 }
 
 func (s *Service) zones(*rest.Call) (rest.Reply, error) {

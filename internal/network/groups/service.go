@@ -101,6 +101,9 @@ func (s *Service) unused(ctx context.Context, tx *db.Tx, groupID string) error {
 // remove a project's default group.
 func (s *Service) Delete(ctx context.Context, g *network.SecurityGroup, admin bool, record event.Record) error {
 	return s.records.DB.Write(ctx, func(tx *db.Tx) error {
+		if _, err := s.records.Groups.Lock(ctx, tx, g.ID); err != nil {
+			return err
+		}
 		isDefault, err := s.records.IsDefault(ctx, tx, g.ID)
 		if err != nil {
 			return err

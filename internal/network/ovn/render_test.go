@@ -49,9 +49,28 @@ func world() map[string][]Row {
 		{Standard: std("r-tcp"), Direction: network.Ingress, EtherType: network.IPv4, Protocol: "tcp", PortMin: count(20), PortMax: count(22), RemotePrefix: netip.MustParsePrefix("192.0.2.7/24")},
 		{Standard: std("r-group"), Direction: network.Ingress, EtherType: network.IPv4, Protocol: "udp", PortMin: count(53), PortMax: count(53), RemoteGroupID: "g-1"},
 		{Standard: std("r-icmp"), Direction: network.Ingress, EtherType: network.IPv6, Protocol: "icmp", PortMin: count(128), PortMax: count(0)},
+		{Standard: std("r-set"), Direction: network.Ingress, EtherType: network.IPv6, AddressGroupID: "a-1"},
 		{Standard: std("r-gre"), Direction: network.Egress, EtherType: network.IPv4, Protocol: "gre"},
 	}
+	policy := &network.QoSPolicy{Standard: std("q"), Rules: []network.QoSRule{
+		{Kind: network.BandwidthLimit, Direction: network.Egress, Rate: 1000, Burst: 100}, {Kind: network.BandwidthLimit, Direction: network.Ingress, Rate: 2000},
+		{Kind: network.DSCPMarking, Direction: network.Egress, Rate: 26}}}
+	named := network.Port{Standard: std("named"), NetworkID: "n1", MAC: "fa:16:3e:00:00:0c", AdminStateUp: true, DNSName: "web", DNSDomain: "shop.example.",
+		FixedIPs: ips("s4", "10.0.0.12", "s6", "2001:db8:1::c")}
+	tagged := network.Port{Standard: std("tagged"), NetworkID: "n1", MAC: "fa:16:3e:00:00:0d", AdminStateUp: true, PortSecurity: true, DeviceOwner: network.OwnerSubPort, FixedIPs: ips("s4", "10.0.0.13")}
+	leg2 := network.Port{Standard: std("leg2"), NetworkID: "n2", MAC: "fa:16:3e:00:00:04", DeviceOwner: network.OwnerRouterInterface, AdminStateUp: true, FixedIPs: ips("s42", "10.2.0.1")}
+	leg3, out2 := leg, out
+	leg3.Standard, out2.Standard = std("leg3"), std("out2")
+	far := network.Subnet{Standard: std("s42"), IPVersion: 4, CIDR: netip.MustParsePrefix("10.2.0.0/24")}
 	return map[string][]Row{
+		"port/named": RenderPort(PortView{Port: named, Network: inner, Policy: policy}), "port/tagged": RenderPort(PortView{Port: tagged, Network: inner, Lane: &Lane{Parent: "guest", Tag: 7, Up: true}}),
+		"addresses/a-1": RenderAddressGroup(network.AddressGroup{Standard: std("a-1"), Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::7/128")}}),
+		"router/scoped": RenderRouter(RouterView{Router: network.Router{Standard: std("scoped"), AdminStateUp: true, Gateway: &network.Gateway{EnableSNAT: true}}, Policy: policy,
+			Interfaces: []RouterPort{{Port: leg3, Network: inner.Network, Subnets: inner.Subnets}, {Port: leg2, Network: network.Network{Standard: std("n2")}, Subnets: []network.Subnet{far}}},
+			Scopes:     map[string]string{"s4": "one", "sx": "one", "s42": "two"}, Gateway: &RouterPort{Port: out2, Network: outer.Network, Subnets: outer.Subnets}, Chassis: []string{"host-1"}}),
+		"floating/shared": RenderFloating(FloatingView{Floating: network.FloatingIP{Standard: std("shared"), Address: netip.MustParseAddr("203.0.113.82"), RouterID: "r"}, Gateway: &out, Policy: policy,
+			Forwardings: []network.Forwarding{{Protocol: "tcp", Fixed: netip.MustParseAddr("10.0.0.10"), ExternalFirst: 8080, ExternalLast: 8081, InternalFirst: 80, InternalLast: 81},
+				{Protocol: "udp", Fixed: netip.MustParseAddr("10.0.0.11"), ExternalFirst: 53, ExternalLast: 53, InternalFirst: 53, InternalLast: 53}}}),
 		GlobalScope: RenderGlobal(), "network/n1": RenderNetwork(inner), "network/nx": RenderNetwork(outer),
 		"port/guest": RenderPort(PortView{Port: guest, Network: inner, Chassis: "host-1"}), "port/open": RenderPort(PortView{Port: open, Network: inner}), "port/meta": RenderPort(PortView{Port: meta, Network: inner}),
 		"port/leg": RenderPort(PortView{Port: leg, Network: inner}), "port/out": RenderPort(PortView{Port: out, Network: outer}),

@@ -167,11 +167,40 @@ func (s *Store[R, T]) Lock(ctx context.Context, tx *db.Tx, id string) (*T, error
 	if err != nil {
 		return nil, err
 	}
+	if err := expected(ctx, id, row); err != nil {
+		return nil, err
+	}
 	items, err := s.items(ctx, tx, row)
 	if err != nil {
 		return nil, err
 	}
 	return items[0], nil
+}
+
+type expectation struct {
+	id       string
+	revision int64
+}
+
+type expectationKey struct{}
+
+// Expect returns a context in which an object is changed only if it has a
+// revision.
+func Expect(ctx context.Context, id string, revision int64) context.Context {
+	return context.WithValue(ctx, expectationKey{}, expectation{id, revision})
+}
+
+// expected refuses with PreconditionFailed a row of another revision than the
+// request names.
+func expected(ctx context.Context, id string, row any) error {
+	want, ok := ctx.Value(expectationKey{}).(expectation)
+	if !ok || want.id != id {
+		return nil
+	}
+	if r, ok := row.(interface{ Standard() network.Standard }); ok && r.Standard().Revision != want.revision {
+		return fault.New(fault.PreconditionFailed, "Constrained to %d, but current revision is %d", want.revision, r.Standard().Revision).With("RevisionNumberConstraintFailed")
+	}
+	return nil
 }
 
 // Count tells how many rows meet all terms; made-up columns are not understood.

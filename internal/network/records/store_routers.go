@@ -167,9 +167,14 @@ func fillFloatings(ctx context.Context, q db.Querier, items []*network.FloatingI
 	return err
 }
 
+// Standard is what all resources have; a floating address has no name.
+func (r *floatingRow) Standard() network.Standard {
+	return network.Standard{ID: r.ID, ProjectID: r.ProjectID, Description: r.Description, Revision: r.Revision, CreatedAt: clock.FromMicros(r.CreatedAt),
+		UpdatedAt: clock.FromMicros(r.UpdatedAt), Tags: r.Tags.V}
+}
+
 func (r *floatingRow) floating() *network.FloatingIP {
-	return &network.FloatingIP{Standard: network.Standard{ID: r.ID, ProjectID: r.ProjectID, Description: r.Description, Revision: r.Revision,
-		CreatedAt: clock.FromMicros(r.CreatedAt), UpdatedAt: clock.FromMicros(r.UpdatedAt), Tags: r.Tags.V},
+	return &network.FloatingIP{Standard: r.Standard(),
 		NetworkID: r.NetworkID, PortOwnID: r.OwnPort, Address: addr(r.Address), PortID: r.PortID, Fixed: addr(r.Fixed), RouterID: r.RouterID, Status: r.Status,
 		DNSName: r.DNSName, DNSDomain: r.DNSDomain, QoSPolicyID: r.QoSPolicyID}
 }
