@@ -358,6 +358,12 @@ CREATE TABLE network_rule_templates (
     in_others boolean NOT NULL
 );
 
+INSERT INTO network_rule_templates (id, project_id, name, description, revision, created_at, updated_at, tags, direction, ethertype, protocol, port_min, port_max, remote_group_id, remote_ip_prefix, address_group_id, in_default, in_others) VALUES
+    ('00000000-0000-4000-8000-000000000001', '', '', 'Lets everything out.', 0, 0, 0, '[]', 'egress', 'IPv4', '', -1, -1, '', '', '', true, true),
+    ('00000000-0000-4000-8000-000000000002', '', '', 'Lets everything out.', 0, 0, 0, '[]', 'egress', 'IPv6', '', -1, -1, '', '', '', true, true),
+    ('00000000-0000-4000-8000-000000000003', '', '', 'Lets members of the group in.', 0, 0, 0, '[]', 'ingress', 'IPv4', '', -1, -1, 'PARENT', '', '', true, false),
+    ('00000000-0000-4000-8000-000000000004', '', '', 'Lets members of the group in.', 0, 0, 0, '[]', 'ingress', 'IPv6', '', -1, -1, 'PARENT', '', '', true, false);
+
 -- +goose Down
 DROP TABLE network_rule_templates;
 DROP TABLE network_forwardings;

@@ -213,3 +213,51 @@ func TestIPv6OnRouters(t *testing.T) {
 	demo.Do("PUT", base+"/routers/"+router+"/remove_router_interface", m{"subnet_id": b}).Expect(200)
 	demo.Get(base + "/ports/" + first).Expect(404)
 }
+
+// TestConditions changes an object only at the revision that was named.
+func TestConditions(t *testing.T) {
+	cloud := testcloud.New(t)
+	demo, admin := cloud.Demo, cloud.Admin
+	made := create(demo, "network", "networks", m{"name": "n"}).Expect(201)
+	path := base + "/networks/" + made.String("network.id")
+	if got := demo.Do("PUT", path, m{"network": m{"name": "x"}}, "If-Match", "revision_number=7").Expect(412); got.String("NeutronError.type") != "RevisionNumberConstraintFailed" {
+		t.Errorf("at another revision: %s", got.Body)
+	}
+	demo.Do("PUT", path, m{"network": m{"name": "x"}}, "If-Match", "rev=7").Expect(400)
+	demo.Do("PUT", path, m{"network": m{"name": "x"}}, "If-Match", "revision_number=0").Expect(200)
+	demo.Do("DELETE", path, nil, "If-Match", "revision_number=0").Expect(412)
+	demo.Do("DELETE", path, nil, "If-Match", "revision_number=1").Expect(204)
+
+	create(admin, "network", "networks", m{"name": "a"}).Expect(201)
+	quotas := base + "/quotas/" + admin.ProjectID
+	admin.Do("PUT", quotas, m{"quota": m{"network": 0, "check_limit": true}}).Expect(400)
+	admin.Do("PUT", quotas, m{"quota": m{"network": 0}}).Expect(200)
+
+	rules := base + "/default-security-group-rules"
+	if got := admin.Get(rules).Expect(200); len(got.List("default_security_group_rules")) != 4 {
+		t.Errorf("templates at first: %s", got.Body)
+	}
+	create(demo, "default_security_group_rule", "default-security-group-rules", m{"direction": "ingress", "protocol": "icmp"}).Expect(403)
+	template := create(admin, "default_security_group_rule", "default-security-group-rules", m{"direction": "ingress", "protocol": "icmp"}).Expect(201).String("default_security_group_rule.id")
+	if got := create(demo, "security_group", "security-groups", m{"name": "g"}).Expect(201); len(got.List("security_group.security_group_rules")) != 3 {
+		t.Errorf("a group by the templates: %s", got.Body)
+	}
+	admin.Do("DELETE", rules+"/"+template, nil).Expect(204)
+
+	group := create(demo, "address_group", "address-groups", m{"name": "ag", "addresses": []string{"10.0.0.0/8"}}).Expect(201).String("address_group.id")
+	add := func(verb, address string) *testcloud.Answer {
+		return demo.Do("PUT", base+"/address-groups/"+group+"/"+verb, m{"addresses": []string{address}})
+	}
+	add("add_addresses", "10.0.0.0/8").Expect(400)
+	add("remove_addresses", "172.16.0.0/12").Expect(404)
+	add("add_addresses", "192.0.2.1").Expect(200)
+	add("add_addresses", "192.0.2.1 || 1").Expect(400)
+	sg := demo.Get(base + "/security-groups?name=g").Expect(200).String("security_groups.0.id")
+	rule := m{"security_group_id": sg, "direction": "ingress", "remote_address_group_id": group}
+	made = create(demo, "security_group_rule", "security-group-rules", rule).Expect(201)
+	rule["remote_ip_prefix"] = "10.0.0.0/8"
+	create(demo, "security_group_rule", "security-group-rules", rule).Expect(400)
+	demo.Do("DELETE", base+"/address-groups/"+group, nil).Expect(409)
+	demo.Do("DELETE", base+"/security-group-rules/"+made.String("security_group_rule.id"), nil).Expect(204)
+	demo.Do("DELETE", base+"/address-groups/"+group, nil).Expect(204)
+}

@@ -11,15 +11,16 @@ import (
 
 type api struct {
 	*Service
-	groups *rest.Resource[network.SecurityGroup]
-	rules  *rest.Resource[network.Rule]
+	groups    *rest.Resource[network.SecurityGroup]
+	rules     *rest.Resource[network.Rule]
+	templates *rest.Resource[network.RuleTemplate]
 }
 
 // Routes are the operations of security groups and their rules.
 func (s *Service) Routes() []rest.Route {
-	a := &api{Service: s, rules: ruleResource(s.records)}
+	a := &api{Service: s, rules: ruleResource(s.records), templates: templateResource(s.records)}
 	a.groups = groupResource(s.records, a.rules)
-	return []rest.Route{
+	return append(a.templateRoutes(), []rest.Route{
 		{Method: "GET", Path: "/v2.0/security-groups", Rule: "get_security_group", Handle: a.list},
 		{Method: "POST", Path: "/v2.0/security-groups", Rule: "create_security_group", Audit: "create", Handle: a.create},
 		{Method: "GET", Path: "/v2.0/security-groups/{id}", Rule: "get_security_group", Object: true, Handle: a.groups.Read},
@@ -30,7 +31,7 @@ func (s *Service) Routes() []rest.Route {
 			Variants: []string{"security_group_rules"}},
 		{Method: "GET", Path: "/v2.0/security-group-rules/{id}", Rule: "get_security_group_rule", Object: true, Handle: a.rules.Read},
 		{Method: "DELETE", Path: "/v2.0/security-group-rules/{id}", Rule: "delete_security_group_rule", Object: true, Audit: "delete", Handle: a.removeRule},
-	}
+	}...)
 }
 
 func (a *api) list(c *rest.Call) (rest.Reply, error) {

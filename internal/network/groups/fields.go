@@ -17,7 +17,8 @@ func Rules() []policy.Rule {
 	out = append(out, wire.Rules(wire.Reader+" or rule:shared_security_group", "get_security_group")...)
 	out = append(out, wire.Rules(wire.Reader+" or tenant_id:%(security_group:tenant_id)s", "get_security_group_rule")...)
 	out = append(out, wire.Rules(wire.Member+" or tenant_id:%(security_group:tenant_id)s", "delete_security_group_rule")...)
-	return append(out, wire.Rules(wire.Admin, "get_security_groups:all")...)
+	out = append(out, wire.Rules("role:reader", "get_default_security_group_rule")...)
+	return append(out, wire.Rules(wire.Admin, "get_security_groups:all", "create_default_security_group_rule", "delete_default_security_group_rule")...)
 }
 
 func std(g *network.SecurityGroup) *network.Standard { return &g.Standard }
@@ -82,4 +83,26 @@ func remote(r *network.Rule, normal bool) any {
 		return r.RemotePrefix.Masked().String()
 	}
 	return r.RemotePrefix.String()
+}
+
+func templateResource(r *records.Records) *rest.Resource[network.RuleTemplate] {
+	return &rest.Resource[network.RuleTemplate]{
+		One: "default_security_group_rule", Many: "default_security_group_rules", Show: "get_default_security_group_rule",
+		ID: func(t *network.RuleTemplate) string { return t.ID }, Target: func(*network.RuleTemplate) policy.Target { return policy.Target{} }, Store: r.Templates,
+		NotFound: wire.Missing("DefaultSecurityGroupRuleNotFound", "Default Security Group rule %s does not exist"),
+		Fields: []rest.Field[network.RuleTemplate]{
+			{Name: "id", Column: "id", Get: func(t *network.RuleTemplate) any { return t.ID }},
+			{Name: "description", Column: "description", Get: func(t *network.RuleTemplate) any { return t.Description }},
+			{Name: "direction", Column: "direction", Get: func(t *network.RuleTemplate) any { return t.Direction }},
+			{Name: "ethertype", Column: "ethertype", Get: func(t *network.RuleTemplate) any { return t.EtherType }},
+			{Name: "protocol", Column: "protocol", Get: func(t *network.RuleTemplate) any { return wire.Text(t.Protocol) }},
+			{Name: "port_range_min", Column: "port_min", Kind: rest.Number, Get: func(t *network.RuleTemplate) any { return t.PortMin }},
+			{Name: "port_range_max", Column: "port_max", Kind: rest.Number, Get: func(t *network.RuleTemplate) any { return t.PortMax }},
+			{Name: "remote_group_id", Column: "remote_group_id", Get: func(t *network.RuleTemplate) any { return wire.Text(t.RemoteGroupID) }},
+			{Name: "remote_ip_prefix", Column: "remote_ip_prefix", Get: func(t *network.RuleTemplate) any { return remote(&t.Rule, false) }},
+			{Name: "remote_address_group_id", Column: "address_group_id", Get: func(t *network.RuleTemplate) any { return wire.Text(t.AddressGroupID) }},
+			{Name: "used_in_default_sg", Column: "in_default", Kind: rest.Flag, Get: func(t *network.RuleTemplate) any { return t.InDefault }},
+			{Name: "used_in_non_default_sg", Column: "in_others", Kind: rest.Flag, Get: func(t *network.RuleTemplate) any { return t.InOthers }},
+		},
+	}
 }

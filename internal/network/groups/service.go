@@ -35,7 +35,7 @@ func (s *Service) EnsureDefault(ctx context.Context, projectID string) error {
 	})
 }
 
-// Create adds a group with the rules that let everything out.
+// Create adds a group with the rules that the templates name.
 func (s *Service) Create(ctx context.Context, g *network.SecurityGroup, record event.Record) error {
 	if g.Name == "default" {
 		return fault.Conflictf("Default security group already exists.").With("SecurityGroupDefaultAlreadyExists")
@@ -44,7 +44,11 @@ func (s *Service) Create(ctx context.Context, g *network.SecurityGroup, record e
 		if _, err := s.records.DefaultGroup(ctx, tx, g.ProjectID); err != nil {
 			return err
 		}
-		g.Rules = s.records.EgressRules(g)
+		rules, err := s.records.FirstRules(ctx, tx, g, false)
+		if err != nil {
+			return err
+		}
+		g.Rules = rules
 		if err := s.quota.Check(ctx, tx, g.ProjectID, map[string]int64{"security_group": 1, "security_group_rule": int64(len(g.Rules))}); err != nil {
 			return err
 		}
@@ -166,6 +170,30 @@ func (s *Service) RemoveRule(ctx context.Context, r *network.Rule, record event.
 			return err
 		}
 		if err := s.touch(ctx, tx, r.GroupID); err != nil {
+			return err
+		}
+		return outbox.Write(ctx, tx, record)
+	})
+}
+
+// AddTemplate adds a rule that new groups begin with.
+func (s *Service) AddTemplate(ctx context.Context, t *network.RuleTemplate, record event.Record) error {
+	return s.records.DB.Write(ctx, func(tx *db.Tx) error {
+		s.records.Begin(&t.Standard)
+		if err := s.records.Templates.Insert(ctx, tx, t); err != nil {
+			return err
+		}
+		return outbox.Write(ctx, tx, record)
+	})
+}
+
+// RemoveTemplate takes such a rule away; groups that have it keep it.
+func (s *Service) RemoveTemplate(ctx context.Context, templateID string, record event.Record) error {
+	return s.records.DB.Write(ctx, func(tx *db.Tx) error {
+		if _, err := s.records.Templates.Lock(ctx, tx, templateID); err != nil {
+			return err
+		}
+		if err := s.records.Templates.Delete(ctx, tx, templateID); err != nil {
 			return err
 		}
 		return outbox.Write(ctx, tx, record)

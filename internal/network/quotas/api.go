@@ -1,7 +1,11 @@
 package quotas
 
 import (
+	"context"
+	"encoding/json"
+
 	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/network/wire"
 	"github.com/mekcloud/mek/internal/outbox"
 	"github.com/mekcloud/mek/internal/policy"
@@ -108,20 +112,37 @@ func (s *Service) details(c *rest.Call) (rest.Reply, error) {
 
 func (s *Service) update(c *rest.Call) (rest.Reply, error) {
 	var in struct {
-		Quota map[string]rest.Int `json:"quota" v:"required"`
+		Quota map[string]json.RawMessage `json:"quota" v:"required"`
 	}
 	if err := c.Decode(&in); err != nil {
 		return rest.Reply{}, err
 	}
 	project := c.Var("project")
 	limits := map[string]int64{}
-	for name, n := range in.Quota {
+	check := false
+	for name, raw := range in.Quota {
+		if name == "check_limit" {
+			var on rest.Bool
+			if err := rest.DecodeValue(raw, &on); err != nil {
+				return rest.Reply{}, err
+			}
+			check = bool(on)
+		}
 		if name == "force" || name == "check_limit" || name == "tenant_id" || name == "project_id" {
 			continue
+		}
+		var n rest.Int
+		if err := rest.DecodeValue(raw, &n); err != nil {
+			return rest.Reply{}, err
 		}
 		limits[name] = int64(n)
 	}
 	err := s.db.Write(c.Context(), func(tx *db.Tx) error {
+		if check {
+			if err := s.enough(c.Context(), tx, project, limits); err != nil {
+				return err
+			}
+		}
 		if err := s.quota.Set(c.Context(), tx, project, limits); err != nil {
 			return err
 		}
@@ -135,6 +156,20 @@ func (s *Service) update(c *rest.Call) (rest.Reply, error) {
 		return rest.Reply{}, err
 	}
 	return rest.OK(map[string]any{"quota": now})
+}
+
+// enough refuses limits below what a project uses.
+func (s *Service) enough(ctx context.Context, tx *db.Tx, project string, limits map[string]int64) error {
+	used, err := s.quota.Usage(ctx, tx, project)
+	if err != nil {
+		return err
+	}
+	for name, limit := range limits {
+		if limit != quota.Unlimited && limit < used[name] {
+			return fault.Invalidf("Quota limit %d of %s is below the current usage %d.", limit, name, used[name]).With("QuotaExceeded")
+		}
+	}
+	return nil
 }
 
 func (s *Service) remove(c *rest.Call) (rest.Reply, error) {

@@ -179,8 +179,8 @@ func (r *Records) DeleteRule(ctx context.Context, tx *db.Tx, ruleID string) erro
 	return ruleRows.Delete(ctx, tx, ruleID)
 }
 
-// DefaultGroup is a project's own group, made on first use: everything out,
-// everything in from its members.
+// DefaultGroup is a project's own group, made on first use with the rules that
+// the templates name: at first everything out, everything in from its members.
 func (r *Records) DefaultGroup(ctx context.Context, tx *db.Tx, projectID string) (string, error) {
 	row, err := defaultGroupRows.Get(ctx, tx, projectID)
 	if err == nil || !fault.Is(err, fault.NotFound) {
@@ -191,7 +191,9 @@ func (r *Records) DefaultGroup(ctx context.Context, tx *db.Tx, projectID string)
 	}
 	g := &network.SecurityGroup{Stateful: true, Standard: network.Standard{ID: id.New(), ProjectID: projectID, Name: "default", Description: "Default security group"}}
 	r.Begin(&g.Standard)
-	g.Rules = append(r.EgressRules(g), r.memberRules(g)...)
+	if g.Rules, err = r.FirstRules(ctx, tx, g, true); err != nil {
+		return "", err
+	}
 	if err := r.InsertGroup(ctx, tx, g); err != nil {
 		return "", err
 	}
@@ -211,17 +213,26 @@ func (r *Records) HasDefault(ctx context.Context, projectID string) (bool, error
 	return n > 0, err
 }
 
-// EgressRules are those that each new group starts with.
-func (r *Records) EgressRules(g *network.SecurityGroup) []network.Rule {
-	return []network.Rule{r.newRule(g, network.Egress, network.IPv4, ""), r.newRule(g, network.Egress, network.IPv6, "")}
-}
-
-func (r *Records) memberRules(g *network.SecurityGroup) []network.Rule {
-	return []network.Rule{r.newRule(g, network.Ingress, network.IPv4, g.ID), r.newRule(g, network.Ingress, network.IPv6, g.ID)}
-}
-
-func (r *Records) newRule(g *network.SecurityGroup, direction, etherType, remote string) network.Rule {
-	rule := network.Rule{Standard: network.Standard{ID: id.New(), ProjectID: g.ProjectID}, GroupID: g.ID, Direction: direction, EtherType: etherType, RemoteGroupID: remote}
-	r.Begin(&rule.Standard)
-	return rule
+// FirstRules are those that a new group starts with, as the templates say.
+func (r *Records) FirstRules(ctx context.Context, q db.Querier, g *network.SecurityGroup, isDefault bool) ([]network.Rule, error) {
+	column := "in_others"
+	if isDefault {
+		column = "in_default"
+	}
+	found, err := r.Templates.Where(ctx, q, Is(column, true))
+	if err != nil {
+		return nil, err
+	}
+	out := make([]network.Rule, 0, len(found))
+	for _, t := range found {
+		rule := t.Rule
+		rule.Standard = network.Standard{ID: id.New(), ProjectID: g.ProjectID}
+		rule.GroupID = g.ID
+		if rule.RemoteGroupID == network.OwnGroup {
+			rule.RemoteGroupID = g.ID
+		}
+		r.Begin(&rule.Standard)
+		out = append(out, rule)
+	}
+	return out, nil
 }
