@@ -80,6 +80,7 @@ func (a *api) rebuilding(c *rest.Call, v *view) map[string]any {
 	}
 	if c.At(compute.NoPersonality) {
 		body["user_data"] = orNull(v.UserData)
+		delete(body, "OS-EXT-SRV-ATTR:user_data") // once is enough
 	}
 	return body
 }

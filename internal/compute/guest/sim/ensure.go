@@ -53,7 +53,7 @@ func (r *record) devices(attached bool) {
 
 // prompt is what a booted guest shows.
 func (r *record) prompt() {
-	r.Console = append(r.Console, "\n"+r.Spec.Name+" is simulated\nlogin: "...)
+	r.Console = append(r.Console, "\n"+r.Spec.Name+" is simulated\nno kernel was started\nno disk was read\nlogin: "...)
 }
 
 // Ensure makes a guest as spec says.
