@@ -176,7 +176,7 @@ func (o *objectStorm) work(ctx context.Context, n int, random *rand.Rand) {
 			if random.IntN(3) == 0 {
 				size = 1<<20 + random.IntN(8<<20)
 			}
-			body := bytes.Repeat([]byte(strconv.FormatUint(random.Uint64(), 36)), size/12+1)[:size]
+			body := bytes.Repeat(fmt.Appendf(nil, "%016x", random.Uint64()), size/16+1)[:size]
 			sum := md5.Sum(body)
 			status, _, err := o.send(context.WithoutCancel(ctx), "PUT", name, nil, body)
 			o.learn(name, hex.EncodeToString(sum[:]), status, err)

@@ -22,7 +22,7 @@ type cursor interface {
 
 // visit takes what a walk finds; false ends it.
 type visit struct {
-	name   func() bool
+	name   func(name string) bool
 	subdir func(text string) bool
 }
 
@@ -33,11 +33,15 @@ func walk(c cursor, l objectstore.Listing, v visit) {
 	if l.Reverse {
 		w.skip = l.EndMarker
 	}
-	for ok := w.first(); ok && w.within(); {
-		text, isDir := w.subdir()
+	for ok := w.first(); ok; {
+		name := w.name()
+		if !w.within(name) {
+			return
+		}
+		text, isDir := w.subdir(name)
 		switch {
 		case !isDir:
-			if !v.name() {
+			if !v.name(name) {
 				return
 			}
 			ok = w.step()
@@ -76,8 +80,7 @@ func (w *walker) first() bool {
 	return w.seekLT("\xff") // no UTF-8 is behind it
 }
 
-func (w *walker) within() bool {
-	name := w.name()
+func (w *walker) within(name string) bool {
 	if !strings.HasPrefix(name, w.Prefix) {
 		return false
 	}
@@ -85,11 +88,10 @@ func (w *walker) within() bool {
 }
 
 // subdir gives the Subdir that stands for the name, if one does.
-func (w *walker) subdir() (string, bool) {
+func (w *walker) subdir(name string) (string, bool) {
 	if w.Delimiter == "" {
 		return "", false
 	}
-	name := w.name()
 	at := strings.Index(name[len(w.Prefix):], w.Delimiter)
 	if at < 0 {
 		return "", false
@@ -182,8 +184,7 @@ func listContainers(db pebble.Reader, account string, l objectstore.Listing) (ou
 	}
 	defer func() { err = errors.Join(err, rows.it.Close(), counts.it.Close()) }()
 	walk(rows, l, visit{
-		name: func() bool {
-			name := rows.name()
+		name: func(name string) bool {
 			if !counts.seekGE(name) || counts.name() != name {
 				err = errTorn
 				return false
@@ -227,10 +228,13 @@ func listObjects(db pebble.Reader, c *containerRow, l objectstore.Listing) (out 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rows.it.Error(), rows.it.Close()) }()
+	if l.Delimiter == "" {
+		out = make([]objectstore.ObjectEntry, 0, min(int64(l.Limit), c.Objects))
+	}
 	walk(rows, l, visit{
-		name: func() bool {
+		name: func(name string) bool {
 			var o *record
-			if o, err = decodeObject(rows.it.Value(), c.Account, c.Name, rows.name()); err != nil {
+			if o, err = decodeObject(rows.it.Value(), c.Account, c.Name, name); err != nil {
 				return false
 			}
 			o.Current = true
@@ -306,9 +310,9 @@ func listVersions(db pebble.Reader, row *containerRow, l objectstore.Listing) (o
 		}
 	}
 	walk(c, l, visit{
-		name: func() bool {
+		name: func(name string) bool {
 			var goOn bool
-			goOn, err = c.each(row, c.at, add)
+			goOn, err = c.each(row, name, add)
 			return goOn && err == nil
 		},
 		subdir: func(text string) bool {

@@ -111,6 +111,9 @@ func (r *reader) headers() objectstore.Headers {
 		r.fail()
 		return nil
 	}
+	if n == 0 {
+		return objectstore.Headers{} // costs nothing until it is written to
+	}
 	h := make(objectstore.Headers, n)
 	for range n {
 		name := r.text()
