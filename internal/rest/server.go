@@ -118,7 +118,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // claims tells whether a service at the root has routes below the path's first
 // segment; other addresses are left to those who come after it.
 func (m *mounted) claims(path string) bool {
-	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	first, _, _ := strings.Cut(strings.TrimLeft(path, "/"), "/")
 	return m.tree.literal[first] != nil || m.Dialect.Base[first] != ""
 }
 

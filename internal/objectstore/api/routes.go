@@ -60,6 +60,7 @@ func rules() []policy.Rule {
 		{"update_object", "Change an object's attributes."},
 		{"write_object", "Write and copy objects."},
 		{"delete_object", "Delete objects."},
+		{"list_endpoints", "Ask from where an object's bytes can be had."},
 	} {
 		out = append(out, policy.Rule{Name: "objectstore:" + r[0], Check: policy.Any, Description: r[1] +
 			" Access lists and operator roles decide first; this rule narrows them. The target has account, container, object and project_id."})
@@ -72,6 +73,7 @@ func (s *Service) routes() []rest.Route {
 		{Method: http.MethodGet, Path: "/info", Open: true, Raw: true, Handle: s.info.show},
 		{Method: http.MethodHead, Path: "/info", Open: true, Raw: true, Handle: s.info.show},
 		{Method: http.MethodOptions, Path: "/info", Open: true, Raw: true, Audit: "ask", Handle: s.info.options},
+		{Method: http.MethodGet, Path: "/endpoints/{account}/{container}/{object...}", Rule: "objectstore:list_endpoints", Anonymous: true, Raw: true, Handle: s.endpoints},
 		{Method: http.MethodGet, Path: "/healthcheck", Open: true, Raw: true, Handle: healthcheck},
 	}
 	for _, path := range []string{accountPath, containerPath, objectPath} {

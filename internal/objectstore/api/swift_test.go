@@ -221,6 +221,11 @@ func TestObject(t *testing.T) {
 	s.do("GET", "/c/%00", nil).Expect(412)
 	s.do("GET", "/c/%ff", nil).Expect(412)
 	s.do("PATCH", "/c/o", nil).Expect(405)
+	s.demo.Get("/" + s.account).Expect(404)
+	s.expect(s.do("DELETE", "/c/none", nil, "X-If-Delete-At", "bad"), 400, "Bad X-If-Delete-At header value")
+	s.put("/c/later", "x", "X-Delete-At", "9000000000")
+	s.do("DELETE", "/c/later", nil, "X-If-Delete-At", "9000000001").Expect(412)
+	s.do("DELETE", "/c/later", nil, "X-If-Delete-At", "9000000000").Expect(204)
 }
 
 func TestLargeBodiesAreStreamed(t *testing.T) {

@@ -22,21 +22,19 @@ type listed struct {
 	LinkPath   string `json:"symlink_path,omitempty"`
 	LinkETag   string `json:"symlink_etag,omitempty"`
 	LinkBytes  *int64 `json:"symlink_bytes,omitempty"`
+	Versioned  bool   `json:"version_symlink,omitempty"`
 
 	Version string `json:"version_id,omitempty"`
 	Latest  *bool  `json:"is_latest,omitempty"`
 }
 
-const (
-	emptyHash  = "d41d8cd98f00b204e9800998ecf8427e"
-	markerType = "application/x-deleted;swift_versions_deleted=1"
-)
+const emptyHash = "d41d8cd98f00b204e9800998ecf8427e"
 
 func entry(o *objectstore.Object) listed {
 	e := listed{Bytes: o.Size, Hash: o.ETag, Name: o.Name, Type: o.ContentType, Modified: swift.ListedTime(o.ModifiedAt)}
 	switch {
 	case o.DeleteMarker:
-		e.Hash, e.Type, e.Bytes = emptyHash, markerType, 0
+		e.Hash, e.Type, e.Bytes = emptyHash, swift.MarkerType, 0
 	case o.Headers[objectstore.HeaderStatic] != "":
 		e.Bytes = o.ListedSize
 		e.StaticETag = `"` + o.Headers[objectstore.HeaderStaticETag] + `"`
@@ -47,11 +45,25 @@ func entry(o *objectstore.Object) listed {
 		}
 		e.LinkPath = "/v1/" + account + "/" + o.Headers[objectstore.HeaderLink]
 		e.LinkETag = o.Headers[objectstore.HeaderLinkETag]
+		if etag := o.Headers[objectstore.HeaderStaticETag]; etag != "" {
+			e.StaticETag = `"` + etag + `"`
+		}
 		if n, err := strconv.ParseInt(o.Headers[objectstore.HeaderLinkBytes], 10, 64); err == nil {
 			e.LinkBytes = &n
 		}
 	case o.ListedETag != "":
 		e.Hash, e.Bytes = o.ListedETag, o.ListedSize
+	}
+	return e
+}
+
+// current is the entry of a current object. Swift keeps versions elsewhere and
+// links to them, which shows here.
+func current(o *objectstore.Object) listed {
+	e := entry(o)
+	if o.Version != objectstore.NullVersion && e.LinkPath == "" {
+		e.Versioned = true
+		e.LinkPath = swift.Target{Account: o.Account, Container: o.Container, Object: o.Name}.Path() + "?version-id=" + o.Version
 	}
 	return e
 }
@@ -89,7 +101,7 @@ func (f *Feature) list(r *swift.Request, format string, header http.Header) (swi
 				list.Subdir(entries[i].Subdir, true)
 				continue
 			}
-			add(&list, entry(&entries[i].Object))
+			add(&list, current(&entries[i].Object))
 		}
 	}
 	return list.Reply(format, "object", "", header)
@@ -121,7 +133,7 @@ func (f *Feature) folder(r *swift.Request, l objectstore.Listing, path string, l
 			if o.Name == path {
 				continue
 			}
-			add(list, entry(o))
+			add(list, current(o))
 			if wanted--; wanted == 0 {
 				return nil
 			}
@@ -135,10 +147,12 @@ func (f *Feature) folder(r *swift.Request, l objectstore.Listing, path string, l
 
 // versions answers "?versions": every version and delete marker, as JSON only.
 func (f *Feature) versions(r *swift.Request, header http.Header) (swift.Reply, error) {
-	if best, ok := swift.Acceptable(r.Header.Get("Accept"), swift.JSON); !ok || best == "" {
-		if r.Query.Get("format") != "json" {
-			return swift.Reply{}, swift.Fail(http.StatusNotAcceptable)
-		}
+	best, ok := swift.Acceptable(r.Header.Get("Accept"), swift.JSON)
+	if format := r.Query.Get("format"); format != "" {
+		ok, best = strings.EqualFold(format, "json"), swift.JSON
+	}
+	if !ok || best == "" {
+		return swift.Reply{}, swift.Fail(http.StatusNotAcceptable)
 	}
 	listing, err := swift.Listing(r)
 	if err != nil {

@@ -196,8 +196,10 @@ func describe(put *swift.Request, w *objectstore.Whole) {
 
 // fill gives the copy its bytes.
 func fill(put *swift.Request, asked http.Header, w *objectstore.Whole, content objectstore.Content) error {
-	span := swift.Span{Start: 0, End: w.Size}
-	part := false
+	span, part, err := partSpan(put, w)
+	if err != nil {
+		return err
+	}
 	if specs, ok := swift.ParseRange(asked.Get("Range")); ok {
 		spans := swift.Spans(specs, w.Size)
 		switch {
@@ -230,6 +232,28 @@ func fill(put *swift.Request, asked http.Header, w *objectstore.Whole, content o
 		return p.Prime()
 	}
 	return nil
+}
+
+// partSpan is the part of a large object that is asked for, or all of it.
+func partSpan(put *swift.Request, w *objectstore.Whole) (span swift.Span, part bool, err error) {
+	span = swift.Span{Start: 0, End: w.Size}
+	text := put.Query.Get("part-number")
+	if text == "" || w.Kind != objectstore.StaticLarge {
+		return span, false, nil
+	}
+	put.Query.Del("part-number")
+	n, err := strconv.Atoi(text)
+	switch {
+	case err != nil || n <= 0:
+		return span, false, swift.FailText(http.StatusBadRequest, "Part number must be an integer greater than 0")
+	case n > len(w.Parts):
+		return span, false, swift.Fail(http.StatusRequestedRangeNotSatisfiable)
+	}
+	for _, size := range w.Parts[:n-1] {
+		span.Start += size
+	}
+	span.End = span.Start + w.Parts[n-1]
+	return span, true, nil
 }
 
 // manifest copies the manifest of a static large object: it is put again.

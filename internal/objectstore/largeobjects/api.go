@@ -3,6 +3,7 @@ package largeobjects
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -270,5 +271,9 @@ func heartbeat(r *swift.Request, m *manifest, reply swift.Reply) swift.Reply {
 		report.Values["Etag"], report.Values["Last Modified"] = reply.Header.Get("Etag"), reply.Header.Get("Last-Modified")
 	}
 	swift.Discard(reply)
-	return swift.Reply{Status: http.StatusAccepted, Body: append([]byte(" \r\n\r\n"), report.Body(format)...), Header: http.Header{"Content-Type": {format}}}
+	body := append([]byte(" \r\n\r\n"), report.Body(format)...)
+	return swift.Reply{Status: http.StatusAccepted, Header: http.Header{"Content-Type": {format}}, Stream: func(w http.ResponseWriter) error {
+		_, err := w.Write(body)
+		return errors.Join(err, http.NewResponseController(w).Flush()) // chunked, as the length is not known before
+	}}
 }

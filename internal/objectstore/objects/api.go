@@ -59,7 +59,11 @@ func (f *Feature) container(r *swift.Request, list string) (*objectstore.Contain
 
 // read answers GET and HEAD. version is empty for the current object.
 func (f *Feature) read(r *swift.Request, version string) (swift.Reply, error) {
-	c, err := f.container(r, objectstore.HeaderRead)
+	list := objectstore.HeaderRead
+	if version != "" && version != objectstore.NullVersion {
+		list = "" // old versions are for those who own the account
+	}
+	c, err := f.container(r, list)
 	if err != nil {
 		return swift.Reply{}, err
 	}
@@ -110,6 +114,9 @@ func missing(r *swift.Request, err error) error {
 	}
 	switch fault.KindOf(err) {
 	case fault.NotFound:
+		if f := fault.As(err); f.Code == objectstore.CodeMarker && r.Query.Get("version-id") != "" {
+			return swift.Fail(http.StatusNotFound).With("X-Object-Version-Id", r.Query.Get("version-id")).With("Content-Type", swift.MarkerType)
+		}
 		if status := swift.MissingCondition(r.Header); status != 0 {
 			return fail(swift.Fail(status))
 		}
@@ -141,6 +148,9 @@ func (f *Feature) answer(r *swift.Request, c *objectstore.Container, w *objectst
 	if w.Kind == objectstore.LargeManifest && r.Query.Get("format") == "raw" {
 		return rawManifest(w, header, content)
 	}
+	if specs, ok := swift.ParseRange(r.Header.Get("Range")); ok && len(specs) > 1 && w.Kind == objectstore.DynamicLarge {
+		r.Header.Del("Range") // Swift gives the whole of these
+	}
 	return swift.Serve(r, header, w.Size, content)
 }
 
@@ -158,7 +168,7 @@ func describe(r *swift.Request, c *objectstore.Container, w *objectstore.Whole) 
 	swift.Show(h, w.Headers, true)
 	delete(h, objectstore.HeaderStatic)
 	h["Content-Type"] = []string{w.ContentType}
-	h["Etag"] = []string{w.ETag}
+	h["Etag"] = []string{w.ETag} // without quotes, as Swift has them
 	h["Last-Modified"] = []string{swift.LastModified(w.ModifiedAt)}
 	h["X-Timestamp"] = []string{swift.Stamp(w.ModifiedAt)}
 	h["Accept-Ranges"] = []string{"bytes"}
@@ -183,8 +193,11 @@ func describe(r *swift.Request, c *objectstore.Container, w *objectstore.Whole) 
 	if n := len(w.Through); n > 0 {
 		h.Set("Content-Location", swift.Target{Account: w.Account, Container: w.Container, Object: w.Name}.Path())
 	}
-	if c.Versioning != objectstore.Unversioned && len(w.Through) == 0 {
+	if c.Versioning != objectstore.Unversioned {
 		h.Set("X-Object-Version-Id", w.Version)
+		if w.Version != objectstore.NullVersion && r.Query.Get("version-id") == "" {
+			h.Set("Content-Location", swift.Target{Account: w.Account, Container: w.Container, Object: w.Name}.Path()+"?version-id="+w.Version)
+		}
 	}
 	return h
 }

@@ -2,6 +2,7 @@ package objects
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/objectstore"
@@ -13,6 +14,9 @@ func (f *Feature) version(r *swift.Request) (swift.Reply, error) {
 	version := r.Query.Get("version-id")
 	if r.Method == http.MethodPost {
 		return swift.Reply{}, swift.FailText(http.StatusBadRequest, "POST to a specific version is not allowed")
+	}
+	if !validVersion(version) {
+		return swift.Reply{}, swift.FailText(http.StatusBadRequest, "Invalid version parameter")
 	}
 	c, err := f.store.Container(r.Context(), r.Account, r.Container)
 	if err != nil && !fault.Is(err, fault.NotFound) {
@@ -30,6 +34,17 @@ func (f *Feature) version(r *swift.Request) (swift.Reply, error) {
 		return f.remove(r, version)
 	}
 	return swift.Reply{}, swift.Fail(http.StatusMethodNotAllowed)
+}
+
+// validVersion tells whether a text may name a version: ours are sixteen digits,
+// Swift's are times.
+func validVersion(text string) bool {
+	if text == objectstore.NullVersion {
+		return true
+	}
+	_, errOurs := strconv.ParseUint(text, 16, 64)
+	_, errSwift := strconv.ParseFloat(text, 64)
+	return len(text) == 16 && errOurs == nil || errSwift == nil
 }
 
 func (f *Feature) readVersion(r *swift.Request, version string) (swift.Reply, error) {

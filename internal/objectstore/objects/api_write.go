@@ -3,10 +3,10 @@ package objects
 import (
 	"fmt"
 	"maps"
-	"mime"
 	"net/http"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -142,10 +142,7 @@ func contentType(r *swift.Request) (string, error) {
 }
 
 // Guess is the type that a name's ending suggests, or nothing.
-func Guess(name string) string {
-	kind, _, _ := strings.Cut(mime.TypeByExtension(strings.ToLower(path.Ext(name))), ";")
-	return kind
-}
+func Guess(name string) string { return types[strings.ToLower(path.Ext(name))] }
 
 func (f *Feature) post(r *swift.Request) (swift.Reply, error) {
 	if _, err := f.container(r, objectstore.HeaderWrite); err != nil {
@@ -171,12 +168,15 @@ func (f *Feature) post(r *swift.Request) (swift.Reply, error) {
 	if err != nil {
 		return swift.Reply{}, err
 	}
-	reply := swift.Accepted()
-	if target := o.Headers[objectstore.HeaderLink]; target != "" {
-		return swift.Reply{}, swift.FailText(http.StatusTemporaryRedirect,
-			"The requested POST was applied to a symlink. POST directly to the target to apply requested metadata.").With("Location", linkPath(o))
+	if o.Headers[objectstore.HeaderLink] == "" {
+		return swift.Accepted(), nil
 	}
-	return reply, nil
+	elsewhere := swift.FailText(http.StatusTemporaryRedirect,
+		"The requested POST was applied to a symlink. POST directly to the target to apply requested metadata.").With("Location", linkPath(o))
+	if etag := o.Headers[objectstore.HeaderLinkETag]; etag != "" {
+		elsewhere = elsewhere.With("X-Symlink-Target-Etag", etag)
+	}
+	return swift.Reply{}, elsewhere
 }
 
 // change replaces what users set, and keeps what features did.
@@ -203,13 +203,21 @@ func linkPath(o *objectstore.Object) string {
 
 // remove answers DELETE. version is empty for the current object.
 func (f *Feature) remove(r *swift.Request, version string) (swift.Reply, error) {
-	c, err := f.container(r, objectstore.HeaderWrite)
+	list := objectstore.HeaderWrite
+	if version != "" && version != objectstore.NullVersion {
+		list = "" // old versions are for those who own the account
+	}
+	c, err := f.container(r, list)
 	if err != nil {
 		return swift.Reply{}, err
 	}
 	key := r.Key()
 	key.Version = version
-	done, err := f.store.Delete(r.Context(), key, nil, r.Event())
+	check, err := deleteCheck(r)
+	if err != nil {
+		return swift.Reply{}, err
+	}
+	done, err := f.store.Delete(r.Context(), key, check, r.Event())
 	if err != nil {
 		return swift.Reply{}, err
 	}
@@ -226,6 +234,27 @@ func (f *Feature) remove(r *swift.Request, version string) (swift.Reply, error) 
 		return swift.Reply{}, swift.Fail(http.StatusNotFound)
 	}
 	return reply, nil
+}
+
+// deleteCheck reads X-If-Delete-At: the object goes only if it was to go then.
+func deleteCheck(r *swift.Request) (func(*objectstore.Object) error, error) {
+	asked := r.Header.Get("X-If-Delete-At")
+	if asked == "" {
+		return nil, nil
+	}
+	at, err := strconv.ParseFloat(asked, 64)
+	if err != nil {
+		return nil, swift.FailText(http.StatusBadRequest, "Bad X-If-Delete-At header value")
+	}
+	return func(o *objectstore.Object) error {
+		if o == nil {
+			return swift.Fail(http.StatusNotFound)
+		}
+		if o.DeleteAt.IsZero() || o.DeleteAt.Unix() != int64(at) {
+			return swift.FailText(http.StatusPreconditionFailed, "X-If-Delete-At and X-Delete-At do not match")
+		}
+		return nil
+	}, nil
 }
 
 // tellCurrent says what is current after a version went.

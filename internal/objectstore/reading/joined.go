@@ -51,6 +51,9 @@ func (j *joined) step() error {
 		n := min(p.size-j.skip, j.left)
 		j.content, j.reader = content, content.Range(start+j.skip, n)
 		j.skip, j.left = 0, j.left-n
+		if p, ok := j.reader.(objectstore.Primed); ok {
+			return p.Prime()
+		}
 		return nil
 	}
 }

@@ -11,6 +11,9 @@ import (
 // PolicyName is the name of the only storage policy.
 const PolicyName = "Policy-0"
 
+// MarkerType is the content type by which Swift knows delete markers.
+const MarkerType = "application/x-deleted;swift_versions_deleted=1"
+
 // NoLength is Request.Length of a request that says nothing about its body.
 const NoLength = -2
 

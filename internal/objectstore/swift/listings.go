@@ -25,7 +25,9 @@ func Listing(r *Request) (objectstore.Listing, error) {
 		}
 		l.Limit = n
 	}
-	l.Reverse = r.True("reverse")
+	if l.Reverse = r.True("reverse"); l.Reverse {
+		l.Marker = strings.ReplaceAll(l.Marker, "\x00", "\x01") // "name\x00" asks for the name too; names have no zero byte
+	}
 	return l, nil
 }
 

@@ -106,6 +106,7 @@ func TestDeleteAt(t *testing.T) {
 	}{
 		{"X-Delete-After", "60", 1060, ""}, {"X-Delete-At", "1001", 1001, ""}, {"X-Delete-At", "99999999999", 9999999999, ""},
 		{"X-Delete-After", "99999999999999", 9999999999, ""},
+		{"X-Delete-At", "111111111111111111111111111111", 9999999999, ""},
 		{"X-Delete-After", "x", 0, "Non-integer X-Delete-After"}, {"X-Delete-At", "x", 0, "Non-integer X-Delete-At"},
 		{"X-Delete-After", "0", 0, "X-Delete-After in past"}, {"X-Delete-After", "-5", 0, "X-Delete-After in past"},
 		{"X-Delete-At", "1000", 0, "X-Delete-At in past"}, {"X-Delete-At", "", 0, "Non-integer X-Delete-At"},

@@ -3,6 +3,7 @@ package swift
 import (
 	"crypto/md5" //nolint:gosec // the wire's own checksum
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -48,8 +49,8 @@ const maxDeleteAt = 9999999999
 func DeleteAt(h http.Header, now time.Time) (time.Time, error) {
 	at := h.Get("X-Delete-At")
 	if _, ok := h["X-Delete-After"]; ok {
-		seconds, err := strconv.ParseInt(h.Get("X-Delete-After"), 10, 64)
-		if err != nil {
+		seconds, ok := wholeSeconds(h.Get("X-Delete-After"))
+		if !ok {
 			return time.Time{}, FailPlain(http.StatusBadRequest, "Non-integer X-Delete-After")
 		}
 		if seconds <= 0 {
@@ -59,8 +60,8 @@ func DeleteAt(h http.Header, now time.Time) (time.Time, error) {
 	} else if _, ok := h["X-Delete-At"]; !ok {
 		return time.Time{}, nil
 	}
-	seconds, err := strconv.ParseInt(at, 10, 64)
-	if err != nil {
+	seconds, ok := wholeSeconds(at)
+	if !ok {
 		return time.Time{}, FailPlain(http.StatusBadRequest, "Non-integer X-Delete-At")
 	}
 	when := time.Unix(min(seconds, maxDeleteAt), 0)
@@ -86,6 +87,16 @@ func Unquote(text string) string {
 		out = append(out, text[i])
 	}
 	return string(out)
+}
+
+// wholeSeconds reads a number of seconds; what is too large for any clock is the
+// last second there is.
+func wholeSeconds(text string) (int64, bool) {
+	n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+	if errors.Is(err, strconv.ErrRange) && n > 0 {
+		return maxDeleteAt, true
+	}
+	return n, err == nil
 }
 
 // Hash is the MD5 of some bytes, which Swift calls their ETag.
