@@ -26,6 +26,7 @@ func TestQosAndEncryptionOfTypes(t *testing.T) {
 		t.Errorf("associations: %s", got.Body)
 	}
 	w.do(w.Admin, "DELETE", "qos-specs/"+q, nil, 400)
+	w.do(w.Demo, "POST", "volumes", m{"volume": m{"size": 1, "volume_type": "vt"}}, 501) // limits that nobody enforces
 	w.do(w.Admin, "GET", "qos-specs/"+q+"/disassociate_all", nil, 202)
 	w.do(w.Admin, "DELETE", "qos-specs/"+q, nil, 202)
 	w.do(w.Admin, "GET", "qos-specs/"+q, nil, 404)

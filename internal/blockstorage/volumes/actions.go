@@ -243,7 +243,7 @@ func (a api) retype(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	if err := unencrypted(t); err != nil {
+	if err := met(t); err != nil {
 		return rest.Reply{}, err
 	}
 	if err := offered(t); err != nil {

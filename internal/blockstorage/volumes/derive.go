@@ -47,14 +47,17 @@ func (s *Volumes) typed(ctx context.Context, v *blockstorage.Volume, typeWord st
 		return err
 	}
 	v.TypeID, v.TypeName, v.Multiattach = t.ID, t.Name, t.Multiattach()
-	return unencrypted(t)
+	return met(t)
 }
 
-// unencrypted refuses types whose volumes would have to be encrypted: a volume
-// in the clear that says it is not would be worse than none.
-func unencrypted(t *blockstorage.Type) error {
-	if t.Encryption != nil {
+// met refuses types that ask of volumes what hosts do not do: a volume that
+// only says that it is encrypted or limited would be worse than none.
+func met(t *blockstorage.Type) error {
+	switch {
+	case t.Encryption != nil:
 		return fault.New(fault.NotImplemented, "Volumes of type %s must be encrypted, which this cloud cannot do.", t.Name)
+	case t.QosID != "":
+		return fault.New(fault.NotImplemented, "Volumes of type %s must keep to its QoS specs, which this cloud does not enforce.", t.Name)
 	}
 	return nil
 }
