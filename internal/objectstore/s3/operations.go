@@ -115,7 +115,8 @@ func (c *call) choose() error {
 		}
 	}
 	kind := "OBJECT"
-	for _, o := range operations() {
+	for i := range c.s.operations {
+		o := &c.s.operations[i]
 		if o.level != at {
 			continue
 		}
@@ -125,7 +126,7 @@ func (c *call) choose() error {
 		}
 		kind = o.kind
 		if o.method == c.Method && !slices.ContainsFunc(needs, func(p string) bool { return !c.query.has(p) }) && (o.header == "" || c.Header.Get(o.header) != "") {
-			c.op = &o
+			c.op = o
 			return nil
 		}
 	}

@@ -44,12 +44,13 @@ type Deps struct {
 // Server is the handler. Safe for concurrent use.
 type Server struct {
 	Deps
-	replays replays
-	names   names
+	operations []operation
+	replays    replays
+	names      names
 }
 
 // New makes a server.
-func New(d Deps) *Server { return &Server{Deps: d} }
+func New(d Deps) *Server { return &Server{Deps: d, operations: operations()} }
 
 // Location is where all buckets are, in S3's words. It is the one that needs no
 // name, so that clients sign with the region they begin with.

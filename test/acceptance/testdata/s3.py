@@ -97,6 +97,15 @@ refused('NoSuchKey', s3.copy_object, Bucket='films', Key='copy', CopySource={'Bu
 done = s3.put_object(Bucket='films', Key='summed', Body=b'hello', ChecksumAlgorithm='SHA256')
 assert s3.head_object(Bucket='films', Key='summed', ChecksumMode='ENABLED')['ChecksumSHA256'] == done['ChecksumSHA256']
 
+# and what boto3 does of itself since 1.36: CRC32 in trailers, of parts too
+done = s3.put_object(Bucket='films', Key='summed', Body=b'hello', ChecksumAlgorithm='CRC32')
+assert done['ChecksumCRC32'] == 'NhCmhg==', done
+assert s3.get_object(Bucket='films', Key='summed', ChecksumMode='ENABLED')['ChecksumCRC32'] == 'NhCmhg=='
+s3.upload_file(path, 'films', 'summed', ExtraArgs={'ChecksumAlgorithm': 'CRC32'}, Config=TransferConfig(multipart_threshold=8 * mib, multipart_chunksize=16 * mib))
+head = s3.head_object(Bucket='films', Key='summed', ChecksumMode='ENABLED')
+assert head['ContentLength'] == 64 * mib and head['ChecksumCRC32'].endswith('-4'), head
+s3.download_file('films', 'summed', path + '.back', ExtraArgs={'ChecksumMode': 'ENABLED'})
+
 # versions
 s3.put_bucket_versioning(Bucket='films', VersioningConfiguration={'Status': 'Enabled'})
 first = s3.put_object(Bucket='films', Key='draft', Body=b'one')['VersionId']
