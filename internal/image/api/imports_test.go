@@ -115,6 +115,9 @@ func TestImportsThatGoOnAlone(t *testing.T) {
 		}
 		g.do("alice", "POST", "/v2/images/"+from+"/import", fields{"method": fields{"name": "copy-image"}, "all_stores": true}).expect(http.StatusForbidden)
 		g.do("admin", "POST", "/v2/images/"+from+"/import", fields{"method": fields{"name": "copy-image"}, "all_stores": true}).expect(http.StatusAccepted)
+		if i := g.do("alice", "GET", "/v2/images/"+from, nil).json(); i["os_glance_importing_to_stores"] != "" || i["os_glance_failed_import"] != "" {
+			t.Errorf("copied: %v", i)
+		}
 		g.do("admin", "POST", "/v2/images/"+from+"/import", fields{"method": fields{"name": "copy-image"}, "stores": []string{"file"}}).expect(http.StatusConflict)
 		g.do("admin", "POST", "/v2/images/"+from+"/import", fields{"method": fields{"name": "copy-image"}, "stores": []string{"tape"}}).expect(http.StatusBadRequest)
 		g.do("admin", "GET", "/v2/info/stores/detail", nil).expect(http.StatusOK)

@@ -170,9 +170,8 @@ func (s *Images) Withdraw(ctx context.Context, id string) error {
 	return err
 }
 
-// Mark sets a property that is the service's own, or removes it with an empty
-// value; an image that is gone is no error.
-func (s *Images) Mark(ctx context.Context, tx *db.Tx, id, name, value string) error {
+// Mark sets properties that are the service's own; an image that is gone is no error.
+func (s *Images) Mark(ctx context.Context, tx *db.Tx, id string, properties map[string]string) error {
 	r, err := lock(ctx, tx, id)
 	if fault.Is(err, fault.NotFound) {
 		return nil
@@ -181,17 +180,9 @@ func (s *Images) Mark(ctx context.Context, tx *db.Tx, id, name, value string) er
 		return err
 	}
 	i := r.image()
-	if i.Properties[name] == value {
-		return nil
-	}
-	i.Properties = maps.Clone(i.Properties)
-	if value == "" {
-		delete(i.Properties, name)
-	} else {
-		if i.Properties == nil {
-			i.Properties = map[string]string{}
-		}
-		i.Properties[name] = value
-	}
+	merged := map[string]string{}
+	maps.Copy(merged, i.Properties)
+	maps.Copy(merged, properties)
+	i.Properties = merged
 	return save(ctx, tx, r, i)
 }

@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/id"
 	"github.com/mekcloud/mek/internal/image"
 	"github.com/mekcloud/mek/internal/image/files"
 	"github.com/mekcloud/mek/internal/policy"
@@ -197,9 +199,14 @@ func (a api) copyImage(c *rest.Call, i *image.Image, in importRequest) error {
 	case !in.AllStores && len(in.Stores) > 0:
 		return fault.Conflictf("Image is already present at store '%s'", image.Store)
 	}
-	task, err := a.Tasks.Begin(c.Context(), i, in.input(i.ID))
-	if err != nil {
-		return err
-	}
-	return a.Tasks.End(c.Context(), task, "")
+	minted := id.New()
+	return a.DB.Write(c.Context(), func(tx *db.Tx) error {
+		if err := a.Tasks.BeginIn(c.Context(), tx, minted, i, in.input(i.ID)); err != nil {
+			return err
+		}
+		if err := a.Records.Mark(c.Context(), tx, i.ID, reached("")); err != nil {
+			return err
+		}
+		return a.Tasks.EndIn(c.Context(), tx, minted, "")
+	})
 }

@@ -36,8 +36,8 @@ type Records interface {
 	Update(ctx context.Context, id string, record event.Record, change func(*image.Image) error) (*image.Image, error)
 	// Withdraw takes an active image back to "queued", without bytes; one that is not active, or gone, is no error.
 	Withdraw(ctx context.Context, id string) error
-	// Mark sets a property of the service's own, or removes it with an empty value; an image that is gone is no error.
-	Mark(ctx context.Context, tx *db.Tx, id, name, value string) error
+	// Mark sets properties of the service's own; an image that is gone is no error.
+	Mark(ctx context.Context, tx *db.Tx, id string, properties map[string]string) error
 }
 
 // Fetcher opens what is at an address that a user chose, and tells its length, -1 when it is not known.

@@ -119,17 +119,20 @@ func (t *Transfers) unfetch(ctx context.Context, r *importRun) error {
 }
 
 func (t *Transfers) importDone(ctx context.Context, tx *db.Tx, r *importRun) error {
-	if err := t.Records.Mark(ctx, tx, r.Params.Image, failedImport, ""); err != nil {
+	if err := t.Records.Mark(ctx, tx, r.Params.Image, reached("")); err != nil {
 		return err
 	}
 	return t.Tasks.EndIn(ctx, tx, r.Params.Task, "")
 }
 
-// failedImport is the property that names the stores an import did not reach.
-const failedImport = "os_glance_failed_import"
+// reached are the properties by which clients follow an import: the stores that
+// it did not reach, and those still to come.
+func reached(failed string) map[string]string {
+	return map[string]string{"os_glance_failed_import": failed, "os_glance_importing_to_stores": ""}
+}
 
 func (t *Transfers) importFailed(ctx context.Context, tx *db.Tx, r *importRun) error {
-	if err := t.Records.Mark(ctx, tx, r.Params.Image, failedImport, image.Store); err != nil {
+	if err := t.Records.Mark(ctx, tx, r.Params.Image, reached(image.Store)); err != nil {
 		return err
 	}
 	why := "The import was stopped"
