@@ -152,6 +152,9 @@ func TestNetwork(t *testing.T) {
 			t.Errorf("the guest came as %s", peer)
 		}
 	})
+	t.Run("address group", func(t *testing.T) { addressGroup(t, h, w, a) })
+	t.Run("port forwarding", func(t *testing.T) { forwarding(t, h) })
+	t.Run("limits", func(t *testing.T) { limits(t, h, w, a, b, aView) })
 	t.Run("metadata", func(t *testing.T) { metadata(t, h, a, b) })
 	t.Run("drift", func(t *testing.T) { drift(t, h) })
 	t.Run("removal", func(t *testing.T) { removal(t, h) })
