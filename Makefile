@@ -52,6 +52,7 @@ conformance: packages-test build guest
 # Rates and latencies on simulated hosts; PEER=1 measures a real OpenStack beside it.
 bench: build
 	tools/bench
+	@go='$(GO)'; "$$go" test -run - -bench 'Large|Million' -benchtime 5x -timeout 20m ./internal/objectstore/store
 
 # Server and agent killed at random under load of servers and of objects, ROUNDS times ("make test" has one); MEK_TEST_SEED repeats one.
 soak: packages-test build guest

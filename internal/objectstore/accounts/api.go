@@ -146,6 +146,9 @@ func (f *Feature) change(r *swift.Request) error {
 		if err := swift.Apply(&a.Headers, change, swift.AccountMeta); err != nil {
 			return err
 		}
+		for name, value := range r.Sysmeta {
+			a.Headers[name] = value
+		}
 		swift.NoteDomain(r, a)
 		return nil
 	}, r.Event())

@@ -263,6 +263,19 @@ func TestQuotas(t *testing.T) {
 	// accounts: resellers alone set quotas
 	s.do("POST", "", nil, "X-Account-Meta-Quota-Bytes", "1").Expect(403)
 	s.do("POST", "", nil, "X-Remove-Account-Meta-Quota-Bytes", "1").Expect(403)
+	s.do("POST", "", nil, "X-Account-Quota-Count", "1").Expect(403)
+	role := s.cloud.Admin.Get("/identity/v3/roles?name=ResellerAdmin").Expect(200).String("roles.0.id")
+	s.cloud.Admin.Do("PUT", "/identity/v3/projects/"+s.cloud.Admin.ProjectID+"/users/"+s.cloud.Admin.UserID+"/roles/"+role, nil).Expect(204)
+	reseller := s.cloud.Login("admin", testcloud.AdminPassword, "admin")
+	for _, name := range []string{"X-Account-Meta-Quota-Bytes", "X-Account-Quota-Bytes", "X-Account-Quota-Bytes-Policy-Policy-0", "X-Account-Quota-Count", "X-Account-Quota-Count-Policy-Policy-0"} {
+		reseller.Do("POST", s.account, nil, name, "some").Expect(400)
+		reseller.Do("POST", s.account, nil, name, "1").Expect(204)
+		s.header(s.do("HEAD", "", nil), name, "1")
+		s.expect(s.do("PUT", "/large/z", "12"), 413, "Upload exceeds quota.")
+		reseller.Do("POST", s.account, nil, "X-Remove-"+strings.TrimPrefix(name, "X-"), "x").Expect(204)
+		s.header(s.do("HEAD", "", nil), name, "")
+		s.do("PUT", "/large/z", "12").Expect(201)
+	}
 }
 
 func TestStaticWeb(t *testing.T) {
@@ -275,6 +288,8 @@ func TestStaticWeb(t *testing.T) {
 	s.put("/site/404error.html", "not here")
 	s.expect(nobody.Get(s.account+"/site/"), 200, "home")
 	s.expect(nobody.Get(s.account+"/site/sub/"), 200, "sub")
+	s.header(nobody.Get(s.account+"/site").Expect(301), "Location", s.account+"/site/")
+	s.header(nobody.Get(s.account+"/site/sub").Expect(301), "Location", s.account+"/site/sub/")
 	s.expect(nobody.Get(s.account+"/site/none"), 404, "not here")
 	s.expect(nobody.Get(s.account+"/site/list/"), 404, "not here")
 	s.do("POST", "/site", nil, "X-Container-Meta-Web-Listings", "true", "X-Container-Meta-Web-Listings-CSS", "s.css", "X-Remove-Container-Meta-Web-Index", "x").Expect(204)

@@ -2,7 +2,9 @@ package quotas
 
 import (
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,8 +17,21 @@ import (
 const (
 	containerBytes = "X-Container-Meta-Quota-Bytes"
 	containerCount = "X-Container-Meta-Quota-Count"
-	accountBytes   = "X-Account-Meta-Quota-Bytes"
+	accountBytes   = "X-Account-Meta-Quota-Bytes" // of old
+	accountPrefix  = "X-Account-"
+	kept           = "X-Sysmeta-" // instead of accountPrefix, as it is stored
 )
+
+type quota struct {
+	name  string
+	count bool // of objects, not bytes
+}
+
+// accountQuotas are the quotas of an account behind accountPrefix. There is one
+// policy of storage, so what holds for it holds for all.
+var accountQuotas = []quota{
+	{"Quota-Bytes", false}, {"Quota-Count", true}, {"Quota-Bytes-Policy-" + swift.PolicyName, false}, {"Quota-Count-Policy-" + swift.PolicyName, true},
+}
 
 // Feature refuses what is over quota.
 type Feature struct{ store objectstore.Store }
@@ -40,13 +55,34 @@ func (f *Feature) Filter(next swift.Handler) swift.Handler {
 		case r.Container != "":
 			err = checkContainer(r)
 		default:
-			err = checkAccount(r)
+			r, err = changeAccount(r)
 		}
 		if err != nil {
 			return swift.Reply{}, err
 		}
-		return next(r)
+		reply, err := next(r)
+		if err == nil && r.Container == "" && (r.Method == http.MethodGet || r.Method == http.MethodHead) && swift.OK(reply) {
+			err = f.show(r, reply)
+		}
+		return reply, err
 	}
+}
+
+// show tells the quotas of an account.
+func (f *Feature) show(r *swift.Request, reply swift.Reply) error {
+	a, err := f.store.Account(r.Context(), r.Account)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, q := range accountQuotas {
+		if value := a.Headers[kept+q.name]; value != "" {
+			reply.Header.Set(accountPrefix+q.name, value)
+		}
+	}
+	return nil
 }
 
 func checkContainer(r *swift.Request) error {
@@ -58,23 +94,47 @@ func checkContainer(r *swift.Request) error {
 	return nil
 }
 
-// checkAccount lets resellers alone change the quota of an account.
-func checkAccount(r *swift.Request) error {
-	value, set := r.Header[accountBytes]
-	removed := r.Header.Get("X-Remove-"+strings.TrimPrefix(accountBytes, "X-")) != ""
-	if !set && !removed {
-		return nil
+// changeAccount lets resellers alone change the quotas of an account.
+func changeAccount(r *swift.Request) (*swift.Request, error) {
+	asked := map[string]string{} // by the name behind accountPrefix
+	for name := range r.Header {
+		if plain, ok := strings.CutPrefix(name, "X-Remove-Account-"); ok && isQuota(plain) {
+			asked[plain] = ""
+		}
+	}
+	for name, values := range r.Header {
+		if plain, ok := strings.CutPrefix(name, accountPrefix); ok && isQuota(plain) {
+			asked[plain] = values[0]
+		}
+	}
+	if len(asked) == 0 {
+		return r, nil
 	}
 	if err := r.Authorize(""); err != nil {
-		return err
+		return r, err
 	}
 	if !r.Reseller {
-		return swift.Fail(http.StatusForbidden)
+		return r, swift.Fail(http.StatusForbidden)
 	}
-	if set && value[0] != "" && limit(value[0]) < 0 {
-		return swift.Fail(http.StatusBadRequest)
+	sub := *r
+	sub.Sysmeta = maps.Clone(r.Sysmeta)
+	if sub.Sysmeta == nil {
+		sub.Sysmeta = objectstore.Headers{}
 	}
-	return nil
+	for name, value := range asked {
+		if value != "" && limit(value) < 0 {
+			return r, swift.Fail(http.StatusBadRequest)
+		}
+		if name != strings.TrimPrefix(accountBytes, accountPrefix) {
+			sub.Sysmeta[kept+name] = value
+		}
+	}
+	return &sub, nil
+}
+
+func isQuota(name string) bool {
+	return name == strings.TrimPrefix(accountBytes, accountPrefix) ||
+		slices.ContainsFunc(accountQuotas, func(q quota) bool { return q.name == name })
 }
 
 // limit reads a quota; -1: it is none.
@@ -101,8 +161,24 @@ func over(a *objectstore.Account, c *objectstore.Container, size int64) bool {
 	if q := limit(c.Headers[containerCount]); q >= 0 && c.Objects+1 > q {
 		return true
 	}
+	for _, q := range accountQuotas {
+		most := limit(a.Headers[kept+q.name])
+		if most >= 0 && (q.count && a.Objects+1 > most || !q.count && a.AllBytes+size > most) {
+			return true
+		}
+	}
 	q := limit(a.Headers[accountBytes])
 	return q >= 0 && a.AllBytes+size > q
+}
+
+// limited tells whether anything is limited.
+func limited(a *objectstore.Account, c *objectstore.Container) bool {
+	for _, q := range accountQuotas {
+		if a.Headers[kept+q.name] != "" {
+			return true
+		}
+	}
+	return c.Headers[containerBytes] != "" || c.Headers[containerCount] != "" || a.Headers[accountBytes] != ""
 }
 
 // upload refuses what is too much already, and has the rest decided in the commit.
@@ -118,7 +194,7 @@ func (f *Feature) upload(r *swift.Request) error {
 	if err != nil {
 		return err
 	}
-	if c.Headers[containerBytes] == "" && c.Headers[containerCount] == "" && a.Headers[accountBytes] == "" {
+	if !limited(a, c) {
 		return nil
 	}
 	taken := &counted{r: r.Body}

@@ -77,7 +77,11 @@ func (v *visitor) slashed() bool {
 }
 
 // moved sends a browser to the same address with a slash, so that relative links work.
+// That there is a site is no secret; the list of the container decides at the new address.
 func (v *visitor) moved() (swift.Reply, error) {
+	if err := v.request.Permit(""); err != nil {
+		return swift.Reply{}, err
+	}
 	return swift.Reply{}, swift.Fail(http.StatusMovedPermanently).With("Location", v.request.Path()+"/")
 }
 
