@@ -1,6 +1,7 @@
 package computeapi
 
 import (
+	"cmp"
 	"net/http"
 
 	"github.com/mekcloud/mek/internal/compute"
@@ -58,14 +59,18 @@ var aliases = []string{"NMN", "OS-DCF", "OS-EXT-AZ", "OS-EXT-IMG-SIZE", "OS-EXT-
 	"OS-FLV-EXT-DATA", "OS-SCH-HNT", "OS-SRV-USG", "os-access-ips", "os-admin-actions", "os-admin-password", "os-agents", "os-aggregates",
 	"os-assisted-volume-snapshots", "os-attach-interfaces", "os-availability-zone", "os-block-device-mapping", "os-block-device-mapping-v2-boot", "os-config-drive",
 	"os-console-output", "os-consoles", "os-create-backup", "os-deferred-delete", "os-evacuate", "os-extended-availability-zone", "os-extended-server-attributes",
-	"os-extended-status", "os-extended-volumes", "os-flavor-access", "os-flavor-extra-specs", "os-flavor-manage", "os-hypervisors", "os-instance-actions",
+	"os-extended-status", "os-extended-volumes", "os-flavor-access", "os-floating-ip-pools", "os-floating-ips", "os-hosts",
+	"os-instance-usage-audit-log", "os-migrations", "os-networks", "os-tenant-networks", "os-flavor-extra-specs", "os-flavor-manage", "os-hypervisors", "os-instance-actions",
 	"os-keypairs", "os-lock-server", "os-migrate-server", "os-multinic", "os-multiple-create", "os-pause-server", "os-quota-class-sets", "os-quota-sets",
 	"os-remote-consoles", "os-rescue", "os-scheduler-hints", "os-security-groups", "os-server-diagnostics", "os-server-external-events", "os-server-groups",
 	"os-server-password", "os-server-usage", "os-services", "os-shelve", "os-simple-tenant-usage", "os-suspend-server", "os-used-limits", "os-user-data",
 	"os-volume-attachment-update", "os-volumes", "flavors", "image-metadata", "images", "ips", "limits", "server-metadata", "servers", "versions"}
 
+// aliasNames are names that clients look for where they differ from the alias.
+var aliasNames = map[string]string{"os-hosts": "Hosts", "os-migrations": "Migrations", "os-networks": "Networks"}
+
 func aliasBody(alias string) map[string]any {
-	return map[string]any{"name": alias, "alias": alias, "description": "", "links": []any{}, "updated": "2014-12-03T00:00:00Z",
+	return map[string]any{"name": cmp.Or(aliasNames[alias], alias), "alias": alias, "description": "", "links": []any{}, "updated": "2014-12-03T00:00:00Z",
 		"namespace": "http://docs.openstack.org/compute/ext/fake_xml"}
 }
 

@@ -88,13 +88,13 @@ func (a api) updateOldHost(c *rest.Call) (rest.Reply, error) {
 	if in.Status == "" && in.Maintenance == "" {
 		return rest.Reply{}, fault.Invalidf("Invalid input: neither status nor maintenance_mode is given")
 	}
+	if _, err := a.named(c.Context(), c.Var("id")); err != nil {
+		return rest.Reply{}, err
+	}
 	if in.Maintenance != "" {
 		return rest.Reply{}, fault.New(fault.NotImplemented, "Virt driver does not implement host maintenance mode.")
 	}
 	status := strings.ToLower(in.Status)
-	if _, err := a.named(c.Context(), c.Var("id")); err != nil {
-		return rest.Reply{}, err
-	}
 	h, err := a.hosts.change(c.Context(), c.Var("id"), c.Event("host", "", ""), func(r *row) { r.Disabled, r.DisabledReason = status == "disable", "" })
 	if err != nil {
 		return rest.Reply{}, err

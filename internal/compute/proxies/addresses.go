@@ -102,6 +102,24 @@ func (n *Networks) associate(ctx context.Context, token, server, address, fixed 
 	return n.do(ctx, token, http.MethodPut, "/floatingips/"+f.ID, nil, map[string]any{"floatingip": body}, nil)
 }
 
+// leadsTo refuses a floating address that does not lead to a server: Conflict.
+func (n *Networks) leadsTo(ctx context.Context, token, server, address string) error {
+	f, err := n.floating(ctx, token, address)
+	if err != nil {
+		return err
+	}
+	ports, err := n.addressedPorts(ctx, token, server)
+	if err != nil {
+		return err
+	}
+	for _, p := range ports {
+		if f.PortID != nil && *f.PortID == p.ID {
+			return nil
+		}
+	}
+	return fault.Conflictf("Floating IP %s is not associated with instance %s.", address, server)
+}
+
 func chooseFixed(ports []addressedPort, want string) (port string, address any) {
 	for _, p := range ports {
 		for _, f := range p.Fixed {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/compute"
 	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/id"
 	"github.com/mekcloud/mek/internal/policy"
 	"github.com/mekcloud/mek/internal/rest"
 )
@@ -171,6 +172,9 @@ func (a api) createRule(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
+	if !id.Valid(in.Rule.Parent) {
+		return rest.Reply{}, fault.Invalidf("Security group id should be uuid")
+	}
 	if _, err := a.networks.group(c.Context(), token(c), in.Rule.Parent); err != nil {
 		return rest.Reply{}, err
 	}
@@ -185,7 +189,11 @@ func (a api) createRule(c *rest.Call) (rest.Reply, error) {
 	var out struct {
 		Rule rule `json:"security_group_rule"`
 	}
-	if err := a.networks.do(c.Context(), token(c), http.MethodPost, "/security-group-rules", nil, map[string]any{"security_group_rule": wanted}, &out); err != nil {
+	err = a.networks.do(c.Context(), token(c), http.MethodPost, "/security-group-rules", nil, map[string]any{"security_group_rule": wanted}, &out)
+	if fault.Is(err, fault.Conflict) { // the same rule again is a bad request here
+		err = fault.Invalidf("%s", fault.As(err).Text)
+	}
+	if err != nil {
 		return rest.Reply{}, err
 	}
 	all, err := a.networks.groups(c.Context(), token(c), nil)

@@ -1,6 +1,7 @@
 package proxies
 
 import (
+	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/microversion"
 	"github.com/mekcloud/mek/internal/policy"
 	"github.com/mekcloud/mek/internal/rest"
@@ -85,8 +86,15 @@ func (a api) floating(c *rest.Call) (rest.Reply, error) {
 	target := server.ID
 	if c.Action == "removeFloatingIp" {
 		target = ""
+		if err := a.networks.leadsTo(c.Context(), token(c), server.ID, in.Address); err != nil {
+			return rest.Reply{}, err
+		}
 	}
-	if err := a.networks.associate(c.Context(), token(c), target, in.Address, in.Fixed.V); err != nil {
+	err = a.networks.associate(c.Context(), token(c), target, in.Address, in.Fixed.V)
+	if fault.Is(err, fault.Conflict) { // the fixed address has one already
+		err = fault.Invalidf("%s", fault.As(err).Text)
+	}
+	if err != nil {
 		return rest.Reply{}, err
 	}
 	return rest.Accepted(nil)

@@ -3,6 +3,7 @@ package servers
 import (
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mekcloud/mek/internal/clock"
@@ -116,6 +117,9 @@ func (a *api) report(p period, lives []life, detailed bool) []map[string]any {
 }
 
 func (a *api) usages(c *rest.Call) (rest.Reply, error) {
+	if path, _, _ := strings.Cut(c.Request.RequestURI, "?"); strings.HasSuffix(path, "/") {
+		return rest.Reply{}, fault.NotFoundf("The resource could not be found.") // a project without an id
+	}
 	p, err := a.period(c)
 	if err != nil {
 		return rest.Reply{}, err
