@@ -2,6 +2,7 @@ package proxies
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -29,22 +30,27 @@ func (a *answer) Header() http.Header         { return a.header }
 func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }
 func (a *answer) WriteHeader(status int)      { a.status = status }
 
-// do sends a request with a caller's token. out may be nil.
+// do sends a request to networks with a caller's token. out may be nil.
 func (n *Networks) do(ctx context.Context, token, method, path string, query url.Values, in, out any) error {
+	return n.send(ctx, token, method, "/networking/v2.0"+path, query, in, out)
+}
+
+// send sends a request to any service with a caller's token. out may be nil.
+func (n *Networks) send(ctx context.Context, token, method, path string, query url.Values, in, out any) error {
 	var content []byte
 	if in != nil {
 		var err error
 		if content, err = json.Marshal(in); err != nil {
-			return fault.Internalf("encode request to networks: %w", err)
+			return fault.Internalf("encode request to %s: %w", path, err)
 		}
 	}
-	address := "http://local/networking/v2.0" + path
+	address := "http://local" + path
 	if len(query) > 0 {
 		address += "?" + query.Encode()
 	}
 	r, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(content))
 	if err != nil {
-		return fault.Internalf("request to networks: %w", err)
+		return fault.Internalf("request to %s: %w", path, err)
 	}
 	r.RequestURI = r.URL.RequestURI()
 	r.Header.Set("X-Auth-Token", token)
@@ -57,23 +63,24 @@ func (n *Networks) do(ctx context.Context, token, method, path string, query url
 		return nil
 	}
 	if err := json.Unmarshal(a.body.Bytes(), out); err != nil {
-		return fault.Internalf("answer of networks to %s %s: %w", method, path, err)
+		return fault.Internalf("answer to %s %s: %w", method, path, err)
 	}
 	return nil
 }
 
-// refusal is Neutron's error as a fault with the same meaning.
+// refusal is another service's error as a fault with the same meaning.
 func refusal(a *answer) error {
-	var body struct {
-		Error struct{ Message string } `json:"NeutronError"`
+	text := "The request was refused by the service that it was passed on to."
+	var body map[string]struct{ Message string } // NeutronError, or Cinder's word for the status
+	if err := json.Unmarshal(a.body.Bytes(), &body); err == nil {
+		for _, e := range body {
+			text = cmp.Or(e.Message, text)
+		}
 	}
-	if err := json.Unmarshal(a.body.Bytes(), &body); err != nil || body.Error.Message == "" {
-		body.Error.Message = "The network service refused the request."
-	}
-	return fault.New(kinds[a.status], "%s", body.Error.Message)
+	return fault.New(kinds[a.status], "%s", text)
 }
 
 // kinds are what the statuses of other services mean.
 var kinds = map[int]fault.Kind{http.StatusBadRequest: fault.Invalid, http.StatusUnauthorized: fault.Unauthenticated, http.StatusForbidden: fault.Forbidden,
 	http.StatusNotFound: fault.NotFound, http.StatusConflict: fault.Conflict, http.StatusNotImplemented: fault.NotImplemented,
-	http.StatusServiceUnavailable: fault.Unavailable}
+	http.StatusServiceUnavailable: fault.Unavailable, http.StatusRequestEntityTooLarge: fault.OverQuota}
