@@ -11,6 +11,12 @@ export CGO_ENABLED = 0
 ENGINES := qemu-system-x86 qemu-utils openvswitch-switch ovn-central ovn-host bubblewrap nftables iproute2 openssh-client
 TESTING := $(ENGINES) postgresql python3-openstackclient python3-boto3 awscli genisoimage ca-certificates git procps iputils-ping
 
+# What the conformance tests need: they run in a namespace, where they cannot install it.
+CLIENTS_OF := openstackclient heatclient octaviaclient magnumclient ironicclient swiftclient troveclient saharaclient zunclient \
+	designateclient barbicanclient aodhclient gnocchiclient manilaclient mistralclient neutronclient novaclient cinderclient \
+	glanceclient osc-placement zaqarclient
+CONFORMANCE := tempest $(addprefix python3-,$(CLIENTS_OF))
+
 .PHONY: bare up test check build guest lint clean conformance bench soak scale packages-engines packages-test
 
 # mek up itself installs the engines' packages, and keeps their services from starting.
@@ -47,6 +53,7 @@ packages-test:
 
 # Tempest and the client rows of ../shared; LISTS and CLIENTS choose.
 conformance: packages-test build guest
+	tools/packages $(CONFORMANCE)
 	tools/conformance
 
 # Rates and latencies on simulated hosts; PEER=1 measures a real OpenStack beside it.
