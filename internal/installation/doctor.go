@@ -42,7 +42,7 @@ func (i *Installation) Doctor(ctx context.Context, before bool) error {
 			run  func(context.Context) ([]Finding, error)
 		}{
 			{"processes", i.examineProcesses}, {"ledger", i.examineLedger}, {"certificates", i.examineCertificates},
-			{"guests", i.examineGuests}, {"links", i.examineLinks}, {"images", i.examineImages},
+			{"guests", i.examineGuests}, {"links", i.examineLinks}, {"images", i.examineImages}, {"objects", i.examineObjects},
 		} {
 			found, err := examine.run(ctx)
 			if err != nil {
