@@ -17,7 +17,7 @@ import (
 // compute builds Nova on everything before it.
 func (b *builder) compute(context.Context) error {
 	s := computeapi.New(computeapi.Deps{
-		DB: b.DB, Clock: b.Clock, Log: b.Log, Tasks: b.tasks, Agents: b.Hub, Quotas: b.Config.Quotas,
+		DB: b.DB, Clock: b.Clock, Log: b.Log, Tasks: b.tasks, Agents: b.Hub, Server: b.Config.HostName, Quotas: b.Config.Quotas,
 		Placement: hostInventory{b.shared.placement, b.Config.Compute}, Allocator: b.shared.placement, Projects: projectLookup{b.shared.identity.Projects()},
 		Images: b.shared.images, Networks: b.shared.networks, Volumes: b.shared.volumes, Front: b.frontDoor,
 		ConfirmAfter: b.Config.Compute.ConfirmAfter, KeepHistory: b.Config.Compute.KeepHistory,

@@ -37,6 +37,7 @@ type Deps struct {
 	Log       *slog.Logger
 	Tasks     *task.Engine
 	Agents    hostlink.Hosts
+	Server    string         // this server's host name
 	Quotas    map[string]int // defaults of the operator, by resource
 	Placement hosts.Placement
 	Allocator placement.Allocator
@@ -70,7 +71,7 @@ func New(d Deps) *Service {
 	quota := quotas.Declare(counts{}, d.Quotas)
 	s.quotas = quotas.New(d.DB, quota, d.Projects)
 	s.keypairs = keypairs.New(d.DB, d.Clock, s.quotas)
-	s.Hosts = hosts.New(d.DB, d.Clock, d.Placement, d.Agents, residents{s})
+	s.Hosts = hosts.New(d.DB, d.Clock, d.Placement, d.Agents, residents{s}, d.Server)
 	s.groups = groups.New(d.DB, d.Clock, quota, residents{s})
 	s.aggregates = aggregates.New(d.DB, d.Clock, s.Hosts)
 	s.Servers = servers.New(servers.Deps{DB: d.DB, Clock: d.Clock, Log: d.Log, Tasks: d.Tasks, Agents: d.Agents, Hosts: schedulerHosts{s.Hosts},

@@ -38,19 +38,19 @@ func (s *Hosts) Routes() []rest.Route {
 }
 
 func (a api) services(c *rest.Call) (rest.Reply, error) {
-	list, err := a.hosts.List(c.Context())
+	list, err := a.units(c)
 	if err != nil {
 		return rest.Reply{}, err
 	}
 	out := make([]any, 0, len(list))
-	for _, h := range list {
-		if host := c.Values().Get("host"); host != "" && host != h.Name {
+	for _, u := range list {
+		if host := c.Values().Get("host"); host != "" && host != u.Name {
 			continue
 		}
-		if binary := c.Values().Get("binary"); binary != "" && binary != "nova-compute" {
+		if binary := c.Values().Get("binary"); binary != "" && binary != u.binary {
 			continue
 		}
-		out = append(out, serviceView(c, h))
+		out = append(out, serviceView(c, u))
 	}
 	return rest.OK(map[string]any{"services": out})
 }
@@ -69,14 +69,18 @@ func (a api) find(ctx context.Context, match func(*Host) bool, otherwise error) 
 	return nil, otherwise
 }
 
-func (a api) service(c *rest.Call) (*Host, error) {
+func (a api) service(c *rest.Call) (unit, error) {
 	want := c.Var("id")
-	return a.find(c.Context(), func(h *Host) bool {
-		if c.At(compute.UUIDsForServices) {
-			return h.ServiceID == want
+	list, err := a.units(c)
+	if err != nil {
+		return unit{}, err
+	}
+	for _, u := range list {
+		if c.At(compute.UUIDsForServices) && u.ServiceID == want || !c.At(compute.UUIDsForServices) && strconv.FormatInt(u.Serial, 10) == want {
+			return u, nil
 		}
-		return strconv.FormatInt(h.Serial, 10) == want
-	}, fault.NotFoundf("Service %s not found.", want))
+	}
+	return unit{}, fault.NotFoundf("Service %s not found.", want)
 }
 
 func (a api) update(c *rest.Call) (rest.Reply, error) {
@@ -91,11 +95,14 @@ func (a api) update(c *rest.Call) (rest.Reply, error) {
 	if in.Reason != "" && in.Status != "disabled" {
 		return rest.Reply{}, fault.Invalidf("Specifying disabled_reason requires that status is 'disabled'.")
 	}
-	h, err := a.service(c)
+	u, err := a.service(c)
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	h, err = a.hosts.change(c.Context(), h.Name, c.Event("service", "", ""), func(r *row) {
+	if u.binary != binaryCompute {
+		return rest.Reply{}, fault.Invalidf("Updating a %s service is not supported. Only nova-compute services can be updated.", u.binary)
+	}
+	h, err := a.hosts.change(c.Context(), u.Name, c.Event("service", "", ""), func(r *row) {
 		if in.Status != "" {
 			r.Disabled, r.DisabledReason = in.Status == "disabled", in.Reason
 		}
@@ -106,7 +113,7 @@ func (a api) update(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	return rest.OK(map[string]any{"service": serviceView(c, h)})
+	return rest.OK(map[string]any{"service": serviceView(c, unit{h, binaryCompute})})
 }
 
 // updateByHost is the older form: the verb in the address, the host in the body.
@@ -124,7 +131,10 @@ func (a api) byHost(c *rest.Call, how string) (rest.Reply, error) {
 	if err := c.Decode(&in); err != nil {
 		return rest.Reply{}, err
 	}
-	if in.Binary != "nova-compute" {
+	if a.hosts.controls(in.Binary, in.Host) {
+		return rest.Reply{}, inseparable(in.Binary)
+	}
+	if in.Binary != binaryCompute {
 		return rest.Reply{}, fault.NotFoundf("Could not find binary %s on host %s.", in.Binary, in.Host)
 	}
 	change, err := verb(how, in.Reason, in.ForcedDown)
@@ -166,11 +176,14 @@ func verb(name, why string, down *rest.Bool) (func(*row), error) {
 }
 
 func (a api) remove(c *rest.Call) (rest.Reply, error) {
-	h, err := a.service(c)
+	u, err := a.service(c)
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	if err := a.hosts.remove(c.Context(), h.Name, c.Event("service", "", "")); err != nil {
+	if u.binary != binaryCompute {
+		return rest.Reply{}, inseparable(u.binary)
+	}
+	if err := a.hosts.remove(c.Context(), u.Name, c.Event("service", "", "")); err != nil {
 		return rest.Reply{}, err
 	}
 	return rest.NoContent()
@@ -224,18 +237,28 @@ func (z zone) available() bool {
 	return len(z.hosts) == 0
 }
 
+// zonesDetail names the hosts of zones too, and the zone of the server itself.
 func (a api) zonesDetail(c *rest.Call) (rest.Reply, error) {
 	zones, err := a.grouped(c)
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	out := []any{}
+	own := map[string]any{}
+	for _, u := range a.hosts.control() {
+		own[u.binary] = unitState(u.Host)
+	}
+	internal := map[string]any{a.hosts.server: own}
+	out := []any{map[string]any{"zoneName": internalZone, "zoneState": map[string]bool{"available": true}, "hosts": internal}}
 	for _, z := range zones {
 		hosts := map[string]any{}
 		for _, h := range z.hosts {
-			hosts[h.Name] = map[string]any{"nova-compute": map[string]any{"available": h.Up, "active": !h.Disabled, "updated_at": wireTime(h.SeenAt)}}
+			hosts[h.Name] = map[string]any{binaryCompute: unitState(h)}
 		}
 		out = append(out, map[string]any{"zoneName": z.name, "zoneState": map[string]bool{"available": z.available()}, "hosts": hosts})
 	}
 	return rest.OK(map[string]any{"availabilityZoneInfo": out})
+}
+
+func unitState(h *Host) map[string]any {
+	return map[string]any{"available": h.Up, "active": !h.Disabled, "updated_at": wireTime(h.SeenAt)}
 }

@@ -43,14 +43,14 @@ func (a api) legacyRoutes() []rest.Route {
 }
 
 func (a api) oldHosts(c *rest.Call) (rest.Reply, error) {
-	list, err := a.hosts.List(c.Context())
+	list, err := a.units(c)
 	if err != nil {
 		return rest.Reply{}, err
 	}
 	out := []map[string]string{}
-	for _, h := range list {
-		if zone := c.Values().Get("zone"); zone == "" || zone == h.Zone {
-			out = append(out, map[string]string{"host_name": h.Name, "service": "compute", "zone": h.Zone})
+	for _, u := range list {
+		if zone := c.Values().Get("zone"); !u.Disabled && (zone == "" || zone == u.Zone) {
+			out = append(out, map[string]string{"host_name": u.Name, "service": u.topic(), "zone": u.Zone})
 		}
 	}
 	return rest.OK(map[string]any{"hosts": out})

@@ -37,8 +37,9 @@ func Rules() []policy.Rule {
 	return append(out, legacyRules()...)
 }
 
-func serviceView(c *rest.Call, h *Host) map[string]any {
-	view := map[string]any{"binary": "nova-compute", "host": h.Name, "zone": h.Zone, "status": status(h), "state": state(h),
+func serviceView(c *rest.Call, u unit) map[string]any {
+	h := u.Host
+	view := map[string]any{"binary": u.binary, "host": h.Name, "zone": h.Zone, "status": status(h), "state": state(h),
 		"updated_at": wireTime(h.SeenAt), "disabled_reason": reason(h), "id": h.Serial}
 	if c.At(compute.ForcedDown) {
 		view["forced_down"] = h.ForcedDown

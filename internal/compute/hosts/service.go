@@ -57,6 +57,7 @@ type Hosts struct {
 	placement Placement
 	alive     Alive
 	servers   Servers
+	server    string // this server's host name
 	started   time.Time
 
 	mu   sync.Mutex
@@ -68,9 +69,9 @@ type Hosts struct {
 // hosts meanwhile waits. Nova's service_down_time has the same default.
 const downAfter = time.Minute
 
-// New makes the service.
-func New(d *db.DB, c clock.Clock, p Placement, a Alive, s Servers) *Hosts {
-	return &Hosts{db: d, clock: c, placement: p, alive: a, servers: s, started: c.Now(), lost: map[string]time.Time{}}
+// New makes the service of the server with a host name.
+func New(d *db.DB, c clock.Clock, p Placement, a Alive, s Servers, server string) *Hosts {
+	return &Hosts{db: d, clock: c, placement: p, alive: a, servers: s, server: server, started: c.Now(), lost: map[string]time.Time{}}
 }
 
 // LeaseChanged notes when a host falls silent; a hub's observer of leases.

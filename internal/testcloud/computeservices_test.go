@@ -1,0 +1,51 @@
+package testcloud_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/mekcloud/mek/internal/testcloud"
+)
+
+// TestComputeServices lists what Nova's API knows as services: a conductor and
+// a scheduler that are the server itself, and a compute service for each host.
+func TestComputeServices(t *testing.T) {
+	c := testcloud.New(t, testcloud.Hosts(2))
+	const header, path = "OpenStack-API-Version", "/compute/v2.1/os-services"
+	ids := map[string]string{}
+	for _, one := range c.Admin.Get(path, header, "compute 2.53").Expect(http.StatusOK).List("services") {
+		s := one.(object)
+		binary, host := s["binary"].(string), s["host"].(string)
+		if s["state"] != "up" || s["status"] != "enabled" || (s["zone"] == "internal") != (host == "server-1") || s["forced_down"] != false {
+			t.Errorf("%v", s)
+		}
+		ids[binary+" "+host] = s["id"].(string)
+	}
+	scheduler := ids["nova-scheduler server-1"]
+	if len(ids) != 4 || scheduler == "" || scheduler == ids["nova-conductor server-1"] || ids["nova-compute sim-1"] == "" {
+		t.Fatalf("the services are %v", ids)
+	}
+	for filter, n := range map[string]int{"binary=nova-scheduler": 1, "binary=nova-compute": 2, "host=server-1": 2, "host=sim-2&binary=nova-conductor": 0} {
+		if got := c.Admin.Get(path + "?" + filter).Expect(http.StatusOK).List("services"); len(got) != n {
+			t.Errorf("%d services with %s, want %d", len(got), filter, n)
+		}
+	}
+	c.Admin.Do("PUT", path+"/"+scheduler, object{"status": "disabled"}, header, "compute 2.53").Expect(http.StatusBadRequest)
+	c.Admin.Do("DELETE", path+"/"+scheduler, nil, header, "compute 2.53").Expect(http.StatusNotImplemented)
+	c.Admin.Do("PUT", path+"/disable", object{"host": "server-1", "binary": "nova-scheduler"}).Expect(http.StatusNotImplemented)
+	c.Admin.Do("PUT", path+"/disable", object{"host": "sim-1", "binary": "nova-scheduler"}).Expect(http.StatusNotFound)
+	c.Admin.Do("PUT", path+"/disable", object{"host": "sim-1", "binary": "nova-compute"}).Expect(http.StatusOK)
+	if got := c.Admin.Get("/compute/v2.1/os-hosts?zone=nova").Expect(http.StatusOK); len(got.List("hosts")) != 1 || got.String("hosts.0.host_name") != "sim-2" {
+		t.Errorf("hosts of the zone, one of two disabled: %s", got.Body)
+	}
+	if got := c.Admin.Get("/compute/v2.1/os-hosts?zone=internal").Expect(http.StatusOK); len(got.List("hosts")) != 2 || got.String("hosts.1.service") != "scheduler" {
+		t.Errorf("hosts of the internal zone: %s", got.Body)
+	}
+	zones := c.Admin.Get("/compute/v2.1/os-availability-zone/detail").Expect(http.StatusOK)
+	if zones.String("availabilityZoneInfo.0.zoneName") != "internal" || zones.Value("availabilityZoneInfo.0.hosts.server-1.nova-conductor.available") != true {
+		t.Errorf("zones in detail: %s", zones.Body)
+	}
+	if got := c.Demo.Get("/compute/v2.1/os-availability-zone").Expect(http.StatusOK).List("availabilityZoneInfo"); len(got) != 1 {
+		t.Errorf("zones for users: %v", got)
+	}
+}
