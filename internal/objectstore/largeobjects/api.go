@@ -263,7 +263,7 @@ func heartbeat(r *swift.Request, m *manifest, reply swift.Reply) swift.Reply {
 	format := swift.ReportFormat(r)
 	report := swift.Report{Root: "upload", Errors: m.problems, Values: map[string]string{"Response Status": swift.StatusLine(reply.Status), "Response Body": ""}}
 	if m.problems != nil {
-		_, report.Values["Response Body"] = swift.Explain(reply.Status)
+		report.Values["Response Body"], _ = swift.Explain(reply.Status)
 	} else if body, ok := reply.Body.([]byte); ok {
 		report.Values["Response Body"] = string(body)
 	}
