@@ -280,7 +280,7 @@ func (c *Call) dispatch() (Reply, error) {
 		handle, perObject = a.Handle, true
 	}
 	reply, err := handle(c)
-	if err == nil && perObject && !c.authorised && reply.Status < http.StatusBadRequest {
+	if err == nil && perObject && !c.authorised && reply.Status < http.StatusMultipleChoices {
 		return Reply{}, fault.Internalf("%s %s answered without authorising its object", r.Method, r.Path)
 	}
 	return reply, err
