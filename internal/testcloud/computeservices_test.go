@@ -49,3 +49,33 @@ func TestComputeServices(t *testing.T) {
 		t.Errorf("zones for users: %v", got)
 	}
 }
+
+// TestServersByTheirOldAddress: clients of old make servers with volumes at
+// an address of its own, where upstream answers as for all servers.
+func TestServersByTheirOldAddress(t *testing.T) {
+	c := testcloud.New(t)
+	first, image := server(t, c)
+	const old, header, v = "/compute/v2.1/os-volumes_boot", "OpenStack-API-Version", "compute 2.37"
+	boot := object{"name": "v", "flavorRef": "f1", "networks": "none", "block_device_mapping_v2": []any{object{"source_type": "image", "uuid": image,
+		"destination_type": "volume", "volume_size": 1, "boot_index": 0, "delete_on_termination": true}}}
+	id := c.Demo.Do("POST", old, object{"server": boot}, header, v).Expect(http.StatusAccepted).String("server.id")
+	c.RunTasks()
+	if got := c.Demo.Get("/compute/v2.1/servers/" + id).Expect(http.StatusOK); got.String("server.status") != "ACTIVE" ||
+		len(got.List("server.os-extended-volumes:volumes_attached")) != 1 {
+		t.Errorf("%s", got.Body)
+	}
+	for _, path := range []string{old, old + "/detail"} {
+		if got := c.Demo.Get(path).Expect(http.StatusOK).List("servers"); len(got) != 2 {
+			t.Errorf("%d servers at %s", len(got), path)
+		}
+	}
+	c.Demo.Do("PUT", old+"/"+first, object{"server": object{"name": "renamed"}}).Expect(http.StatusOK)
+	c.Demo.Do("POST", old+"/"+first+"/action", object{"os-stop": nil}).Expect(http.StatusAccepted)
+	c.RunTasks()
+	if got := c.Demo.Get(old + "/" + first).Expect(http.StatusOK); got.String("server.status") != "SHUTOFF" || got.String("server.name") != "renamed" {
+		t.Errorf("stopped and renamed: %s", got.Body)
+	}
+	c.Demo.Do("DELETE", old+"/"+id, nil).Expect(http.StatusNoContent)
+	c.RunTasks()
+	c.Demo.Get("/compute/v2.1/servers/" + id).Expect(http.StatusNotFound)
+}

@@ -87,10 +87,10 @@ func (s *Service) REST() *rest.Service {
 	maps.Copy(actions, s.Consoles.Actions(s.Servers.Find))
 	maps.Copy(actions, s.networks.Actions(s.Servers.Find))
 	maps.Copy(actions, s.networks.AddressActions(s.Servers.Find))
+	own := append(s.Servers.Routes(), rest.Route{Method: "POST", Path: "/v2.1/servers/{id}/action", Actions: actions})
 	routes := slices.Concat(versionRoutes(), s.flavors.Routes(), s.keypairs.Routes(), s.quotas.Routes(), s.Hosts.Routes(), s.groups.Routes(),
 		s.aggregates.Routes(), s.Consoles.Routes(s.Servers.Find), s.networks.Routes(s.Servers.Find), s.images.Routes(), s.networks.NetworkRoutes(), s.networks.VolumeRoutes(),
-		s.Servers.Routes(), goneRoutes(),
-		[]rest.Route{{Method: "POST", Path: "/v2.1/servers/{id}/action", Actions: actions}})
+		own, volumesBoot(own), goneRoutes())
 	return &rest.Service{Name: "nova", Type: "compute", Prefix: prefix, Dialect: dialect, Routes: routes,
 		Rules: slices.Concat(rules(), flavors.Rules(), keypairs.Rules(), quotas.Rules(), hosts.Rules(), groups.Rules(), aggregates.Rules(),
 			consoles.Rules(), proxies.Rules(), proxies.AddressRules(), proxies.NetworkRules(), proxies.VolumeRules(), proxies.ImageRules(), servers.Rules())}
