@@ -379,8 +379,24 @@ func TestWhatIsSaidOfTheService(t *testing.T) {
 	w.do(w.Demo, "GET", "volumes/"+id.New()+"/nothing", nil, 404)
 	for body, status := range map[string]int{`{"volume": {"size": 0}}`: 400, `{"volume": {"size": "x"}}`: 400, `{"volume": {}}`: 400, `{}`: 400, `nonsense`: 400,
 		`{"volume": {"size": 1, "imageRef": "nonsense"}}`: 400, `{"volume": {"size": 1, "snapshot_id": "` + id.New() + `"}}`: 404,
-		`{"volume": {"size": 1, "multiattach": true}}`: 400, `{"volume": {"size": 1, "availability_zone": "mars"}}`: 400} {
+		`{"volume": {"size": 1, "multiattach": "perhaps"}}`: 400, `{"volume": {"size": 1, "availability_zone": "mars"}}`: 400} {
 		w.do(w.Demo, "POST", "volumes", body, status)
+	}
+}
+
+// TestVolumesToShare: from a type, from a source or because somebody asks.
+func TestVolumesToShare(t *testing.T) {
+	w := newWorld(t)
+	asked := w.do(w.Demo, "POST", "volumes", m{"volume": m{"size": 1, "multiattach": true}}, 202)
+	if asked.Value("volume.multiattach") != true {
+		t.Errorf("asked for: %s", asked.Body)
+	}
+	id := asked.String("volume.id")
+	w.reaches("volumes/"+id, "volume.status", "available")
+	for body, want := range map[string]bool{`{"volume": {"source_volid": "` + id + `"}}`: true, `{"volume": {"size": 1, "multiattach": false}}`: false} {
+		if got := w.do(w.Demo, "POST", "volumes", body, 202); got.Value("volume.multiattach") != want {
+			t.Errorf("%s: %s", body, got.Body)
+		}
 	}
 }
 

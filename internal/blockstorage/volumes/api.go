@@ -104,6 +104,9 @@ func (a api) create(c *rest.Call) (rest.Reply, error) {
 	if err := a.volumes.derive(c.Context(), d, in.Type.V, viewer(c)); err != nil {
 		return rest.Reply{}, err
 	}
+	if d.Multiattach && !c.Allow(ruleMultiattach, c.Caller()) {
+		return rest.Reply{}, fault.Forbiddenf("Policy doesn't allow %s to be performed.", ruleMultiattach)
+	}
 	v, err := a.volumes.create(c.Context(), d, c.Event("volume", d.ID, d.ProjectID))
 	if err != nil {
 		return rest.Reply{}, err
@@ -121,7 +124,7 @@ func (in *createBody) draft(c *rest.Call) (*draft, error) {
 		text = in.DisplayDescription
 	}
 	d := &draft{Volume: volume{ID: id.New(), ProjectID: c.Auth.ProjectID, UserID: c.Auth.UserID, Name: strings.TrimSpace(name.V), NoName: !name.Set || name.Null,
-		Description: text.V, NoDescribed: !text.Set || text.Null, Zone: in.Zone.V, Metadata: in.Metadata.V}}
+		Description: text.V, NoDescribed: !text.Set || text.Null, Zone: in.Zone.V, Metadata: in.Metadata.V, Multiattach: bool(in.Multiattach.V)}}
 	d.Source = blockstorage.Source{SnapshotID: in.Snapshot.V, VolumeID: in.Source.V, ImageID: in.Image.V}
 	if c.At(blockstorage.BackupOnCreate) {
 		d.Source.BackupID = in.Backup.V
@@ -150,8 +153,6 @@ func (in *createBody) draft(c *rest.Call) (*draft, error) {
 	switch {
 	case given > 1:
 		return nil, fault.Invalidf("May specify only one of snapshot, imageRef, source volume or backup")
-	case bool(in.Multiattach.V):
-		return nil, fault.Invalidf("multiattach parameter has been removed. The default behavior is to use multiattach enabled volume types. Contact your administrator to create a multiattach enabled volume type and use it to create multiattach volumes.")
 	case in.Consistency.V != "" && d.GroupID != "":
 		return nil, fault.Invalidf("May specify only one of group_id and consistencygroup_id")
 	case in.Consistency.V != "":

@@ -46,7 +46,7 @@ func (s *Volumes) typed(ctx context.Context, v *blockstorage.Volume, typeWord st
 	if err != nil {
 		return err
 	}
-	v.TypeID, v.TypeName, v.Multiattach = t.ID, t.Name, t.Multiattach()
+	v.TypeID, v.TypeName, v.Multiattach = t.ID, t.Name, v.Multiattach || t.Multiattach()
 	return met(t)
 }
 
@@ -160,7 +160,7 @@ func (s *Volumes) fromVolume(ctx context.Context, d *draft, viewer blockstorage.
 	if v.SizeGiB < from.SizeGiB {
 		return fault.Invalidf("Invalid input received: Volume size '%d'GB cannot be smaller than original volume size %dGB. They must be >= original volume size.", v.SizeGiB, from.SizeGiB)
 	}
-	v.TypeID, v.TypeName, v.Multiattach = from.TypeID, from.TypeName, from.Multiattach
+	v.TypeID, v.TypeName, v.Multiattach = from.TypeID, from.TypeName, v.Multiattach || from.Multiattach
 	v.Host, v.Bootable, v.ImageMeta = from.Host, from.Bootable, maps.Clone(from.ImageMeta)
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 const (
 	ruleCreate          = "volume:create"
 	ruleCreateFromImage = "volume:create_from_image"
+	ruleMultiattach     = "volume:multiattach"
 	ruleGet             = "volume:get"
 	ruleGetAll          = "volume:get_all"
 	ruleUpdate          = "volume:update"
@@ -56,7 +57,7 @@ func Rules() []policy.Rule {
 	var out []policy.Rule
 	for check, names := range map[string][]string{
 		policy.ProjectReaderOrAdmin: {ruleGet, ruleGetAll, ruleTenant, ruleMetaGet, ruleImageMetaShow, ruleEncryption},
-		policy.ProjectMemberOrAdmin: {ruleCreate, ruleCreateFromImage, ruleUpdate, ruleDelete, ruleMetaCreate, ruleMetaUpdate, ruleMetaDelete, ruleImageMetaSet,
+		policy.ProjectMemberOrAdmin: {ruleCreate, ruleCreateFromImage, ruleMultiattach, ruleUpdate, ruleDelete, ruleMetaCreate, ruleMetaUpdate, ruleMetaDelete, ruleImageMetaSet,
 			ruleImageMetaRemove, ruleExtend, ruleExtendAttached, ruleUpload, ruleReserve, ruleUnreserve, ruleBeginDetaching, ruleRollDetaching, ruleAttach,
 			ruleDetach, ruleReadOnly, ruleRetype, ruleRevert, ruleReimage, ruleReimageReserved, ruleInitialize, ruleTerminate},
 		policy.Admin: {ruleHost, ruleMigration, ruleResetStatus, ruleForceDelete, ruleForceDetach, ruleUploadPublic, ruleDeleteForced, ruleExtendCompleted, ruleMigrate, ruleMigrated,

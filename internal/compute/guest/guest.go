@@ -122,6 +122,7 @@ type Disk struct {
 	BootIndex  int    `json:"boot_index,omitempty"`  // 1 is tried first; 0: not booted from
 	DeviceName string `json:"device_name,omitempty"` // what the API shows, "/dev/vda"; a wish, guests decide themselves
 	ReadOnly   bool   `json:"read_only,omitempty"`
+	Shared     bool   `json:"shared,omitempty"` // kind volume: other guests of the host may have it open and write to it too
 }
 
 // NIC is one network card; its other end is the tap of the port.

@@ -135,7 +135,7 @@ func (b *createBody) request(c *rest.Call) (Request, error) {
 		return Request{}, err
 	}
 	r := Request{Min: 1, Max: 1, Zone: in.Zone.Or(""), Host: in.Host, Admin: c.Allow(ruleExtended, c.Caller()),
-		ZeroDisk: c.Allow(ruleZeroDisk, c.Caller()), ForceHost: c.Allow(ruleForceHost, c.Caller())}
+		ZeroDisk: c.Allow(ruleZeroDisk, c.Caller()), ForceHost: c.Allow(ruleForceHost, c.Caller()), Shared: c.At(compute.MultiAttach)}
 	if in.Hypervisor != "" {
 		r.Host = in.Hypervisor
 	}

@@ -124,13 +124,16 @@ func (a *api) attachVolume(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	if v.Status != blockstorage.Available && !(v.Multiattach && v.Status == blockstorage.InUse) {
+	if !attachable(v) {
 		return rest.Reply{}, fault.Invalidf("Invalid volume: volume %s status must be 'available'. Currently in '%s'", v.ID, v.Status)
 	}
 	if v.Multiattach && !c.At(compute.MultiAttach) {
-		return rest.Reply{}, fault.Invalidf("Multiattach volumes are only supported starting with compute API version 2.60.")
+		return rest.Reply{}, sharedEarly()
 	}
-	d := Disk{VolumeID: v.ID, SizeGiB: int(v.SizeGiB), Tag: in.A.Tag, DeleteOnTermination: in.A.Delete != nil && bool(*in.A.Delete)}
+	if err := shareable(v, one); err != nil {
+		return rest.Reply{}, err
+	}
+	d := Disk{VolumeID: v.ID, SizeGiB: int(v.SizeGiB), Tag: in.A.Tag, Shared: v.Multiattach, DeleteOnTermination: in.A.Delete != nil && bool(*in.A.Delete)}
 	made, err := a.s.AttachVolume(c.Context(), one.ID, d, override(c, one), record(c, one))
 	if err != nil {
 		return rest.Reply{}, err
@@ -177,7 +180,8 @@ func (a *api) swapVolume(c *rest.Call, one *Server, to string) error {
 		return fault.Forbiddenf("Policy doesn't allow %s to be performed.", ruleSwap)
 	}
 	viewer := blockstorage.Viewer{ProjectID: one.ProjectID, UserID: c.Auth.UserID, Admin: true}
-	if _, err := a.s.Volumes.Lookup(c.Context(), viewer, c.Var("volume")); err != nil {
+	from, err := a.s.Volumes.Lookup(c.Context(), viewer, c.Var("volume"))
+	if err != nil {
 		return err
 	}
 	v, err := a.s.Volumes.Lookup(c.Context(), viewer, to)
@@ -192,6 +196,9 @@ func (a *api) swapVolume(c *rest.Call, one *Server, to string) error {
 	}
 	if v.Status != blockstorage.Available {
 		return fault.Invalidf("Invalid volume: volume %s status must be 'available'. Currently in '%s'", v.ID, v.Status)
+	}
+	if len(from.Attachments) > 1 {
+		return fault.Invalidf("Swapping multi-attach volumes with more than one read/write attachment is not supported.")
 	}
 	return fault.New(fault.NotImplemented, "Replacing a volume by another is not supported.")
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
+	"github.com/mekcloud/mek/internal/compute"
 	"github.com/mekcloud/mek/internal/compute/guest"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/id"
@@ -202,14 +203,44 @@ func viewer(in *Request) blockstorage.Viewer {
 	return blockstorage.Viewer{ProjectID: in.Server.ProjectID, UserID: in.Server.UserID, Admin: in.Admin}
 }
 
+// sharedEarly refuses a volume that several servers may have to old clients.
+func sharedEarly() error {
+	return fault.Invalidf("Multiattach volumes are only supported starting with compute API version 2.60.")
+}
+
+// attachable tells whether one server more may have the volume.
+func attachable(v *blockstorage.Volume) bool {
+	return v.Status == blockstorage.Available || v.Multiattach && slices.Contains([]blockstorage.VolumeStatus{blockstorage.InUse, blockstorage.Reserved, blockstorage.Attaching}, v.Status)
+}
+
+// shareable refuses one server more for a volume that others have, where that
+// is not possible: the bytes are on one host.
+func shareable(v *blockstorage.Volume, one *Server) error {
+	if !v.Multiattach {
+		return nil
+	}
+	if one.VM == compute.ShelvedOffloaded {
+		return fault.Invalidf("Attaching multiattach volumes is not supported for shelved-offloaded instances.")
+	}
+	for _, a := range v.Attachments {
+		if a.Host != "" && a.Host != one.Host {
+			return fault.New(fault.NotImplemented, "Volume %s is in use on another host, and servers share volumes on one host only.", v.ID)
+		}
+	}
+	return nil
+}
+
 // userVolume checks a volume that the user brings.
 func (s *Servers) userVolume(ctx context.Context, in *Request, a DiskRequest, d *Disk) error {
 	v, err := s.Volumes.Lookup(ctx, viewer(in), a.UUID)
 	if err != nil {
 		return badMapping("failed to get volume %s.", a.UUID)
 	}
-	if v.Status != blockstorage.Available && !v.Multiattach {
+	if !attachable(v) {
 		return fault.Invalidf("Invalid volume: volume '%s' status must be 'available'. Currently in '%s'", v.ID, v.Status)
+	}
+	if v.Multiattach && !in.Shared {
+		return sharedEarly()
 	}
 	if a.root() && !v.Bootable {
 		return badMapping("Block Device %s is not bootable.", v.ID)
@@ -220,7 +251,7 @@ func (s *Servers) userVolume(ctx context.Context, in *Request, a DiskRequest, d 
 	if a.root() {
 		in.Server.Image = factsOfVolume(v)
 	}
-	d.VolumeID, d.GuestID, d.SizeGiB = v.ID, v.ID, int(v.SizeGiB)
+	d.VolumeID, d.GuestID, d.SizeGiB, d.Shared = v.ID, v.ID, int(v.SizeGiB), v.Multiattach
 	return nil
 }
 

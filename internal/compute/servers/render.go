@@ -61,7 +61,7 @@ func diskSpecs(disks []*Disk) (out []guest.Disk, renumber bool) {
 
 func diskSpec(d *Disk) guest.Disk {
 	out := guest.Disk{ID: d.GuestID, Kind: d.Kind, Bus: d.Bus, ImageID: d.ImageID, ImageFormat: d.ImageFormat, VolumeID: d.VolumeID,
-		BootIndex: d.BootIndex, DeviceName: d.DeviceName, SizeBytes: int64(d.SizeGiB) << 30, Layers: d.Layers, From: d.From}
+		BootIndex: d.BootIndex, DeviceName: d.DeviceName, SizeBytes: int64(d.SizeGiB) << 30, Layers: d.Layers, From: d.From, Shared: d.Shared}
 	switch {
 	case d.Kind == guest.DiskVolume:
 		out.Serial, out.ImageID = d.VolumeID, ""

@@ -36,6 +36,7 @@ type Request struct {
 	Admin     bool // sees every project's images and flavors
 	ZeroDisk  bool // may use a flavor without a disk although the root is not a volume
 	ForceHost bool // may name a host
+	Shared    bool // knows of volumes that several servers have
 }
 
 // plan is everything that Create's transaction writes: all ids are minted.

@@ -40,6 +40,7 @@ type Disk struct {
 	BootIndex   int // 1 is tried first; 0: not booted from
 	DeviceName  string
 	Tag         string
+	Shared      bool     `json:",omitempty"` // a volume that other servers may have too
 	Layers      []string `json:",omitempty"` // guest.Disk.Layers: one per resize on the same host
 	From        string   `json:",omitempty"` // guest.Disk.From: it came from another host
 

@@ -434,7 +434,7 @@ func (v *volumes) Reserve(_ context.Context, r blockstorage.Reservation) (*block
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for a, volume := range v.attached {
-		if volume == r.VolumeID && a != r.ID {
+		if volume == r.VolumeID && a != r.ID && !v.all[volume].Multiattach {
 			return nil, fault.Invalidf("the volume is taken")
 		}
 	}
@@ -443,13 +443,15 @@ func (v *volumes) Reserve(_ context.Context, r blockstorage.Reservation) (*block
 	return &blockstorage.Attachment{}, nil
 }
 
-func (v *volumes) Connect(_ context.Context, a, _ string) (*blockstorage.Volume, error) {
+func (v *volumes) Connect(_ context.Context, a, host string) (*blockstorage.Volume, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.refuse != nil {
 		return nil, v.refuse
 	}
-	return v.all[v.attached[a]], nil
+	one := v.all[v.attached[a]]
+	one.Attachments = append(slices.DeleteFunc(slices.Clone(one.Attachments), func(b blockstorage.Attachment) bool { return b.ID == a }), blockstorage.Attachment{ID: a, Host: host})
+	return one, nil
 }
 func (v *volumes) Disconnect(context.Context, string, string) error { return nil }
 func (v *volumes) Complete(context.Context, string, string) error   { return nil }
@@ -460,7 +462,10 @@ func (v *volumes) Detach(_ context.Context, a string) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if one := v.all[v.attached[a]]; one != nil {
-		one.Status = blockstorage.Available
+		one.Attachments = slices.DeleteFunc(slices.Clone(one.Attachments), func(b blockstorage.Attachment) bool { return b.ID == a })
+		if len(one.Attachments) == 0 {
+			one.Status = blockstorage.Available
+		}
 	}
 	delete(v.attached, a)
 	return nil

@@ -169,6 +169,24 @@ func devices(b *bench) {
 	b.power(b.inspect(spec.ID), guest.Running)
 }
 
+// shared volumes are open in several guests at a time.
+func shared(b *bench) {
+	volume := b.site.AddVolume(b.t, 64<<20)
+	with := guest.Disk{ID: volume, Kind: guest.DiskVolume, VolumeID: volume, Serial: volume, SizeBytes: 64 << 20, Shared: true}
+	one, two := b.spec(), b.spec()
+	one.Disks = append(one.Disks, with)
+	b.ensure(one)
+	b.ensure(two)
+	two.Disks = append(slices.Clone(two.Disks), with)
+	if f := b.ensure(two); !attached(f, volume) || !attached(b.inspect(one.ID), volume) {
+		b.t.Errorf("facts of the second: %+v", f)
+	}
+	two.PowerSerial++
+	if f := b.ensure(two); !attached(f, volume) {
+		b.t.Errorf("facts after a restart: %+v", f)
+	}
+}
+
 // snapshots are taken of running and of stopped guests, once per name.
 func snapshots(b *bench) {
 	spec := b.spec()

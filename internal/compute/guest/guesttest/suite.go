@@ -41,6 +41,7 @@ func Run(t *testing.T, s Subject) {
 	for name, test := range map[string]func(*bench){
 		"life":        life,
 		"devices":     devices,
+		"shared":      shared,
 		"snapshots":   snapshots,
 		"adoption":    adoption,
 		"goes off":    goesOff,

@@ -79,6 +79,9 @@ func (d disk) device(limits guest.Limits) map[string]any {
 	if isCD(d.Disk) {
 		device["driver"] = map[guest.Bus]string{guest.BusVirtio: "virtio-blk-pci", guest.BusSCSI: "scsi-cd", guest.BusIDE: "ide-cd", guest.BusUSB: "usb-storage"}[busOf(d.Disk)]
 	}
+	if d.Shared {
+		device["share-rw"] = true
+	}
 	if d.Serial != "" {
 		device["serial"] = d.Serial
 	}
