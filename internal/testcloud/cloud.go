@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/config"
 	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/db/dbtest"
 	"github.com/mekcloud/mek/internal/hostlink/hub"
 	"github.com/mekcloud/mek/internal/id"
 	"github.com/mekcloud/mek/internal/image/worker/workertest"
@@ -47,7 +47,8 @@ const (
 	ServicePassword = "service-secret"
 )
 
-// New starts a cloud with simulated hosts on a database of its own.
+// New starts a cloud with simulated hosts on a database of its own, of the
+// engine that dbtest.One gives.
 func New(t testing.TB, options ...Option) *Cloud {
 	t.Helper()
 	dir := t.TempDir()
@@ -59,8 +60,7 @@ func New(t testing.TB, options ...Option) *Cloud {
 	server := cfg.Server()
 	ctx, cancel := context.WithCancel(context.Background())
 	log := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: logLevel()}))
-	database, err := db.Open(ctx, "sqlite://"+filepath.Join(dir, "mek.db"))
-	must(t, err)
+	database := dbtest.One(t)
 	h := hub.New(hub.Config{Log: log})
 	built, err := app.Build(ctx, app.Parts{Config: server, DB: database, Clock: clock.Real{}, Log: log, Hub: h, Master: id.Bytes(32),
 		Bootstrap: config.Bootstrap{AdminPassword: AdminPassword, DemoPassword: DemoPassword, ServicePassword: ServicePassword},
@@ -80,7 +80,6 @@ func New(t testing.TB, options ...Option) *Cloud {
 		}
 		leave()
 		h.Close()
-		database.Close()
 	})
 	c := &Cloud{URL: front.URL, S3: objects.URL, DB: database, Hub: h, app: built, t: t}
 	c.Admin = c.Login("admin", AdminPassword, "admin")

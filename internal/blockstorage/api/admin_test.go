@@ -4,9 +4,13 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/mekcloud/mek/internal/db/dbtest"
 )
 
-func TestQosAndEncryptionOfTypes(t *testing.T) {
+func TestQosAndEncryptionOfTypes(t *testing.T) { dbtest.EachOne(t, onQosAndEncryptionOfTypes) }
+
+func onQosAndEncryptionOfTypes(t *testing.T) {
 	w := newWorld(t)
 	w.do(w.Demo, "GET", "qos-specs", nil, 403)
 	a := w.do(w.Admin, "POST", "qos-specs", m{"qos_specs": m{"name": "fast", "consumer": "back-end", "total_iops_sec": 100}}, 200)
@@ -49,7 +53,9 @@ func TestQosAndEncryptionOfTypes(t *testing.T) {
 	}
 }
 
-func TestLimitsOfTypesAndClasses(t *testing.T) {
+func TestLimitsOfTypesAndClasses(t *testing.T) { dbtest.EachOne(t, onLimitsOfTypesAndClasses) }
+
+func onLimitsOfTypesAndClasses(t *testing.T) {
 	w := newWorld(t)
 	w.do(w.Admin, "POST", "types", m{"volume_type": m{"name": "gold"}}, 200)
 	w.do(w.Admin, "PUT", "os-quota-sets/"+w.Demo.ProjectID, m{"quota_set": m{"volumes_gold": 1, "gigabytes_lead": 1}}, 400)
@@ -69,7 +75,9 @@ func TestLimitsOfTypesAndClasses(t *testing.T) {
 	}
 }
 
-func TestGroupsOfVolumes(t *testing.T) {
+func TestGroupsOfVolumes(t *testing.T) { dbtest.EachOne(t, onGroupsOfVolumes) }
+
+func onGroupsOfVolumes(t *testing.T) {
 	w := newWorld(t)
 	gt := w.do(w.Admin, "POST", "group_types", m{"group_type": m{"name": "gt"}}, 202).String("group_type.id")
 	w.do(w.Admin, "POST", "group_types/"+gt+"/group_specs", m{"group_specs": m{"a": "b", "n": nil}}, 202)

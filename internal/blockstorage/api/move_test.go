@@ -51,7 +51,7 @@ func TestVolumesMoveToTheirServersHost(t *testing.T) {
 	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
 	h := hub.New(hub.Config{Log: log})
 	t.Cleanup(h.Close)
-	database := dbtest.SQLite(t)
+	database := dbtest.One(t)
 	engine := task.New(tasktest.Options(database, nil))
 	s := volumeapi.New(volumeapi.Deps{DB: database, Clock: clock.Real{}, Tasks: engine, Hosts: h})
 	if err := s.Prepare(ctx); err != nil {

@@ -43,7 +43,7 @@ type front struct {
 	url string
 }
 
-func newFront(t *testing.T) *front { return frontOn(t, dbtest.SQLite(t)) }
+func newFront(t *testing.T) *front { return frontOn(t, dbtest.One(t)) }
 
 func frontOn(t *testing.T, d *db.DB) *front {
 	t.Helper()

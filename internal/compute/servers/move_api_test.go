@@ -96,7 +96,9 @@ func TestMovesOnOneHost(t *testing.T) {
 	}
 }
 
-func TestUsageAndEvents(t *testing.T) {
+func TestUsageAndEvents(t *testing.T) { dbtest.EachOne(t, onUsageAndEvents) }
+
+func onUsageAndEvents(t *testing.T) {
 	f := newFront(t)
 	id := f.boot(plainBody)
 	const period = "?start=2020-01-01T00:00:00&end=2099-01-01T00:00:00"

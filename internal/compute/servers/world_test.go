@@ -70,7 +70,7 @@ type host struct {
 	leave  func()
 }
 
-func newSurroundings(t *testing.T) *surroundings { return surroundingsOn(t, dbtest.SQLite(t)) }
+func newSurroundings(t *testing.T) *surroundings { return surroundingsOn(t, dbtest.One(t)) }
 
 func surroundingsOn(t *testing.T, d *db.DB) *surroundings {
 	t.Helper()

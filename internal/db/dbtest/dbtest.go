@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,6 +19,35 @@ func Each(t *testing.T, test func(t *testing.T, d *db.DB)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) { test(t, SQLite(t)) })
 	t.Run("postgres", func(t *testing.T) { test(t, Postgres(t)) })
+}
+
+// One is an empty, migrated database of the engine that EachOne or Each is at,
+// else of the one that MEK_TEST_ENGINE names, else SQLite.
+func One(t testing.TB) *db.DB {
+	t.Helper()
+	engine := os.Getenv("MEK_TEST_ENGINE")
+	for _, word := range strings.Split(t.Name(), "/") {
+		if word == "sqlite" || word == "postgres" {
+			engine = word
+		}
+	}
+	switch engine {
+	case "", "sqlite":
+		return SQLite(t)
+	case "postgres":
+		return Postgres(t)
+	default:
+		t.Fatalf("MEK_TEST_ENGINE=%q: sqlite or postgres", engine)
+		return nil
+	}
+}
+
+// EachOne runs a test that takes its database from One on both engines. The
+// engine is told by the subtest's name, since the test may be parallel.
+func EachOne(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	t.Run("sqlite", test)
+	t.Run("postgres", test)
 }
 
 // SQLite is an empty, migrated database in a directory of the test.

@@ -19,7 +19,7 @@ type lender struct {
 
 func lend(t *testing.T) *lender {
 	t.Helper()
-	k := serve(t, dbtest.SQLite(t), identity.Compliance{})
+	k := serve(t, dbtest.One(t), identity.Compliance{})
 	l := &lender{keystone: k}
 	a := k.auth(byPassword("demo", "demo-pw"), onProject("demo")).expect(201)
 	l.token, l.user, l.project = a.header.Get("X-Subject-Token"), a.text("token.user.id"), a.text("token.project.id")

@@ -68,7 +68,7 @@ func TestTokensOfEveryScope(t *testing.T) {
 }
 
 func TestTokenShape(t *testing.T) {
-	k := serve(t, dbtest.SQLite(t), identity.Compliance{})
+	k := serve(t, dbtest.One(t), identity.Compliance{})
 	a := k.auth(byPassword("demo", "demo-pw"), onProject("demo")).expect(201)
 	for path, want := range map[string]any{
 		"token.issued_at": "2026-11-25T00:00:00.000000Z", "token.expires_at": "2026-11-25T01:00:00.000000Z", "token.methods.0": "password",
@@ -105,7 +105,7 @@ func TestTokenShape(t *testing.T) {
 
 // One answer for everything that is wrong with a login (SEC-33).
 func TestFailedLoginsLookAlike(t *testing.T) {
-	k := serve(t, dbtest.SQLite(t), identity.Compliance{LockoutFailureAttempts: 1})
+	k := serve(t, dbtest.One(t), identity.Compliance{LockoutFailureAttempts: 1})
 	k.make("user", "users", obj{"name": "off", "password": "off-pw", "enabled": false, "domain_id": "default"})
 	k.make("user", "users", obj{"name": "locked", "password": "locked-pw", "domain_id": "default"})
 	k.make("user", "users", obj{"name": "bare", "domain_id": "default"})
@@ -129,7 +129,7 @@ func TestFailedLoginsLookAlike(t *testing.T) {
 }
 
 func TestMalformedLogins(t *testing.T) {
-	k := serve(t, dbtest.SQLite(t), identity.Compliance{})
+	k := serve(t, dbtest.One(t), identity.Compliance{})
 	for name, body := range map[string]any{
 		"empty": "", "not JSON": "{", "no auth": obj{}, "no identity": obj{"auth": obj{}}, "no methods": obj{"auth": obj{"identity": obj{}}},
 		"methods of the wrong type": obj{"auth": obj{"identity": obj{"methods": "password"}}},
@@ -146,7 +146,7 @@ func TestMalformedLogins(t *testing.T) {
 }
 
 func TestRescoping(t *testing.T) {
-	k := serve(t, dbtest.SQLite(t), identity.Compliance{})
+	k := serve(t, dbtest.One(t), identity.Compliance{})
 	first := k.auth(byPassword("admin", "admin-pw"), nil).expect(201)
 	unscoped := first.header.Get("X-Subject-Token")
 	if got := k.do(unscoped, "GET", "/v3/auth/projects", nil).expect(200).all("projects", "name"); !slices.Contains(got, "admin") || !slices.Contains(got, "demo") {
@@ -177,7 +177,7 @@ func TestRescoping(t *testing.T) {
 }
 
 func TestDefaultProject(t *testing.T) {
-	k := serve(t, dbtest.SQLite(t), identity.Compliance{})
+	k := serve(t, dbtest.One(t), identity.Compliance{})
 	p := k.make("project", "projects", obj{"name": "home", "domain_id": "default"})
 	u := k.make("user", "users", obj{"name": "eve", "password": "pw", "domain_id": "default", "default_project_id": p})
 	if k.auth(byPassword("eve", "pw"), nil).expect(201).at("token.project") != nil {
@@ -193,7 +193,7 @@ func TestDefaultProject(t *testing.T) {
 }
 
 func TestDeadTokensOfLoginsAreNotFound(t *testing.T) {
-	k := serve(t, dbtest.SQLite(t), identity.Compliance{})
+	k := serve(t, dbtest.One(t), identity.Compliance{})
 	k.auth(byToken("gAAAAAforged"), nil).expect(404)
 	token := k.login("demo", "demo-pw", nil)
 	k.do(token, "DELETE", "/v3/auth/tokens", nil, "X-Subject-Token", token).expect(204)
@@ -206,7 +206,7 @@ func TestDeadTokensOfLoginsAreNotFound(t *testing.T) {
 // password (SEC-33). The hash is most of it, so the factor is far below what
 // leaving it out would give.
 func TestFailedLoginsTakeEqualTime(t *testing.T) {
-	d := dbtest.SQLite(t)
+	d := dbtest.One(t)
 	k := serve(t, d, identity.Compliance{LockoutFailureAttempts: 1})
 	slow, err := New(t.Context(), Deps{DB: d, Clock: k.clock, Sealer: sealer(t), Compliance: identity.Compliance{LockoutFailureAttempts: 9}})
 	k.must(err)

@@ -79,7 +79,7 @@ func TestPlainResources(t *testing.T) {
 }
 
 func TestMalformedBodies(t *testing.T) {
-	k := serve(t, dbtest.SQLite(t), identity.Compliance{})
+	k := serve(t, dbtest.One(t), identity.Compliance{})
 	for _, c := range []struct{ path, one string }{{"domains", "domain"}, {"projects", "project"}, {"users", "user"}, {"groups", "group"},
 		{"roles", "role"}, {"services", "service"}, {"endpoints", "endpoint"}, {"regions", "region"}, {"credentials", "credential"}} {
 		for _, body := range []any{"", "{", "[]", `{"` + c.one + `":null}`, `{"` + c.one + `":[]}`, obj{"other": obj{}},
@@ -92,7 +92,7 @@ func TestMalformedBodies(t *testing.T) {
 }
 
 func TestPages(t *testing.T) {
-	k := serve(t, dbtest.SQLite(t), identity.Compliance{})
+	k := serve(t, dbtest.One(t), identity.Compliance{})
 	var want, got []string
 	for i := range 5 {
 		k.clock.Advance(time.Second)
@@ -217,7 +217,7 @@ func TestRoleAssignments(t *testing.T) {
 }
 
 func TestSecurityCompliance(t *testing.T) {
-	k := serve(t, dbtest.SQLite(t), identity.Compliance{LockoutFailureAttempts: 2, LockoutDuration: 5 * time.Second, UniqueLastPasswordCount: 2,
+	k := serve(t, dbtest.One(t), identity.Compliance{LockoutFailureAttempts: 2, LockoutDuration: 5 * time.Second, UniqueLastPasswordCount: 2,
 		MinimumPasswordAgeDays: 0, PasswordExpiresDays: 30, PasswordRegex: regexp.MustCompile(`^.{4,}$`), PasswordRegexDescription: "four characters"})
 	rules := k.do(k.admin, "GET", "/v3/domains/default/config/security_compliance", nil).expect(200)
 	if rules.at("config.security_compliance.password_regex") != "^.{4,}$" {
@@ -258,7 +258,7 @@ func TestSecurityCompliance(t *testing.T) {
 }
 
 func TestFloodOfFailedLogins(t *testing.T) {
-	k := serve(t, dbtest.SQLite(t), identity.Compliance{})
+	k := serve(t, dbtest.One(t), identity.Compliance{})
 	var last *answer
 	for range 30 {
 		if last = k.auth(byPassword("nobody", "x"), nil); last.status == 429 {
@@ -285,7 +285,7 @@ func TestFloodOfFailedLogins(t *testing.T) {
 
 // People of a domain see and change that domain only.
 func TestDomainPersonas(t *testing.T) {
-	k := serve(t, dbtest.SQLite(t), identity.Compliance{})
+	k := serve(t, dbtest.One(t), identity.Compliance{})
 	type realm struct{ domain, project, user, group string }
 	build := func(name string) realm {
 		d := k.make("domain", "domains", obj{"name": name})
@@ -356,7 +356,7 @@ func TestDomainPersonas(t *testing.T) {
 
 // Every route refuses a caller without a role, and changes nothing.
 func TestNobodyWithoutRoles(t *testing.T) {
-	k := serve(t, dbtest.SQLite(t), identity.Compliance{})
+	k := serve(t, dbtest.One(t), identity.Compliance{})
 	k.make("user", "users", obj{"name": "nobody", "password": "pw", "domain_id": "default"})
 	token := k.login("nobody", "pw", nil)
 	open := regexp.MustCompile(`^/v3/auth/|^/v3/OS-FEDERATION/|^/v3/regions|limits|security_compliance|^/v3$|^/$|/password$|^/v3/credentials$|/OS-OAUTH2/token$|/OS-OAUTH1/[a-z]+_token$|^/v2.0(/tokens|/extensions.*|/certificates/.*|/tenants)?$`)
@@ -414,7 +414,7 @@ func (k *keystone) digest() string {
 
 // Who is known and may not go somewhere is not guessing: it is never slowed.
 func TestRefusedScopesAreNotGuesses(t *testing.T) {
-	k := serve(t, dbtest.SQLite(t), identity.Compliance{})
+	k := serve(t, dbtest.One(t), identity.Compliance{})
 	token := k.login("demo", "demo-pw", nil)
 	for range 40 {
 		k.auth(byToken(token), onProject("admin")).expect(401)
@@ -426,10 +426,10 @@ func TestRefusedScopesAreNotGuesses(t *testing.T) {
 // A first start that was killed at any moment is finished by the next one, and
 // nothing is there twice.
 func TestBootstrapFinishesWhatWasInterrupted(t *testing.T) {
-	reference := serve(t, dbtest.SQLite(t), identity.Compliance{})
+	reference := serve(t, dbtest.One(t), identity.Compliance{})
 	want := reference.census()
 	interrupt := func(left int) (d *db.DB, asked int, err error) {
-		d = dbtest.SQLite(t)
+		d = dbtest.One(t)
 		service, err := New(t.Context(), Deps{DB: d, Clock: reference.clock, Sealer: sealer(t), PasswordCost: passwords.Cost{MemoryKiB: 64, Passes: 1}})
 		if err != nil {
 			t.Fatal(err)

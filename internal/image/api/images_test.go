@@ -55,7 +55,7 @@ func TestLifeOfAnImage(t *testing.T) {
 }
 
 func TestCreateRefuses(t *testing.T) {
-	g := newGlance(t, dbtest.SQLite(t), nil)
+	g := newGlance(t, dbtest.One(t), nil)
 	for _, c := range []struct {
 		body   any
 		status int
@@ -284,7 +284,7 @@ func TestVisibilityAndMembers(t *testing.T) {
 
 // What is foreign and what does not exist cannot be told apart.
 func TestForeignIsMissing(t *testing.T) {
-	g := newGlance(t, dbtest.SQLite(t), nil)
+	g := newGlance(t, dbtest.One(t), nil)
 	foreign, missing := g.image("alice", nil), "11111111-2222-4333-8444-555555555555"
 	for _, c := range []struct{ method, path string }{{"GET", ""}, {"DELETE", ""}, {"GET", "/file"}, {"GET", "/members"}, {"PUT", "/tags/x"}, {"DELETE", "/tags/x"},
 		{"POST", "/actions/deactivate"}, {"GET", "/tasks"}} {
@@ -297,7 +297,7 @@ func TestForeignIsMissing(t *testing.T) {
 }
 
 func TestTagsProtectionDeactivation(t *testing.T) {
-	g := newGlance(t, dbtest.SQLite(t), nil)
+	g := newGlance(t, dbtest.One(t), nil)
 	id := g.image("alice", fields{"protected": true, "tags": []string{"m"}})
 	path := "/v2/images/" + id
 	for _, tag := range []string{"z", "a", "a", "with%20blank"} {
@@ -326,7 +326,7 @@ func TestTagsProtectionDeactivation(t *testing.T) {
 }
 
 func TestDiscoveryAndErrors(t *testing.T) {
-	g := newGlance(t, dbtest.SQLite(t), nil)
+	g := newGlance(t, dbtest.One(t), nil)
 	root := g.do("", "GET", "/", nil).expect(http.StatusMultipleChoices)
 	if v := root.ids("versions", "id"); v[0] != "v2.17" || v[len(v)-1] != "v2.0" {
 		t.Fatalf("versions %v", v)

@@ -130,7 +130,7 @@ func TestImportsThatGoOnAlone(t *testing.T) {
 
 func TestImportSaga(t *testing.T) {
 	tasktest.Exercise(t, tasktest.Fixture{Op: "image.import", World: func(t *testing.T) tasktest.World {
-		d, dir := dbtest.SQLite(t), t.TempDir()
+		d, dir := dbtest.One(t), t.TempDir()
 		var front http.Handler
 		id := ""
 		do := func(method, path, body string) (int, string) {
@@ -196,7 +196,7 @@ func TestImportSaga(t *testing.T) {
 }
 
 func TestEverySagaIsExercised(t *testing.T) {
-	e := engine(t, dbtest.SQLite(t))
-	newGlance(t, dbtest.SQLite(t), func(deps *imageapi.Deps) { deps.Sagas = e })
+	e := engine(t, dbtest.One(t))
+	newGlance(t, dbtest.One(t), func(deps *imageapi.Deps) { deps.Sagas = e })
 	tasktest.RequireFixtures(t, ".", e)
 }

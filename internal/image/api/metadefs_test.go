@@ -66,7 +66,7 @@ func TestMetadataDefinitions(t *testing.T) {
 }
 
 func TestMetadataDefinitionItems(t *testing.T) {
-	g := newGlance(t, dbtest.SQLite(t), nil)
+	g := newGlance(t, dbtest.One(t), nil)
 	const one = "/v2/metadefs/namespaces/n"
 	g.do("admin", "POST", "/v2/metadefs/namespaces", fields{"namespace": "n", "visibility": "public"}).expect(http.StatusCreated)
 	for _, c := range []struct {

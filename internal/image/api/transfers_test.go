@@ -47,7 +47,7 @@ func (g *glance) status(id string) string {
 }
 
 func TestContentIsChecked(t *testing.T) {
-	g := newGlance(t, dbtest.SQLite(t), nil)
+	g := newGlance(t, dbtest.One(t), nil)
 	random := []byte(strings.Repeat("random", 300))
 	for _, c := range []struct {
 		disk, container string
@@ -93,7 +93,7 @@ func TestContentIsChecked(t *testing.T) {
 }
 
 func TestRanges(t *testing.T) {
-	g := newGlance(t, dbtest.SQLite(t), nil)
+	g := newGlance(t, dbtest.One(t), nil)
 	id := g.image("alice", nil)
 	path := "/v2/images/" + id + "/file"
 	g.do("alice", "PUT", path, []byte("0123456789")).expect(http.StatusNoContent)
@@ -113,7 +113,7 @@ func TestRanges(t *testing.T) {
 }
 
 func TestBrokenUpload(t *testing.T) {
-	g := newGlance(t, dbtest.SQLite(t), nil)
+	g := newGlance(t, dbtest.One(t), nil)
 	id := g.image("alice", nil)
 	r, err := http.NewRequestWithContext(t.Context(), "PUT", g.url+"/v2/images/"+id+"/file",
 		io.MultiReader(io.LimitReader(zeros{}, 3<<20), iotest.ErrReader(errors.New("gone"))))
@@ -262,7 +262,7 @@ func TestCrash(t *testing.T) {
 
 // Verify tells of everything that does not fit together, and changes nothing.
 func TestVerify(t *testing.T) {
-	g := newGlance(t, dbtest.SQLite(t), nil)
+	g := newGlance(t, dbtest.One(t), nil)
 	var ids []string
 	for range 4 {
 		id := g.image("alice", nil)
@@ -324,7 +324,7 @@ func TestQuota(t *testing.T) {
 }
 
 func TestDiskFullAndCap(t *testing.T) {
-	g := newGlance(t, dbtest.SQLite(t), func(d *imageapi.Deps) { d.Reserve = math.MaxInt64 / 2 })
+	g := newGlance(t, dbtest.One(t), func(d *imageapi.Deps) { d.Reserve = math.MaxInt64 / 2 })
 	id := g.image("alice", nil)
 	a := g.do("alice", "PUT", "/v2/images/"+id+"/file", []byte("x")).expect(http.StatusRequestEntityTooLarge)
 	if !strings.Contains(string(a.body), "Image storage media is full") {
@@ -333,7 +333,7 @@ func TestDiskFullAndCap(t *testing.T) {
 	if g.status(id) != "queued" || len(g.files()) != 0 {
 		t.Fatalf("%s, %v", g.status(id), g.files())
 	}
-	small := newGlance(t, dbtest.SQLite(t), func(d *imageapi.Deps) { d.SizeCap = 10 })
+	small := newGlance(t, dbtest.One(t), func(d *imageapi.Deps) { d.SizeCap = 10 })
 	id = small.image("alice", nil)
 	small.do("alice", "PUT", "/v2/images/"+id+"/file", []byte("eleven byte")).expect(http.StatusRequestEntityTooLarge)
 	small.do("alice", "PUT", "/v2/images/"+id+"/file", io.LimitReader(zeros{}, 11)).expect(http.StatusRequestEntityTooLarge)
@@ -349,7 +349,7 @@ func (c claims) HostMayRead(_ context.Context, host, image string) (bool, error)
 // What other services and hosts see.
 func TestContract(t *testing.T) {
 	allowed := claims{}
-	g := newGlance(t, dbtest.SQLite(t), func(d *imageapi.Deps) { d.Claims = []image.Claims{claims{}, allowed} })
+	g := newGlance(t, dbtest.One(t), func(d *imageapi.Deps) { d.Claims = []image.Claims{claims{}, allowed} })
 	s, ctx := g.service.Images(), t.Context()
 	in := image.NewImage{ID: id.New(), Name: "snapshot", Owner: "alice-project", Disk: image.QCOW2, MinDisk: 1, Properties: map[string]string{"image_type": "snapshot"}}
 	for range 2 {

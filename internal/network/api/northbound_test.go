@@ -298,7 +298,7 @@ func (q quiet) Names() []string {
 // TestSilentHostKeepsGateways: a network goes on without its agent, and after
 // a restart of the server, before the agent is heard of again.
 func TestSilentHostKeepsGateways(t *testing.T) {
-	d := dbtest.SQLite(t)
+	d := dbtest.One(t)
 	silent := false
 	agents := quiet{silent: &silent}
 	fresh := func() *Service {

@@ -4,12 +4,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mekcloud/mek/internal/db/dbtest"
 	"github.com/mekcloud/mek/internal/testcloud"
 )
 
 // TestSharing shares a network with one project, then with all: who may see
 // and use it follows, and what is used cannot be taken back.
-func TestSharing(t *testing.T) {
+func TestSharing(t *testing.T) { dbtest.EachOne(t, onSharing) }
+
+func onSharing(t *testing.T) {
 	cloud := testcloud.New(t)
 	admin, demo := cloud.Admin, cloud.Demo
 	netID := create(admin, "network", "networks", m{"name": "mine"}).Expect(201).String("network.id")
@@ -63,7 +66,9 @@ func TestSharing(t *testing.T) {
 	create(demo, "rbac_policy", "rbac-policies", m{"object_type": "network", "object_id": own, "action": "access_as_shared", "target_tenant": "*"}).Expect(403)
 }
 
-func TestSubnetPools(t *testing.T) {
+func TestSubnetPools(t *testing.T) { dbtest.EachOne(t, onSubnetPools) }
+
+func onSubnetPools(t *testing.T) {
 	cloud := testcloud.New(t)
 	demo, admin := cloud.Demo, cloud.Admin
 	scope := create(demo, "address_scope", "address-scopes", m{"name": "s", "ip_version": 4}).Expect(201).String("address_scope.id")
@@ -112,7 +117,9 @@ func TestSubnetPools(t *testing.T) {
 	demo.Do("DELETE", base+"/address-scopes/"+scope, nil).Expect(204)
 }
 
-func TestQoSTrunksForwardings(t *testing.T) {
+func TestQoSTrunksForwardings(t *testing.T) { dbtest.EachOne(t, onQoSTrunksForwardings) }
+
+func onQoSTrunksForwardings(t *testing.T) {
 	cloud := testcloud.New(t)
 	demo, admin := cloud.Demo, cloud.Admin
 	netID := create(demo, "network", "networks", m{"name": "n"}).Expect(201).String("network.id")

@@ -44,7 +44,7 @@ type client struct {
 
 func newClient(t *testing.T) *client {
 	t.Helper()
-	svc := placementapi.New(dbtest.SQLite(t), clock.NewFake(time.Unix(1_700_000_000, 0))).REST()
+	svc := placementapi.New(dbtest.One(t), clock.NewFake(time.Unix(1_700_000_000, 0))).REST()
 	enforcer, err := policy.New(policy.Base(), svc.Rules)
 	if err != nil {
 		t.Fatal(err)
@@ -158,6 +158,8 @@ func (c *client) provider(name, parent string, inventories object) string {
 	return uuid
 }
 
+func TestMain(m *testing.M) { dbtest.Main(m) }
+
 func TestRoot(t *testing.T) {
 	c := newClient(t)
 	a := c.as("").at("").send("GET", "/", nil, 200)
@@ -168,7 +170,9 @@ func TestRoot(t *testing.T) {
 	c.expect("cache headers", a.Header.Get("Cache-Control")+" "+a.Header.Get("Last-Modified"), "no-cache Tue, 14 Nov 2023 22:13:20 GMT")
 }
 
-func TestProviders(t *testing.T) {
+func TestProviders(t *testing.T) { dbtest.EachOne(t, onProviders) }
+
+func onProviders(t *testing.T) {
 	c := newClient(t)
 	uuid := id.New()
 	a := c.at("1.0").send("POST", "/resource_providers", object{"name": "one", "uuid": strings.ToUpper(strings.ReplaceAll(uuid, "-", ""))}, 201)
@@ -415,7 +419,7 @@ func TestHTTP(t *testing.T) {
 // Every route names a rule that upstream names, and only administrators and
 // services may use what is not a project's own.
 func TestRoleMatrix(t *testing.T) {
-	svc := placementapi.New(dbtest.SQLite(t), clock.Real{}).REST()
+	svc := placementapi.New(dbtest.One(t), clock.Real{}).REST()
 	enforcer, err := policy.New(policy.Base(), svc.Rules)
 	if err != nil {
 		t.Fatal(err)
