@@ -109,16 +109,40 @@ func (b *bench) gone(guestID string) {
 	}
 }
 
-// screen says hello to the VNC server.
+// screen does what a VNC client does before it sees anything.
 func screen(b *bench, guestID string) {
 	conn, err := b.d.VNC(b.t.Context(), guestID)
 	if err != nil {
 		b.t.Fatalf("VNC: %v", err)
 	}
 	defer conn.Close()
-	hello := make([]byte, 12)
-	if _, err := io.ReadFull(conn, hello); err != nil || string(hello[:4]) != "RFB " {
-		b.t.Errorf("VNC said %q, error %v", hello, err)
+	hear := func(n int) []byte {
+		said := make([]byte, n)
+		if _, err := io.ReadFull(conn, said); err != nil {
+			b.t.Fatalf("VNC said %q, error %v", said, err)
+		}
+		return said
+	}
+	say := func(word []byte) {
+		if _, err := conn.Write(word); err != nil {
+			b.t.Fatalf("VNC: %v", err)
+		}
+	}
+	hello := hear(12)
+	if string(hello) != "RFB 003.008\n" {
+		b.t.Fatalf("VNC said %q", hello)
+	}
+	say(hello)
+	if ways := hear(int(hear(1)[0])); !slices.Contains(ways, 1) {
+		b.t.Errorf("no way to log in without a password: %v", ways)
+	}
+	say([]byte{1})
+	if result := hear(4); !slices.Equal(result, make([]byte, 4)) {
+		b.t.Errorf("logging in: %v", result)
+	}
+	say([]byte{1})
+	if init := hear(24); init[23] == 0 || len(hear(int(init[23]))) != int(init[23]) {
+		b.t.Errorf("the screen is %v", init)
 	}
 }
 

@@ -138,22 +138,6 @@ func (d *Driver) running(guestID string) error {
 	})
 }
 
-// VNC greets as a VNC server does, and then swallows what comes.
-func (d *Driver) VNC(_ context.Context, guestID string) (io.ReadWriteCloser, error) {
-	if err := d.running(guestID); err != nil {
-		return nil, err
-	}
-	ours, theirs := net.Pipe()
-	go func() {
-		_, err := io.WriteString(theirs, "RFB 003.008\n")
-		if err == nil {
-			_, _ = io.Copy(io.Discard, theirs) // until the other end is closed
-		}
-		_ = theirs.Close() // nobody is there any more
-	}()
-	return ours, nil
-}
-
 // Serial sends back what comes, like a terminal that nobody sits at.
 func (d *Driver) Serial(_ context.Context, guestID string) (io.ReadWriteCloser, error) {
 	if err := d.running(guestID); err != nil {
