@@ -9,6 +9,9 @@ type PortRequest struct {
 	PortID    string // an existing port of the user
 	FixedIP   string // requested address; empty: any
 	Tag       string
+	// AnyNetwork holds for whoever administers networks: they are not only
+	// those of the server's project, shared with it, or inside.
+	AnyNetwork bool
 }
 
 // PlannedPort is what Plan made of a request: everything a saga needs to

@@ -48,6 +48,7 @@ const (
 	ruleCards      = prefix + "os-attach-interfaces:"
 	ruleActions    = prefix + "os-instance-actions:"
 	ruleGroups     = prefix + "os-security-groups:list"
+	ruleExternal   = "network:attach_external_network"
 )
 
 // Rules are the policy rules of servers, with upstream's names and defaults.
@@ -65,7 +66,7 @@ func Rules() []policy.Rule {
 		ruleTags+"update", ruleTags+"update_all", ruleTags+"delete", ruleTags+"delete_all", ruleVolumes+"create", ruleVolumes+"update",
 		ruleVolumes+"delete", ruleCards+"create", ruleCards+"delete")
 	add(policy.Admin, ruleIndexAll, ruleDetailAll, ruleAllFilters, ruleHostStatus, ruleForceHost, ruleZeroDisk, ruleOverride, ruleReset, ruleExtended,
-		ruleActions+"events", ruleActions+"events:details", ruleSwap)
+		ruleActions+"events", ruleActions+"events:details", ruleSwap, ruleExternal)
 	return slices.Concat(out, imageRules(), rebuildRules(), rescueRules(), shelveRules(), moveRules(), migrationRules(), usageRules(), eventRules(), insideRules())
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/id"
 	"github.com/mekcloud/mek/internal/network"
+	"github.com/mekcloud/mek/internal/policy"
 	"github.com/mekcloud/mek/internal/rest"
 )
 
@@ -291,7 +292,7 @@ func (b *createBody) networks(c *rest.Call, r *Request) error {
 		return err
 	}
 	for _, n := range list {
-		want := network.PortRequest{NetworkID: n.UUID.Or(""), PortID: n.Port.Or(""), FixedIP: n.FixedIP, Tag: n.Tag}
+		want := network.PortRequest{NetworkID: n.UUID.Or(""), PortID: n.Port.Or(""), FixedIP: n.FixedIP, Tag: n.Tag, AnyNetwork: c.Allow(ruleExternal, policy.Target{})}
 		if err := checkPortRequest(want); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/mekcloud/mek/internal/compute"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/network"
+	"github.com/mekcloud/mek/internal/policy"
 	"github.com/mekcloud/mek/internal/rest"
 )
 
@@ -102,6 +103,7 @@ func (a *api) attachInterface(c *rest.Call) (rest.Reply, error) {
 	if want.NetworkID != "" && want.PortID != "" {
 		return rest.Reply{}, fault.Invalidf("Must not input both network_id and port_id")
 	}
+	want.AnyNetwork = want.NetworkID != "" && c.Allow(ruleExternal, policy.Target{})
 	if len(in.A.Fixed) > 0 {
 		if want.NetworkID == "" {
 			return rest.Reply{}, fault.Invalidf("Must input network_id when request IP address")

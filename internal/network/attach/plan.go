@@ -91,13 +91,13 @@ func (s *Service) planOne(ctx context.Context, projectID string, q network.PortR
 		return s.planPort(ctx, projectID, q)
 	}
 	n, err := s.records.Networks.Get(ctx, q.NetworkID)
-	if fault.Is(err, fault.NotFound) || err == nil && n.ProjectID != projectID && !n.SharedWith.Includes(projectID) && !n.ExternalTo.Includes(projectID) {
+	if fault.Is(err, fault.NotFound) || err == nil && !q.AnyNetwork && n.ProjectID != projectID && !n.SharedWith.Includes(projectID) && !n.ExternalTo.Includes(projectID) {
 		return network.PlannedPort{}, fault.Invalidf("Network %s could not be found.", q.NetworkID).With("NetworkNotFound")
 	}
 	if err != nil {
 		return network.PlannedPort{}, err
 	}
-	if n.External && !n.SharedWith.Includes(projectID) && n.ProjectID != projectID {
+	if n.External && !q.AnyNetwork && !n.SharedWith.Includes(projectID) && n.ProjectID != projectID {
 		return network.PlannedPort{}, fault.Forbiddenf("It is not allowed to create an interface on external network %s", n.ID).With("ExternalNetworkAttachForbidden")
 	}
 	if len(n.SubnetIDs) == 0 {
