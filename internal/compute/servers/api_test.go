@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/compute"
 	"github.com/mekcloud/mek/internal/compute/guest"
+	"github.com/mekcloud/mek/internal/compute/guest/sim"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/db/dbtest"
 	"github.com/mekcloud/mek/internal/fault"
@@ -127,6 +129,19 @@ func (f *front) idle() {
 	if err := f.engine.Idle(ctx); err != nil {
 		f.t.Fatal(err)
 	}
+}
+
+// hold makes the host wait in every call of a kind until the answer is called,
+// once or more often.
+func (f *front) hold(kind string) (release func()) {
+	held := make(chan struct{})
+	f.fail = func(call, _ string) sim.Fault {
+		if call == kind {
+			<-held
+		}
+		return sim.Fault{}
+	}
+	return sync.OnceFunc(func() { close(held) })
 }
 
 const plainBody = `{"server":{"name":"one","flavorRef":"small","imageRef":"` + imageA + `","networks":"auto","key_name":"mine"}}`

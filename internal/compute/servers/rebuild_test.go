@@ -82,11 +82,14 @@ func TestRebuild(t *testing.T) {
 	if !spec.KeepBlank || string(spec.Metadata.UserData) != "world" || strings.Contains(string(spec.Metadata.MetaData), "public_keys") {
 		t.Errorf("%+v %s", spec, spec.Metadata.MetaData)
 	}
+	release := f.hold("ensure")
+	defer release()
 	old := f.want(202, "member", "2.1", "POST", post, `{"rebuild":{"imageRef":"`+imageA+`"}}`)
 	if m, _ := old["server"].(map[string]any); m["key_name"] != nil || m["OS-EXT-STS:vm_state"] != nil || m["adminPass"] == "" {
 		t.Errorf("%v", old)
 	}
 	f.want(409, "member", "2.1", "POST", post, `{"rebuild":{"imageRef":"`+imageA+`"}}`)
+	release()
 	f.idle()
 }
 
