@@ -224,6 +224,15 @@ func (q *Quota) SetDefaults(ctx context.Context, tx *db.Tx, limits map[string]in
 	return q.Set(ctx, tx, defaultClass, limits)
 }
 
+// Rename keeps the limits of a resource, of projects and of classes, when it
+// gets another name. It belongs in the transaction that changes the name.
+func (q *Quota) Rename(ctx context.Context, tx *db.Tx, from, to string) error {
+	if from == to {
+		return nil
+	}
+	return renameLimits(ctx, tx, q.service, from, to)
+}
+
 // Delete takes a project's own limits away. Doing it twice is fine.
 func (q *Quota) Delete(ctx context.Context, tx *db.Tx, project string) error {
 	return deleteLimits(ctx, tx, q.service, project)

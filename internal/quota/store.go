@@ -40,6 +40,16 @@ func setLimit(ctx context.Context, tx *db.Tx, service, owner, name string, limit
 	return db.Translate(err, "set limit")
 }
 
+// renameLimits makes the limits of one resource those of another, whoever owns
+// them. What is left of an earlier resource of that name gives way.
+func renameLimits(ctx context.Context, tx *db.Tx, service, from, to string) error {
+	if _, err := tx.ExecContext(ctx, "DELETE FROM quota_limits WHERE service = $1 AND resource = $2", service, to); err != nil {
+		return db.Translate(err, "rename limits")
+	}
+	_, err := tx.ExecContext(ctx, "UPDATE quota_limits SET resource = $1 WHERE service = $2 AND resource = $3", to, service, from)
+	return db.Translate(err, "rename limits")
+}
+
 func deleteLimits(ctx context.Context, tx *db.Tx, service, owner string) error {
 	_, err := tx.ExecContext(ctx, "DELETE FROM quota_limits WHERE service = $1 AND project_id = $2", service, owner)
 	return db.Translate(err, "delete limits")

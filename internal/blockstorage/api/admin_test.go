@@ -1,11 +1,14 @@
 package volumeapi_test
 
 import (
+	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/mekcloud/mek/internal/db/dbtest"
+	"github.com/mekcloud/mek/internal/testcloud"
 )
 
 func TestQosAndEncryptionOfTypes(t *testing.T) { dbtest.EachOne(t, onQosAndEncryptionOfTypes) }
@@ -73,6 +76,81 @@ func onLimitsOfTypesAndClasses(t *testing.T) {
 	if got := w.do(w.Admin, "GET", "os-quota-class-sets/default", nil, 200); got.Value("quota_class_set.volumes") != 10.0 {
 		t.Errorf("default class: %s", got.Body)
 	}
+}
+
+func TestLimitsFollowARenamedType(t *testing.T) { dbtest.EachOne(t, onLimitsFollowARenamedType) }
+
+func onLimitsFollowARenamedType(t *testing.T) {
+	w := newWorld(t)
+	ty := w.do(w.Admin, "POST", "types", m{"volume_type": m{"name": "gold"}}, 200).String("volume_type.id")
+	left := w.do(w.Admin, "POST", "types", m{"volume_type": m{"name": "silver"}}, 200).String("volume_type.id")
+	sets, class, own := "os-quota-sets/"+w.Demo.ProjectID, "os-quota-class-sets/default", "os-quota-class-sets/own"
+	w.do(w.Admin, "PUT", sets, m{"quota_set": m{"volumes_gold": 1, "gigabytes_gold": 7, "snapshots_gold": 3, "volumes_silver": 9}}, 200)
+	w.do(w.Admin, "PUT", class, m{"quota_class_set": m{"snapshots_gold": 5, "gigabytes_silver": 6}}, 200)
+	w.do(w.Admin, "PUT", own, m{"quota_class_set": m{"volumes_gold": 8}}, 200)
+	w.volume(m{"volume_type": "gold"})
+	w.do(w.Admin, "PUT", "types/"+ty, m{"volume_type": m{"name": "silver"}}, 409)
+	w.do(w.Admin, "PUT", "types/"+ty, m{"volume_type": m{"description": "the same name"}}, 200)
+	if a := w.do(w.Admin, "GET", sets, nil, 200); a.Value("quota_set.volumes_gold") != 1.0 || a.Value("quota_set.volumes_silver") != 9.0 {
+		t.Errorf("limits after a refused name: %s", a.Body)
+	}
+	w.do(w.Admin, "DELETE", "types/"+left, nil, 202) // its limits are in the way of the name
+	w.do(w.Admin, "PUT", "types/"+ty, m{"volume_type": m{"name": "silver"}}, 200)
+	a := w.do(w.Admin, "GET", sets, nil, 200)
+	for name, want := range map[string]any{"volumes_silver": 1.0, "gigabytes_silver": 7.0, "snapshots_silver": 3.0, "volumes_gold": nil, "volumes": 10.0} {
+		if got := a.Value("quota_set." + name); got != want {
+			t.Errorf("limit %s is %v, want %v", name, got, want)
+		}
+	}
+	a = w.do(w.Admin, "GET", class, nil, 200)
+	if a.Value("quota_class_set.snapshots_silver") != 5.0 || a.Value("quota_class_set.gigabytes_silver") != -1.0 || a.Value("quota_class_set.snapshots_gold") != nil {
+		t.Errorf("default class: %s", a.Body)
+	}
+	if a = w.do(w.Admin, "GET", own, nil, 200); a.Value("quota_class_set.volumes_silver") != 8.0 {
+		t.Errorf("class: %s", a.Body)
+	}
+	w.do(w.Demo, "POST", "volumes", m{"volume": m{"size": 1, "volume_type": "silver"}}, http.StatusRequestEntityTooLarge)
+	w.do(w.Admin, "POST", "types", m{"volume_type": m{"name": "gold"}}, 200)
+	if a = w.do(w.Admin, "GET", sets, nil, 200); a.Value("quota_set.volumes_gold") != -1.0 {
+		t.Errorf("a new type of the old name is limited: %s", a.Body)
+	}
+}
+
+func TestTypesByTheirSpecs(t *testing.T) { dbtest.EachOne(t, onTypesByTheirSpecs) }
+
+func onTypesByTheirSpecs(t *testing.T) {
+	w := newWorld(t)
+	for name, specs := range map[string]m{"a": {"custom:k": "v", "RESKEY:availability_zones": "az1,az2"}, "b": {"custom:k": "v", "custom:l": "it's"},
+		"c": {"custom:k": "w", "multiattach": "<is> True"}} {
+		w.do(w.Admin, "POST", "types", m{"volume_type": m{"name": name, "extra_specs": specs}}, 200)
+	}
+	w.do(w.Admin, "POST", "types", m{"volume_type": m{"name": "d", "os-volume-type-access:is_public": false, "extra_specs": m{"multiattach": "<is> True"}}}, 200)
+	const all = "[__DEFAULT__ a b c]"
+	for _, c := range []struct {
+		client                *testcloud.Client
+		version, filter, want string
+	}{
+		{w.Admin, "3.52", `{'custom:k': 'v'}`, "[a b]"}, {w.Admin, "3.52", `{u'custom:k': u'v'}`, "[a b]"}, {w.Admin, "3.52", `{"custom:k":"v","custom:l":"it's"}`, "[b]"},
+		{w.Admin, "3.52", `{'custom:k': 'v', 'custom:l': 'x'}`, "[]"}, {w.Admin, "3.52", `{'custom:k': ''}`, "[]"}, {w.Admin, "3.52", `{}`, all},
+		{w.Admin, "3.51", `{'custom:k': 'v'}`, "[a b]"}, {w.Admin, "3.52", `{'RESKEY:availability_zones': 'az2'}`, "[a]"}, {w.Admin, "3.52", `{'custom:k': 'V'}`, "[]"},
+		{w.Demo, "3.52", `{'custom:k': 'v'}`, "[]"}, {w.Demo, "3.51", `{'custom:k': 'v'}`, all}, {w.Demo, "3.52", `{'multiattach': '<is> True'}`, "[c]"},
+		{w.Demo, "3.52", `{'multiattach': '<is> True', 'custom:k': 'w'}`, "[]"}, {w.Demo, "3.71", `{'RESKEY:availability_zones': 'az1'}`, "[a]"},
+	} {
+		list := c.client.Do("GET", "/volume/v3/types?sort=name:asc&extra_specs="+url.QueryEscape(c.filter), nil, "OpenStack-API-Version", "volume "+c.version).Expect(200)
+		names := []any{}
+		for _, one := range list.Value("volume_types").([]any) {
+			names = append(names, one.(m)["name"])
+		}
+		if got := fmt.Sprint(names); got != c.want {
+			t.Errorf("%s at %s: %s, want %s", c.filter, c.version, got, c.want)
+		}
+	}
+	page := w.do(w.Admin, "GET", "types?is_public=None&sort=name:asc&limit=1&extra_specs="+url.QueryEscape(`{'multiattach': '<is> True'}`), nil, 200)
+	if page.String("volume_types.0.name") != "c" || !strings.Contains(page.String("volume_type_links.0.href"), "extra_specs=") {
+		t.Errorf("page: %s", page.Body)
+	}
+	w.do(w.Demo, "GET", "types?extra_specs="+url.QueryEscape("{'custom:k'"), nil, 400)
+	w.do(w.Admin, "GET", "types?extra_specs=word", nil, 400)
 }
 
 func TestGroupsOfVolumes(t *testing.T) { dbtest.EachOne(t, onGroupsOfVolumes) }

@@ -68,10 +68,11 @@ type Service struct {
 
 // New puts the service together and registers its sagas.
 func New(d Deps) *Service {
-	s := &Service{db: d.DB, types: types.New(d.DB, d.Clock), messages: messages.NewStore(d.DB, d.Clock), groupTypes: grouptypes.New(d.DB, d.Clock),
+	s := &Service{db: d.DB, messages: messages.NewStore(d.DB, d.Clock), groupTypes: grouptypes.New(d.DB, d.Clock),
 		relics: manageable.NewStore(d.DB)}
 	taken, kept, saved, sets := snapshots.NewStore(d.DB, d.Clock), attachments.NewStore(d.DB), backups.NewStore(d.DB, d.Clock), groups.NewStore(d.DB, d.Clock)
 	quota := quotas.Declare(s.counts(), d.Quotas)
+	s.types = types.New(d.DB, d.Clock, quotas.FollowType(quota))
 	doors := pools.NewDoors(d.DB)
 	s.Volumes = volumes.New(volumes.Config{DB: d.DB, Clock: d.Clock, Tasks: d.Tasks, Hosts: d.Hosts, Types: s.types, Snapshots: taken,
 		Attachments: kept, Quota: quota, Images: d.Images, Messages: s.messages, Doors: doors, Servers: d.Servers, Backups: saved, Relics: s.relics,
@@ -111,9 +112,9 @@ func (s *Service) perType(ctx context.Context, q db.Querier) ([]quota.Resource, 
 				return sum, nil
 			}
 		}
-		out = append(out, quota.Resource{Name: "volumes_" + name, Default: quota.Unlimited, Count: of(volumes.NumberOfType)},
-			quota.Resource{Name: "snapshots_" + name, Default: quota.Unlimited, Count: of(snapshots.NumberOfType)},
-			quota.Resource{Name: "gigabytes_" + name, Default: quota.Unlimited, Count: of(volumes.GiBOfType, snapshots.GiBOfType)})
+		out = append(out, quota.Resource{Name: quotas.VolumesOf + name, Default: quota.Unlimited, Count: of(volumes.NumberOfType)},
+			quota.Resource{Name: quotas.SnapshotsOf + name, Default: quota.Unlimited, Count: of(snapshots.NumberOfType)},
+			quota.Resource{Name: quotas.GigabytesOf + name, Default: quota.Unlimited, Count: of(volumes.GiBOfType, snapshots.GiBOfType)})
 	}
 	return out, err
 }

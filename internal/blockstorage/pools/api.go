@@ -252,7 +252,7 @@ var filterWords = map[string][]string{
 	"snapshot": {"name", "status", "volume_id", "metadata"}, "group": {"name", "status"},
 	"group_snapshot": {"name", "status", "group_id"}, "attachment": {"volume_id", "status", "instance_id", "attach_status"},
 	"message": {"resource_uuid", "resource_type", "event_id", "request_id"}, "pool": {"name", "volume_type"},
-	"backup": {"name", "status", "volume_id"}, "volume_type": {"is_public"},
+	"backup": {"name", "status", "volume_id"}, "volume_type": {"is_public", "extra_specs"},
 }
 
 func (a *API) filters(c *rest.Call) (rest.Reply, error) {

@@ -34,6 +34,25 @@ func Declare(c Counts, overrides map[string]int) *quota.Quota {
 	return quota.New("block-storage", resources...).With(c.PerType)
 }
 
+// The limits of a volume type are named so, with the type's name behind.
+const (
+	VolumesOf   = "volumes_"
+	SnapshotsOf = "snapshots_"
+	GigabytesOf = "gigabytes_"
+)
+
+// FollowType makes the limits of a volume type those of its new name.
+func FollowType(q *quota.Quota) func(ctx context.Context, tx *db.Tx, from, to string) error {
+	return func(ctx context.Context, tx *db.Tx, from, to string) error {
+		for _, prefix := range []string{VolumesOf, SnapshotsOf, GigabytesOf} {
+			if err := q.Rename(ctx, tx, prefix+from, prefix+to); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
 // Quotas is the service behind the API. Safe for concurrent use.
 type Quotas struct {
 	db    *db.DB

@@ -54,7 +54,7 @@ func Rules() []policy.Rule {
 }
 
 // visibleSpecs are the extra specs that everybody sees.
-var visibleSpecs = []string{"RESKEY:availability_zones", "multiattach", "replication_enabled"}
+var visibleSpecs = []string{zonesSpec, "multiattach", "replication_enabled"}
 
 // Routes are the operations of types.
 func (s *Types) Routes() []rest.Route {
@@ -144,7 +144,11 @@ func (a api) list(c *rest.Call) (rest.Reply, error) {
 			}
 		}
 	}
-	body, err := a.table.ListBody(c, terms...)
+	bySpecs, err := a.bySpecs(c)
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	body, err := a.table.ListBody(c, append(terms, bySpecs...)...)
 	if err != nil {
 		return rest.Reply{}, err
 	}

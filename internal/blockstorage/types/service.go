@@ -19,15 +19,19 @@ const DefaultName = "__DEFAULT__"
 
 // Types is the service behind the API. Safe for concurrent use.
 type Types struct {
-	store store
-	db    *db.DB
-	clock clock.Clock
+	store   store
+	db      *db.DB
+	clock   clock.Clock
+	renamed Renamed
 }
+
+// Renamed follows a type to its new name, in the transaction that gives it.
+type Renamed func(ctx context.Context, tx *db.Tx, from, to string) error
 
 var _ blockstorage.Types = (*Types)(nil)
 
 // New makes the service.
-func New(d *db.DB, c clock.Clock) *Types { return &Types{store{d}, d, c} }
+func New(d *db.DB, c clock.Clock, renamed Renamed) *Types { return &Types{store{d}, d, c, renamed} }
 
 // Prepare makes the default type when there is none.
 func (s *Types) Prepare(ctx context.Context) error {
@@ -130,6 +134,11 @@ func (s *Types) change(ctx context.Context, typeID string, record event.Record, 
 		}
 		if err := typeRows.Update(ctx, tx, toRow(out)); err != nil {
 			return err
+		}
+		if out.Name != r.Name {
+			if err := s.renamed(ctx, tx, r.Name, out.Name); err != nil {
+				return err
+			}
 		}
 		return outbox.Write(ctx, tx, record)
 	})

@@ -2,6 +2,7 @@ package types
 
 import (
 	"context"
+	"strings"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
 	"github.com/mekcloud/mek/internal/db"
@@ -99,6 +100,32 @@ func found(r *row, err error) func(word string) (*blockstorage.Type, error) {
 		}
 		return r.volumeType(), nil
 	}
+}
+
+// withSpecs lists the ids of the types that have all of some extra specs. Types
+// are few and their specs JSON, which the engines search differently: all are read.
+func (s store) withSpecs(ctx context.Context, asked map[string]string) ([]any, error) {
+	rows, err := typeRows.Find(ctx, s.db)
+	var out []any
+	for _, r := range rows {
+		if has(r.ExtraSpecs.V, asked) {
+			out = append(out, r.ID)
+		}
+	}
+	return out, err
+}
+
+// zonesSpec lists zones; types are found by any of them.
+const zonesSpec = "RESKEY:availability_zones"
+
+func has(specs, asked map[string]string) bool {
+	for key, want := range asked {
+		got, ok := specs[key]
+		if !ok || got != want && (key != zonesSpec || !strings.Contains(got, want)) {
+			return false
+		}
+	}
+	return true
 }
 
 func (s store) mayUse(ctx context.Context, typeID, project string) (bool, error) {
