@@ -398,6 +398,9 @@ func TestVolumesToShare(t *testing.T) {
 			t.Errorf("%s: %s", body, got.Body)
 		}
 	}
+	if got := w.do(w.Admin, "GET", "scheduler-stats/get_pools?detail=true", nil, 200); got.Value("pools.0.capabilities.multiattach") != true {
+		t.Errorf("what hosts can do: %s", got.Body)
+	}
 }
 
 func TestVolumesAreGivenAway(t *testing.T) {

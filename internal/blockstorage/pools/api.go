@@ -168,7 +168,7 @@ func (a *API) facts(p Pool) map[string]any {
 	return map[string]any{"pool_name": "mek", "volume_backend_name": "mek", "vendor_name": p.Vendor, "driver_version": "1.0", "storage_protocol": p.Protocol,
 		"total_capacity_gb": p.TotalGiB, "free_capacity_gb": max(0, p.TotalGiB-p.PromisedGiB), "allocated_capacity_gb": p.PromisedGiB,
 		"provisioned_capacity_gb": p.PromisedGiB, "max_over_subscription_ratio": p.Overcommit, "reserved_percentage": 0, "thin_provisioning_support": true,
-		"thick_provisioning_support": false, "multiattach": false, "QoS_support": false, "location_info": "", "timestamp": blockstorage.TimeSeconds(a.clock.Now()),
+		"thick_provisioning_support": false, "multiattach": true, "QoS_support": false, "location_info": "", "timestamp": blockstorage.TimeSeconds(a.clock.Now()),
 		"backend_state": word(p.Alive, "up", "down")}
 }
 
