@@ -192,7 +192,7 @@ func (d *Driver) bootProbe(name string, uid int, machine string) error {
 		defer closeAll(open)
 		args = append(args, f[0], fmt.Sprintf("/proc/self/fd/%d", b.add(open)))
 	}
-	proc, err := d.groups.spawn(launch{binary: d.cfg.Binary, args: args, files: b.files, log: in, group: name, uid: uid, groups: kvmGroup()})
+	proc, err := d.groups.spawn(launch{binary: d.cfg.Binary, args: args, files: b.files, log: in, group: name, uid: uid, owner: d.cfg.Cloud + "/" + name, groups: kvmGroup()})
 	closeAll(in)
 	if err != nil {
 		return err

@@ -110,7 +110,8 @@ func TestUserIDsAreNeverShared(t *testing.T) {
 }
 
 // TestUserIDIsGivenBackWithoutProcesses: a process whose start was never
-// recorded, on a machine without cgroups, goes with its user id.
+// recorded, on a machine without cgroups, goes with its user id; one that has
+// the same id from elsewhere stays.
 func TestUserIDIsGivenBackWithoutProcesses(t *testing.T) {
 	t.Parallel()
 	a := &ids{dir: t.TempDir(), first: 1899990000 + os.Getpid()%10000, count: 1}
@@ -118,19 +119,32 @@ func TestUserIDIsGivenBackWithoutProcesses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lost := exec.Command("sleep", "600")
-	lost.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
-	if err := lost.Start(); err != nil {
-		t.Fatal(err)
+	start := func(owner string) (*exec.Cmd, chan error) {
+		c := exec.Command("sleep", "600")
+		c.Env = []string{ownerVariable + "=" + owner}
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- c.Wait() }()
+		return c, ended
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- lost.Wait() }()
+	lost, lostEnded := start("cloud/guest")
+	other, otherEnded := start("cloud/guest-worker")
 	if err := a.release("cloud/guest"); err != nil {
 		t.Error(err)
 	}
-	if err := <-ended; err == nil || lost.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+	if err := <-lostEnded; err == nil || lost.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 		t.Errorf("the process ended by itself: %v", err)
 	}
+	if _, alive, err := startTicks(other.Process.Pid); err != nil || !alive {
+		t.Errorf("another's process is gone: %v", err)
+	}
+	if err := other.Process.Kill(); err != nil {
+		t.Error(err)
+	}
+	<-otherEnded
 }
 
 // TestLimitsOfBothVersions: the same caps in the words of each kernel.

@@ -180,7 +180,7 @@ func TestConfinement(t *testing.T) {
 			t.Errorf("argument with a path: %s", arg)
 		}
 	}
-	if env := procFile(t, f.PID, "environ"); strings.Trim(env, "\x00") != "LC_ALL=C" {
+	if env := procFile(t, f.PID, "environ"); strings.Trim(env, "\x00") != "LC_ALL=C\x00MEK_OWNER="+c.d.cfg.Cloud+"/"+c.spec.ID {
 		t.Errorf("environment %q", env)
 	}
 	c.descriptors(f.PID)

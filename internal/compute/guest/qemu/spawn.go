@@ -18,10 +18,11 @@ type launch struct {
 	log    *os.File   // its standard output and error
 	group  string     // cgroup it is born in, which exists
 	uid    int        // user and group id
+	owner  string     // of that id
 	groups []int      // further group ids
 }
 
-// spawn starts a process: own session, own cgroup, own user, no environment,
+// spawn starts a process: own session, own cgroup, own user, next to no environment,
 // few places of the file system.
 func (g *groups) spawn(l launch) (*process, error) {
 	type outcome struct {
@@ -90,7 +91,7 @@ func (g *groups) forkHere(l launch) (*os.Process, error) {
 		return nil, err
 	}
 	child, err := os.StartProcess(l.binary, append([]string{l.binary}, l.args...), &os.ProcAttr{
-		Dir: "/", Env: []string{"LC_ALL=C"}, Files: append([]*os.File{null, l.log, l.log}, l.files...), Sys: attr,
+		Dir: "/", Env: []string{"LC_ALL=C", ownerVariable + "=" + l.owner}, Files: append([]*os.File{null, l.log, l.log}, l.files...), Sys: attr,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start the guest's process: %w", err)

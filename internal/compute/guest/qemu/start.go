@@ -199,7 +199,7 @@ func (m *machine) spawn(p plan) error {
 	}
 	defer closeAll(log)
 	b := &bundle{}
-	l := launch{binary: m.d.cfg.Binary, args: p.args(b), log: log, group: m.id, uid: uid}
+	l := launch{binary: m.d.cfg.Binary, args: p.args(b), log: log, group: m.id, uid: uid, owner: m.owner()}
 	l.files = b.files
 	if p.build.Accel == "kvm" {
 		l.groups = kvmGroup()

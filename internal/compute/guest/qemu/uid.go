@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -58,8 +59,8 @@ func (a *ids) release(owner string) error {
 }
 
 // releaseIf gives back every id whose owner is one of these. Processes that
-// still run under one are ended first: where there are no cgroups, the id is all
-// that tells whose they are when their start was never recorded.
+// still run under one for its owner are ended first: where there are no cgroups,
+// nothing else finds those whose start was never recorded.
 func (a *ids) releaseIf(owned func(owner string) bool) error {
 	unlock, err := a.lock()
 	if err != nil {
@@ -74,7 +75,7 @@ func (a *ids) releaseIf(owned func(owner string) bool) error {
 		if !owned(by) {
 			continue
 		}
-		if err := endUser(n); err != nil {
+		if err := endProcesses(n, by); err != nil {
 			return err
 		}
 		if err := os.Remove(filepath.Join(a.dir, strconv.Itoa(n))); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -119,10 +120,15 @@ func (a *ids) lock() (unlock func(), err error) {
 	return func() { _ = f.Close() }, nil // closing unlocks, and nothing was written
 }
 
-// endUser kills the processes of a user id and waits until they are gone.
-func endUser(uid int) error {
+// ownerVariable marks the processes of an owner, in their environment: a folder of
+// ids that is not the machine's (a test's, another installation's) gives the same
+// ids to others.
+const ownerVariable = "MEK_OWNER"
+
+// endProcesses kills what runs under a user id for owner and waits until it is gone.
+func endProcesses(uid int, owner string) error {
 	for {
-		pids, err := runningAs(uid)
+		pids, err := runningFor(uid, owner)
 		if err != nil || len(pids) == 0 {
 			return err
 		}
@@ -134,9 +140,9 @@ func endUser(uid int) error {
 	}
 }
 
-// runningAs finds who runs under a user id. Guests' processes can be dumped,
-// if only in theory, so their folders in /proc belong to that id.
-func runningAs(uid int) (pids []int, err error) {
+// runningFor finds who runs under a user id for owner. Guests' processes can be
+// dumped, if only in theory, so their folders in /proc belong to that id.
+func runningFor(uid int, owner string) (pids []int, err error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, fmt.Errorf("list processes: %w", err)
@@ -149,6 +155,10 @@ func runningAs(uid int) (pids []int, err error) {
 		var stat unix.Stat_t
 		if unix.Stat("/proc/"+e.Name(), &stat) != nil || int(stat.Uid) != uid {
 			continue // ended meanwhile, or another's
+		}
+		environ, err := os.ReadFile("/proc/" + e.Name() + "/environ")
+		if err != nil || !slices.Contains(strings.Split(string(environ), "\x00"), ownerVariable+"="+owner) {
+			continue // the same
 		}
 		if _, alive, err := startTicks(pid); err == nil && alive {
 			pids = append(pids, pid)

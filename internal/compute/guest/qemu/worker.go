@@ -55,7 +55,7 @@ func (d *Driver) startWorker(ctx context.Context, guestID string, want guest.Dis
 }
 
 func (w *worker) spawn(opened disk, socket *os.File) error {
-	uid, err := w.d.ids.take(w.d.cfg.Cloud + "/" + w.name)
+	uid, err := w.d.ids.take(w.owner())
 	if err != nil {
 		return err
 	}
@@ -79,13 +79,16 @@ func (w *worker) spawn(opened disk, socket *os.File) error {
 		return err
 	}
 	defer closeAll(null)
-	w.proc, err = w.d.groups.spawn(launch{binary: w.d.cfg.Binary, args: args, files: b.files, log: null, group: w.name, uid: uid})
+	w.proc, err = w.d.groups.spawn(launch{binary: w.d.cfg.Binary, args: args, files: b.files, log: null, group: w.name, uid: uid, owner: w.owner()})
 	if err != nil {
 		return err
 	}
 	w.d.work.Go(w.proc.await)
 	return nil
 }
+
+// owner is the worker's name among all clouds on this machine.
+func (w *worker) owner() string { return w.d.cfg.Cloud + "/" + w.name }
 
 // end ends the worker and removes all of it.
 func (w *worker) end() error {
@@ -98,5 +101,5 @@ func (w *worker) end() error {
 		<-w.proc.gone
 		w.proc.letGo()
 	}
-	return errors.Join(err, w.d.ids.release(w.d.cfg.Cloud+"/"+w.name), os.RemoveAll(w.dir))
+	return errors.Join(err, w.d.ids.release(w.owner()), os.RemoveAll(w.dir))
 }
