@@ -62,6 +62,13 @@ type Store interface {
 	// Where versions are kept, deleting what is not there makes a delete marker
 	// too: check gets nil, and nothing is Removed.
 	Delete(ctx context.Context, k Key, check func(*Object) error, e event.Record) (Deletion, error)
+	// Withdraw is Delete as the Swift API has it: while versioning is suspended no
+	// markers are made, no other version becomes current when the current one goes,
+	// and NullVersion names the current object where there is no null version.
+	Withdraw(ctx context.Context, k Key, check func(*Object) error, e event.Record) (Deletion, error)
+	// Restore makes the version that k names the current object, whatever is newer.
+	// check is that of Put.
+	Restore(ctx context.Context, k Key, check func(a *Account, c *Container, current *Object) error, e event.Record) (*Object, error)
 	// Objects lists a container in the order of Listing.
 	Objects(ctx context.Context, account, container string, l Listing) ([]ObjectEntry, error)
 	// Expired lists objects whose DeleteAt is not after now, the oldest first.

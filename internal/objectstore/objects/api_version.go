@@ -61,7 +61,7 @@ func (f *Feature) readVersion(r *swift.Request, version string) (swift.Reply, er
 	return reply, nil
 }
 
-// restore makes a version the current one: a new version with its bytes.
+// restore makes a version the current one again.
 func (f *Feature) restore(r *swift.Request, version string) (swift.Reply, error) {
 	if version == objectstore.NullVersion {
 		return swift.Reply{}, swift.FailText(http.StatusBadRequest, "Invalid version parameter")
@@ -78,15 +78,10 @@ func (f *Feature) restore(r *swift.Request, version string) (swift.Reply, error)
 	}
 	key := r.Key()
 	key.Version = version
-	old, err := f.store.Head(r.Context(), key)
+	o, err := f.store.Restore(r.Context(), key, checks(r, false), r.Event())
 	if fault.Is(err, fault.NotFound) {
 		return swift.Reply{}, swift.FailPlain(http.StatusNotFound, "The specified version does not exist")
 	}
-	if err != nil {
-		return swift.Reply{}, err
-	}
-	o, err := f.store.Compose(r.Context(), objectstore.Put{Key: r.Key(), ETag: old.ETag, ContentType: old.ContentType, Headers: old.Headers,
-		DeleteAt: old.DeleteAt, ListedSize: old.ListedSize, ListedETag: old.ListedETag, Event: r.Event(), Check: checks(r, false)}, []objectstore.Key{key}, false)
 	if err != nil {
 		return swift.Reply{}, err
 	}

@@ -217,7 +217,7 @@ func (f *Feature) remove(r *swift.Request, version string) (swift.Reply, error) 
 	if err != nil {
 		return swift.Reply{}, err
 	}
-	done, err := f.store.Delete(r.Context(), key, check, r.Event())
+	done, err := f.store.Withdraw(r.Context(), key, check, r.Event())
 	if err != nil {
 		return swift.Reply{}, err
 	}

@@ -7,8 +7,9 @@ import (
 
 // The functions of this file move objects between four places: the current
 // object of a name, its noncurrent versions (delete markers among them), its
-// body, and the claims on the files of the body. The current object is always
-// the newest of a name; a current delete marker stands among the versions.
+// body, and the claims on the files of the body. The current object is the newest
+// of a name, unless Restore brought it back; a current delete marker is the newest
+// of the versions of a name that has no current object.
 
 // removal is what happens to the current object and the null version when a
 // name gets something new.
@@ -25,14 +26,14 @@ func (t *tx) place(w *batchWriter, c *containerRow, name string) (removal, error
 		return removal{}, err
 	}
 	r := removal{cur: cur, next: t.s.now()}
-	top := cur
-	if top == nil {
-		if top, err = newest(t.db, c, name); err != nil {
-			return r, err
-		}
+	top, err := newest(t.db, c, name)
+	if err != nil {
+		return r, err
 	}
-	if top != nil {
-		r.next = max(r.next, top.stamp+1, stamp(clock.Micros(top.ModifiedAt))+1)
+	for _, o := range []*record{cur, top} {
+		if o != nil {
+			r.next = max(r.next, o.stamp+1, stamp(clock.Micros(o.ModifiedAt))+1)
+		}
 	}
 	if c.Versioning != objectstore.Versioned { // what is new takes the place of the null version
 		if err := t.removeNull(w, c, name); err != nil {
@@ -153,6 +154,15 @@ func (t *tx) disown(w *batchWriter, c *containerRow, o *record) error {
 	return nil
 }
 
+// stood tells whether a name showed this: its current object, or delete marker.
+func (t *tx) stood(c *containerRow, o, cur *record) (bool, error) {
+	if cur != nil || !o.DeleteMarker {
+		return o.Current, nil
+	}
+	top, err := newest(t.db, c, o.Name)
+	return top != nil && top.stamp == o.stamp, err
+}
+
 // promote makes the newest version current after the current one went, unless
 // it is a delete marker.
 func (t *tx) promote(w *batchWriter, c *containerRow, name string, but stamp) error {
@@ -160,10 +170,15 @@ func (t *tx) promote(w *batchWriter, c *containerRow, name string, but stamp) er
 	if err != nil || o == nil || o.DeleteMarker {
 		return err
 	}
+	t.raise(w, c, o)
+	return nil
+}
+
+// raise makes a version the current object where there is none.
+func (t *tx) raise(w *batchWriter, c *containerRow, o *record) {
 	t.forget(w, c, o)
 	o.Current = true
 	w.set(nameKey(objectFamily, c.number, o.Name), o.encode())
 	t.expire(w, c, o)
 	c.count(1, o.Size, -1, 0)
-	return nil
 }

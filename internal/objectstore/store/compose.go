@@ -255,13 +255,9 @@ func (t *tx) takeParts(sources []*source) error {
 		if !c.found || o == nil || o.stamp != src.record.stamp {
 			return errStale
 		}
-		cur, err := current(t.db, c, src.Name)
-		if err != nil {
-			return err
-		}
 		w.delete(bodyKey(c.number, o.Name, o.stamp))
 		t.take(&w, c, o)
-		if cur == nil || o.Current {
+		if o.Current {
 			if err := t.promote(&w, c, o.Name, o.stamp); err != nil {
 				return err
 			}

@@ -305,14 +305,14 @@ func listVersions(db pebble.Reader, row *containerRow, l objectstore.Listing) (o
 		return len(out) < l.Limit
 	}
 	if l.VersionMarker != "" && strings.HasPrefix(l.Marker, l.Prefix) {
-		if goOn, err := c.versionsAfter(db, row, l.Marker, l.VersionMarker, add); err != nil || !goOn {
+		if goOn, err := c.versionsAfter(db, row, l, add); err != nil || !goOn {
 			return out, err
 		}
 	}
 	walk(c, l, visit{
 		name: func(name string) bool {
 			var goOn bool
-			goOn, err = c.each(row, name, add)
+			goOn, err = c.each(row, name, l.Reverse, add)
 			return goOn && err == nil
 		},
 		subdir: func(text string) bool {
@@ -323,45 +323,65 @@ func listVersions(db pebble.Reader, row *containerRow, l objectstore.Listing) (o
 	return out, err
 }
 
-// versionsAfter gives the versions of a name that are older than one of them.
-func (c *versionCursor) versionsAfter(db pebble.Reader, row *containerRow, name, marker string, add func(*record) bool) (bool, error) {
-	o, err := version(db, row, objectstore.Key{Name: name, Version: marker})
+// versionsAfter gives the versions of the marker's name that come after the marked one.
+func (c *versionCursor) versionsAfter(db pebble.Reader, row *containerRow, l objectstore.Listing, add func(*record) bool) (bool, error) {
+	o, err := version(db, row, objectstore.Key{Name: l.Marker, Version: l.VersionMarker})
 	if err != nil {
 		return false, err
 	}
-	from, known := parseVersion(marker)
+	from, known := parseVersion(l.VersionMarker)
 	if o != nil {
 		from, known = o.stamp, true
 	}
 	if !known {
-		return true, nil // the null version went meanwhile: on to the next name
+		if l.Reverse {
+			return true, nil
+		}
+		from = ^stamp(0) // there is no null version, or not any more: better twice than never
 	}
-	return c.each(row, name, func(o *record) bool { return o.stamp >= from || add(o) })
+	return c.each(row, l.Marker, l.Reverse, func(o *record) bool {
+		if l.Reverse {
+			return o.stamp <= from || add(o)
+		}
+		return o.stamp >= from || add(o)
+	})
 }
 
-// each gives what a name has, the newest first.
-func (c *versionCursor) each(row *containerRow, name string, add func(*record) bool) (goOn bool, err error) {
-	top := true
+// each gives what a name has, the newest first, or last in reverse. What is
+// current need not be the newest.
+func (c *versionCursor) each(row *containerRow, name string, reverse bool, add func(*record) bool) (goOn bool, err error) {
+	var cur *record
 	if c.objects.seekGE(name) && c.objects.name() == name {
-		o, err := decodeObject(c.objects.it.Value(), row.Account, row.Name, name)
+		if cur, err = decodeObject(c.objects.it.Value(), row.Account, row.Name, name); err != nil {
+			return false, err
+		}
+		cur.Current = true
+	}
+	it, prefix := c.versions.it, append(c.versions.key(name), 0)
+	ok := it.SeekGE(prefix)
+	top := append([]byte{}, prefix...)
+	if ok && cur == nil {
+		top = append(top[:0], it.Key()...)
+	}
+	step := it.Next
+	if reverse {
+		ok, step = it.SeekLT(after(prefix)), it.Prev
+	}
+	for ; ok && bytes.HasPrefix(it.Key(), prefix); ok = step() {
+		o, err := decodeObject(it.Value(), row.Account, row.Name, name)
 		if err != nil {
 			return false, err
 		}
-		o.Current, top = true, false
+		o.Current = o.DeleteMarker && bytes.Equal(it.Key(), top)
+		if cur != nil && reverse == (cur.stamp < o.stamp) {
+			if !add(cur) {
+				return false, nil
+			}
+			cur = nil
+		}
 		if !add(o) {
 			return false, nil
 		}
 	}
-	prefix := append(c.versions.key(name), 0)
-	for ok := c.versions.it.SeekGE(prefix); ok && bytes.HasPrefix(c.versions.it.Key(), prefix); ok = c.versions.it.Next() {
-		o, err := decodeObject(c.versions.it.Value(), row.Account, row.Name, name)
-		if err != nil {
-			return false, err
-		}
-		o.Current, top = top, false
-		if !add(o) {
-			return false, nil
-		}
-	}
-	return true, nil
+	return cur == nil || add(cur), nil
 }

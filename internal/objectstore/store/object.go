@@ -107,6 +107,9 @@ func (s *Store) lookup(db pebble.Reader, c *containerRow, k objectstore.Key) (*r
 		if o, err = newest(db, c, k.Name); err != nil {
 			return nil, err
 		}
+		if o != nil && !o.DeleteMarker { // set aside by Withdraw
+			o = nil
+		}
 	}
 	switch {
 	case o == nil:
@@ -115,7 +118,7 @@ func (s *Store) lookup(db pebble.Reader, c *containerRow, k objectstore.Key) (*r
 		f := noObject(k.Name).With(objectstore.CodeMarker)
 		f.Detail = map[string]any{"version": o.Version}
 		return nil, f
-	case expired(o, s.Clock.Now()):
+	case (k.Version == "" || o.null()) && expired(o, s.Clock.Now()): // a version stays until it is deleted
 		return nil, noObject(k.Name)
 	}
 	return o, nil

@@ -102,7 +102,7 @@ func (s *Store) Delete(ctx context.Context, k objectstore.Key, check func(*objec
 		if k.Version == "" {
 			d, err = t.deleteCurrent(c, k.Name, check, false)
 		} else {
-			d, err = t.deleteVersion(c, k, check)
+			d, err = t.deleteVersion(c, k, false, check)
 		}
 		t.record(e)
 		return err
@@ -151,8 +151,8 @@ func (t *tx) deleteCurrent(c *containerRow, name string, check func(*objectstore
 	return d, w.err
 }
 
-// deleteVersion removes exactly one version.
-func (t *tx) deleteVersion(c *containerRow, k objectstore.Key, check func(*objectstore.Object) error) (d objectstore.Deletion, err error) {
+// deleteVersion removes exactly one version; with keep those that are left stay as they are.
+func (t *tx) deleteVersion(c *containerRow, k objectstore.Key, keep bool, check func(*objectstore.Object) error) (d objectstore.Deletion, err error) {
 	o, err := version(t.db, c, k)
 	if err != nil {
 		return d, err
@@ -169,11 +169,15 @@ func (t *tx) deleteVersion(c *containerRow, k objectstore.Key, check func(*objec
 			return d, err
 		}
 	}
+	next, err := t.stood(c, o, cur)
+	if err != nil {
+		return d, err
+	}
 	w := batchWriter{batch: t.batch}
 	if err := t.destroy(&w, c, o); err != nil {
 		return d, err
 	}
-	if cur == nil || o.Current {
+	if next && !keep {
 		if err := t.promote(&w, c, k.Name, o.stamp); err != nil {
 			return d, err
 		}
