@@ -94,6 +94,10 @@ func failure(c *rest.Call, status int, f *fault.Fault) rest.Reply {
 			reply = reply.With("Allow", strings.Join(methods, ", "))
 		}
 	}
+	if wire.WantsPage(c.Header) {
+		reply.Body = wire.ErrorPage(reply.Status, &told)
+		return reply.With("Content-Type", "text/html; charset=UTF-8")
+	}
 	reply.Body = wire.ErrorBody(version, reply.Status, &told, c.RequestID)
 	return reply
 }

@@ -76,6 +76,14 @@ func (w *writer) inventories(uuid string) (map[string]placement.Inventory, error
 	return out, err
 }
 
+// inClassOrder puts standard classes in their own order before custom ones.
+func inClassOrder(classes []string) []string {
+	sorted := slices.Sorted(slices.Values(classes))
+	listed := placement.StandardClasses()
+	custom := slices.DeleteFunc(slices.Clone(sorted), func(class string) bool { return slices.Contains(listed, class) })
+	return append(slices.DeleteFunc(listed, func(class string) bool { return !slices.Contains(sorted, class) }), custom...)
+}
+
 // dropInventories removes inventories nothing is allocated of.
 func (w *writer) dropInventories(uuid string, classes []string) error {
 	if len(classes) == 0 {
@@ -86,7 +94,7 @@ func (w *writer) dropInventories(uuid string, classes []string) error {
 		return err
 	}
 	var busy []string
-	for _, class := range slices.Sorted(slices.Values(classes)) {
+	for _, class := range inClassOrder(classes) {
 		if used[class] > 0 {
 			busy = append(busy, class)
 		}

@@ -2,7 +2,9 @@ package wire
 
 import (
 	"errors"
+	"html"
 	"net/http"
+	"strconv"
 
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/microversion"
@@ -39,6 +41,15 @@ func ErrorBody(v microversion.Version, status int, f *fault.Fault, requestID str
 		e["min_version"], e["max_version"] = Min.String(), Max.String()
 	}
 	return map[string]any{"errors": []any{e}}
+}
+
+// WantsPage tells whether a client takes HTML and no JSON, as a browser may.
+func WantsPage(h http.Header) bool { return accepts(h, "text/html") && Accepts(h) != nil }
+
+// ErrorPage is ErrorBody for people.
+func ErrorPage(status int, f *fault.Fault) []byte {
+	title := html.EscapeString(strconv.Itoa(status) + " " + http.StatusText(status))
+	return []byte("<html>\n<head><title>" + title + "</title></head>\n<body><h1>" + title + "</h1>\n<p>" + html.EscapeString(f.Text) + "</p></body>\n</html>\n")
 }
 
 func published(code string) bool {

@@ -40,20 +40,21 @@ func Fresh(v microversion.Version, at, now time.Time) http.Header {
 
 // Accepts refuses clients that do not take JSON.
 func Accepts(h http.Header) error {
-	lines := h.Values("Accept")
-	if len(lines) == 0 {
+	if len(h.Values("Accept")) == 0 || accepts(h, "*/*", "application/*", "application/json") {
 		return nil
 	}
-	for part := range strings.SplitSeq(strings.Join(lines, ","), ",") {
+	return fault.New(fault.NotAcceptable, "Only application/json is provided")
+}
+
+// accepts tells whether a client names one of these media ranges.
+func accepts(h http.Header, ranges ...string) bool {
+	for part := range strings.SplitSeq(strings.Join(h.Values("Accept"), ","), ",") {
 		kind, parameters, err := mime.ParseMediaType(strings.TrimSpace(part))
-		if err != nil || parameters["q"] == "0" {
-			continue // a range that cannot be read accepts nothing
-		}
-		if kind == "*/*" || kind == "application/*" || kind == "application/json" {
-			return nil
+		if err == nil && parameters["q"] != "0" && slices.Contains(ranges, kind) { // a range that cannot be read accepts nothing
+			return true
 		}
 	}
-	return fault.New(fault.NotAcceptable, "Only application/json is provided")
+	return false
 }
 
 // Sends refuses bodies that are not declared to be JSON.
