@@ -364,6 +364,9 @@ func TestWhatIsSaidOfTheService(t *testing.T) {
 	w.reaches("volumes/"+nowhere, "volume.status", "error")
 	w.do(w.Admin, "PUT", "os-services/enable", m{"host": "sim-2", "binary": "cinder-volume"}, 200)
 	w.reaches("volumes/"+w.volume(m{}), "volume.status", "available")
+	if got := w.do(w.Admin, "GET", "os-hosts", nil, 200); got.String("hosts.0.service") != "cinder-scheduler" || got.String("hosts.2.host_name") != "sim-1@mek" {
+		t.Errorf("hosts: %s", got.Body)
+	}
 	if got := w.do(w.Admin, "GET", "os-hosts/sim-1@mek", nil, 200); got.String("host.0.resource.volume_count") != "0" {
 		t.Errorf("host: %s", got.Body)
 	}

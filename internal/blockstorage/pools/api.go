@@ -181,10 +181,13 @@ func (a *API) hosts(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	out := []map[string]any{}
+	row := func(host, service string, alive bool, d door) map[string]any {
+		return map[string]any{"host_name": host, "service": service, "zone": blockstorage.Zone, "service-status": word(alive, "available", "unavailable"),
+			"service-state": word(!d.Disabled, "enabled", "disabled"), "last-update": blockstorage.TimeSeconds(a.clock.Now())}
+	}
+	out := []map[string]any{row(a.server, binaryScheduler, true, door{}), row(a.server, binaryBackup, true, door{})}
 	for _, p := range pools {
-		out = append(out, map[string]any{"host_name": p.Host + "@mek", "service": "cinder-volume", "zone": blockstorage.Zone, "service-status": word(p.Alive, "available", "unavailable"),
-			"service-state": word(!doors[p.Host].Disabled, "enabled", "disabled"), "last-update": blockstorage.TimeSeconds(a.clock.Now())})
+		out = append(out, row(p.Host+"@mek", binaryVolume, p.Alive, doors[p.Host]))
 	}
 	return rest.OK(map[string]any{"hosts": out})
 }
