@@ -51,10 +51,7 @@ func TestTemporaryURLs(t *testing.T) {
 	for _, key := range []string{"akey", "akey2", "ckey"} {
 		for name, h := range map[string]func() hash.Hash{"sha1": sha1.New, "sha256": sha256.New, "sha512": sha512.New} {
 			sum := sign(h, key, "GET", until, plain)
-			forms := []string{name + ":" + base64.URLEncoding.EncodeToString(sum), name + ":" + base64.StdEncoding.EncodeToString(sum)}
-			if name != "sha512" {
-				forms = append(forms, hex.EncodeToString(sum))
-			}
+			forms := []string{name + ":" + base64.URLEncoding.EncodeToString(sum), name + ":" + base64.StdEncoding.EncodeToString(sum), hex.EncodeToString(sum)}
 			for _, sig := range forms {
 				a := s.expect(get("temp_url_expires="+until+"&temp_url_sig="+url.QueryEscape(sig)), 200, "content")
 				if a.Header.Get("X-Object-Meta-Secret") != "" || a.Header.Get("X-Object-Meta-Public-Name") != "2" ||
@@ -314,6 +311,42 @@ func TestStaticWeb(t *testing.T) {
 	s.do("PUT", "/hidden", nil, "X-Container-Meta-Web-Index", "index.html").Expect(201)
 	s.put("/hidden/index.html", "x")
 	nobody.Get(s.account + "/hidden/").Expect(401)
+}
+
+func TestOldVersionsAcrossModes(t *testing.T) {
+	s := open(t)
+	s.do("PUT", "/%C3%A4%20old", nil).Expect(201)
+	s.do("PUT", "/now", nil, "X-History-Location", "ä old").Expect(201)
+	mode := func(header string) {
+		t.Helper()
+		s.do("POST", "/now", nil, header, "%C3%A4%20old").Expect(204)
+		s.header(s.do("HEAD", "/now", nil), header, "%C3%A4%20old")
+	}
+	kept := func(n int) {
+		t.Helper()
+		s.header(s.do("HEAD", "/%C3%A4%20old", nil), "X-Container-Object-Count", fmt.Sprint(n))
+	}
+	s.header(s.do("HEAD", "/now", nil), "X-History-Location", "%C3%A4%20old")
+	s.put("/now/x", "1")
+	s.put("/now/x", "2")
+	kept(1)
+	s.do("DELETE", "/now/x", nil).Expect(204)
+	kept(3)
+	mode("X-Versions-Location")
+	s.do("DELETE", "/now/x", nil).Expect(204)
+	s.expect(s.do("GET", "/now/x", nil), 200, "2")
+	kept(1)
+	mode("X-History-Location")
+	s.do("DELETE", "/now/x", nil).Expect(204)
+	s.do("DELETE", "/now/x", nil).Expect(404)
+	kept(4)
+	mode("X-Versions-Location")
+	s.do("DELETE", "/now/x", nil).Expect(204)
+	s.do("GET", "/now/x", nil).Expect(404)
+	kept(3)
+	s.do("DELETE", "/now/x", nil).Expect(204)
+	s.expect(s.do("GET", "/now/x", nil), 200, "2")
+	kept(1)
 }
 
 func TestOldVersions(t *testing.T) {

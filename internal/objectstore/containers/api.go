@@ -72,6 +72,11 @@ func (f *Feature) read(r *swift.Request) (swift.Reply, error) {
 func describe(c *objectstore.Container, owner bool) http.Header {
 	h := http.Header{}
 	swift.Show(h, c.Headers, owner)
+	for _, name := range []string{"X-Versions-Location", "X-History-Location"} {
+		if box := h.Get(name); box != "" {
+			h.Set(name, swift.Quote(box))
+		}
+	}
 	h.Set("X-Container-Object-Count", strconv.FormatInt(c.Objects, 10))
 	h.Set("X-Container-Bytes-Used", strconv.FormatInt(c.AllBytes, 10))
 	h.Set("X-Timestamp", swift.Stamp(c.CreatedAt))

@@ -211,43 +211,71 @@ func (v *versions) mark() error {
 
 // pop brings the last version back in the place of the current object.
 func (v *versions) pop(next swift.Handler) (swift.Reply, error) {
-	ctx := v.request.Context()
-	for {
-		list, err := v.store.Objects(ctx, v.request.Account, v.box, objectstore.Listing{Prefix: v.prefix(), Reverse: true, Limit: 1})
-		if err := absent(err); err != nil {
-			return swift.Reply{}, err
-		}
-		if len(list) == 0 {
-			return next(v.request)
-		}
-		last := list[0].Object
-		if last.ContentType != markerType {
-			return v.restore(&last, next)
-		}
-		_, err = v.store.Head(ctx, v.request.Key())
-		if err == nil {
-			return next(v.request) // it was made after the mark
-		}
-		if err := absent(err); err != nil {
-			return swift.Reply{}, err
-		}
-		if _, err := v.store.Delete(ctx, last.Key, nil, event.Record{}); absent(err) != nil {
-			return swift.Reply{}, err
-		}
-	}
-}
-
-func (v *versions) restore(last *objectstore.Object, next swift.Handler) (swift.Reply, error) {
-	from := last.Key
-	from.Version = ""
-	p := same(v.request.Key(), last)
-	p.Event = v.request.Event()
-	_, err := v.store.Compose(v.request.Context(), p, []objectstore.Key{from}, true)
-	if fault.Is(err, fault.NotFound) { // somebody else has it, or it has expired
-		return next(v.request)
-	}
+	last, err := v.before("")
 	if err != nil {
 		return swift.Reply{}, err
 	}
+	if last != nil && last.ContentType == markerType {
+		return v.undelete(last, next)
+	}
+	done, err := v.restore(last)
+	if err != nil {
+		return swift.Reply{}, err
+	}
+	if !done {
+		return next(v.request)
+	}
 	return swift.NoContent(), nil
+}
+
+// undelete takes back the deletion that a mark, the last of the versions, notes:
+// that of an object, or of nothing where another mark is right before it.
+func (v *versions) undelete(mark *objectstore.Object, next swift.Handler) (swift.Reply, error) {
+	_, err := v.store.Head(v.request.Context(), v.request.Key())
+	if err == nil {
+		return next(v.request) // it was made after the mark
+	}
+	if err := absent(err); err != nil {
+		return swift.Reply{}, err
+	}
+	last, err := v.before(mark.Name)
+	if err != nil {
+		return swift.Reply{}, err
+	}
+	if _, err := v.restore(last); err != nil {
+		return swift.Reply{}, err
+	}
+	if _, err := v.store.Delete(v.request.Context(), mark.Key, nil, event.Record{}); absent(err) != nil {
+		return swift.Reply{}, err
+	}
+	return swift.NoContent(), nil
+}
+
+// before gives the last version before a name of one, or of all; nil: there is none.
+func (v *versions) before(name string) (*objectstore.Object, error) {
+	l := objectstore.Listing{Prefix: v.prefix(), Marker: name, Reverse: true, Limit: 1}
+	list, err := v.store.Objects(v.request.Context(), v.request.Account, v.box, l)
+	if err != nil || len(list) == 0 {
+		return nil, absent(err)
+	}
+	return &list[0].Object, nil
+}
+
+// restore makes a version the current object; where somebody else has it, or it
+// has expired, the one before it. A mark ends the search.
+func (v *versions) restore(last *objectstore.Object) (done bool, err error) {
+	for last != nil && last.ContentType != markerType {
+		from := last.Key
+		from.Version = ""
+		p := same(v.request.Key(), last)
+		p.Event = v.request.Event()
+		_, err := v.store.Compose(v.request.Context(), p, []objectstore.Key{from}, true)
+		if absent(err) != nil || err == nil {
+			return err == nil, err
+		}
+		if last, err = v.before(last.Name); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
 }
