@@ -41,7 +41,7 @@ type Signature struct {
 func ParseSignature(text string) (Signature, bool) {
 	name, encoded, prefixed := strings.Cut(text, ":")
 	if !prefixed {
-		names := map[int]string{40: "sha1", 64: "sha256"}
+		names := map[int]string{40: "sha1", 64: "sha256", 128: "sha512"}
 		sum, err := hex.DecodeString(text)
 		digest := algorithm(names[len(text)])
 		return Signature{digest, sum}, err == nil && digest != nil && strings.ToLower(text) == text
