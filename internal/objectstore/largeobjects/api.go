@@ -156,7 +156,7 @@ func (f *Feature) check(r *swift.Request, list []asked) (*manifest, error) {
 }
 
 func (m *manifest) problem(a *asked, text string) {
-	m.problems = append(m.problems, [2]string{swift.Quote(a.Path), text})
+	m.problems = append(m.problems, [2]string{swift.Quote(a.Named), text})
 }
 
 // add adds a segment that is there, or says what is wrong with it.

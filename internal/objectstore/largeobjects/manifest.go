@@ -15,6 +15,7 @@ import (
 // asked is a segment as a client put it, checked in itself.
 type asked struct {
 	Path  string
+	Named string // Path as the client has it
 	ETag  string // empty: any
 	Size  int64  // -1: any
 	Range *swift.RangeSpec
@@ -136,7 +137,7 @@ func object(m map[string]any, last bool, self string) (asked, string) {
 			return a, "too small; each segment must be at least 1 byte."
 		}
 	}
-	a.Path = "/" + strings.TrimLeft(a.Path, "/")
+	a.Named, a.Path = a.Path, "/"+strings.TrimLeft(a.Path, "/")
 	if a.Path == self {
 		return a, "manifest must not include itself as a segment"
 	}
