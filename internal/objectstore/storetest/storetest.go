@@ -27,6 +27,7 @@ func Run(t *testing.T, make Make) {
 	}{
 		{"Accounts", testAccounts}, {"Containers", testContainers}, {"Bytes", testBytes}, {"Trailers", testTrailers}, {"Refusals", testRefusals}, {"Names", testNames},
 		{"Change", testChange}, {"Check", testCheck}, {"Unversioned", testUnversioned}, {"Versioned", testVersioned}, {"Suspended", testSuspended},
+		{"Withdraw", testWithdraw}, {"Restore", testRestore},
 		{"Copy", testCopy}, {"Move", testMove}, {"Expiry", testExpiry}, {"DeletedAccount", testDeletedAccount},
 		{"ListingModel", testListingModel}, {"ContainersModel", testContainersModel}, {"VersionsModel", testVersionsModel},
 		{"ParallelPuts", testParallelPuts}, {"Quota", testQuota}, {"ReadersKeepBytes", testReaders}, {"ParallelEverything", testStorm},
