@@ -39,7 +39,7 @@ func open(t testing.TB, s *guesttest.Site, change ...func(*Config)) *Driver {
 		t.Fatal(err)
 	}
 	cloud := filepath.Base(short)
-	cfg := Config{Dir: filepath.Join(s.Dir, "driver"), RunDir: filepath.Join(short, "r"), Cloud: cloud,
+	cfg := Config{Dir: filepath.Join(s.Dir, "driver"), RunDir: filepath.Join(short, "r"), IDsDir: filepath.Join(s.Dir, "ids"), Cloud: cloud,
 		Images: s, Volumes: s, Taps: s, Accel: "tcg", Clock: clock.Real{}, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	for _, c := range change {
 		c(&cfg)
