@@ -25,6 +25,7 @@ func life(b *bench) {
 		b.t.Errorf("the same Spec restarted the guest: %+v, then %+v", first, again)
 	}
 	screen(b, spec.ID)
+	counters(b, spec.ID) // here, since a process that goes on with saved memory counts from nothing
 
 	spec.Power = guest.Paused
 	b.power(b.ensure(spec), guest.Paused)
@@ -44,7 +45,6 @@ func life(b *bench) {
 	if err := b.d.InjectNMI(b.t.Context(), spec.ID); err != nil {
 		b.t.Errorf("NMI: %v", err)
 	}
-	counters(b, spec.ID)
 
 	for i, kind := range []guest.RebootKind{guest.RebootSoft, guest.RebootHard} {
 		if err := b.d.Reboot(b.t.Context(), spec.ID, kind); err != nil {
