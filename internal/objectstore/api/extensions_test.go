@@ -285,19 +285,19 @@ func TestStaticWeb(t *testing.T) {
 	s.put("/site/404error.html", "not here")
 	s.expect(nobody.Get(s.account+"/site/"), 200, "home")
 	s.expect(nobody.Get(s.account+"/site/sub/"), 200, "sub")
-	s.header(nobody.Get(s.account+"/site").Expect(301), "Location", s.account+"/site/")
-	s.header(nobody.Get(s.account+"/site/sub").Expect(301), "Location", s.account+"/site/sub/")
+	s.header(nobody.Get(s.account+"/site").Expect(301), "Location", s.cloud.URL+s.account+"/site/")
+	s.header(nobody.Get(s.account+"/site/sub").Expect(301), "Location", s.cloud.URL+s.account+"/site/sub/")
 	s.expect(nobody.Get(s.account+"/site/none"), 404, "not here")
 	s.expect(nobody.Get(s.account+"/site/list/"), 404, "not here")
 	s.do("POST", "/site", nil, "X-Container-Meta-Web-Listings", "true", "X-Container-Meta-Web-Listings-CSS", "s.css", "X-Remove-Container-Meta-Web-Index", "x").Expect(204)
 	body := string(nobody.Get(s.account + "/site/").Expect(200).Body)
-	for _, want := range []string{`<a href="sub/">sub/</a>`, `<link rel="stylesheet" type="text/css" href="s.css" />`, `<td class="colsize">4</td>`} {
+	for _, want := range []string{`<a href="./sub/">sub/</a>`, `<a href="./index%2Ehtml">index.html</a>`, `<link rel="stylesheet" type="text/css" href="s.css" />`, `<td class="colsize">4</td>`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in %s", want, body)
 		}
 	}
 	body = string(nobody.Get(s.account + "/site/list/").Expect(200).Body)
-	for _, want := range []string{`<a href="%3Cb%3E%26">&lt;b&gt;&amp;</a>`, `href="../s.css"`, `<a href="../">`} {
+	for _, want := range []string{`<a href="./%3Cb%3E%26">&lt;b&gt;&amp;</a>`, `href="../s.css"`, `<a href="../">`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in %s", want, body)
 		}
@@ -311,6 +311,57 @@ func TestStaticWeb(t *testing.T) {
 	s.do("PUT", "/hidden", nil, "X-Container-Meta-Web-Index", "index.html").Expect(201)
 	s.put("/hidden/index.html", "x")
 	nobody.Get(s.account + "/hidden/").Expect(401)
+	nobody.Get(s.account + "/hidden").Expect(401)
+}
+
+// signedPrefix is a signed address of what begins with a prefix.
+func (s *shop) signedPrefix(key, method, container, prefix, path string) string {
+	until := soon()
+	sum := sign(sha256.New, key, method, until, "prefix:"+s.account+container+"/"+prefix)
+	return s.account + container + path + "?temp_url_prefix=" + prefix + "&temp_url_expires=" + until + "&temp_url_sig=" + hex.EncodeToString(sum)
+}
+
+func TestStaticWebBySignedAddresses(t *testing.T) {
+	s := open(t)
+	nobody := s.cloud.Anonymous()
+	s.do("PUT", "/site", nil, "X-Container-Meta-Web-Listings", "true", "X-Container-Meta-Temp-URL-Key", "key").Expect(201)
+	s.put("/site/top", "x")
+	s.put("/site/dir/a", "in dir")
+	s.put("/site/dir/sub/b", "in sub")
+	page := func(address string, want, never string) string {
+		t.Helper()
+		a := nobody.Get(address).Expect(200)
+		s.header(a, "Content-Disposition", "inline")
+		body := string(a.Body)
+		if !strings.Contains(body, "Listing of "+s.account+"/site/") || !strings.Contains(body, want) || never != "" && strings.Contains(body, never) {
+			t.Errorf("want %s, not %s, in %s", want, never, body)
+		}
+		return body
+	}
+	root := s.signedPrefix("key", "GET", "/site", "", "/")
+	body := page(root, `href="./dir/?temp_url_prefix=&amp;temp_url_expires=`, `href="..`)
+	page(s.signedPrefix("key", "GET", "/site", "", "/dir/")+"&inline", "&amp;inline\">sub/</a>", `>top</a>`)
+	page(s.signedPrefix("key", "GET", "/site", "", "/dir/"), `href="../?temp_url_prefix=&amp;`, "inline\"")
+	page(s.signedPrefix("key", "GET", "/site", "dir/", "/dir/"), `href="./a?temp_url_prefix=dir/&amp;`, `href="..`)
+	page(s.signedPrefix("key", "GET", "/site", "dir/", "/dir/sub/"), `href="../?temp_url_prefix=dir/&amp;`, `>a</a>`)
+	// a link of a page opens what it names
+	_, link, _ := strings.Cut(body, `href="./top?`)
+	link, _, _ = strings.Cut(link, `"`)
+	s.expect(nobody.Get(s.account+"/site/top?"+strings.ReplaceAll(link, "&amp;", "&")), 200, "x")
+	s.header(nobody.Get(s.signedPrefix("key", "GET", "/site", "", "")).Expect(301), "Location", s.cloud.URL+s.account+"/site/")
+	// outside of the prefix, with other verbs, and without a site there is nothing
+	for _, address := range []string{s.signedPrefix("key", "GET", "/site", "dir/", "/"), s.signedPrefix("key", "GET", "/site", "dir/", "/top"), s.account + "/site/", s.account + "/site"} {
+		nobody.Get(address).Expect(401)
+	}
+	for _, method := range []string{"PUT", "POST", "DELETE"} {
+		nobody.Do(method, s.signedPrefix("key", method, "/site", "", ""), nil).Expect(401)
+	}
+	s.do("POST", "/site", nil, "X-Remove-Container-Meta-Web-Listings", "x").Expect(204)
+	for path, want := range map[string]int{"": 401, "/": 401, "/dir/": 404, "/dir/a": 200} {
+		if a := nobody.Get(s.signedPrefix("key", "GET", "/site", "", path)); a.Status != want {
+			t.Errorf("without a site, %s: %d", path, a.Status)
+		}
+	}
 }
 
 func TestOldVersionsAcrossModes(t *testing.T) {

@@ -1,6 +1,7 @@
 package staticweb
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -36,8 +37,7 @@ func siteOf(h objectstore.Headers) site {
 // Filter shows containers that are sites.
 func (f *Feature) Filter(next swift.Handler) swift.Handler {
 	return func(r *swift.Request) (swift.Reply, error) {
-		if r.Container == "" || r.Method != http.MethodGet && r.Method != http.MethodHead || r.Vouched != nil ||
-			r.Caller().UserID != "" && !swift.True(r.Header.Get("X-Web-Mode")) {
+		if r.Container == "" || r.Method != http.MethodGet && r.Method != http.MethodHead || !visiting(r) {
 			return next(r)
 		}
 		c, err := f.store.Container(r.Context(), r.Account, r.Container)
@@ -47,7 +47,7 @@ func (f *Feature) Filter(next swift.Handler) swift.Handler {
 		if err != nil {
 			return swift.Reply{}, err
 		}
-		v := &visitor{request: r, next: next, site: siteOf(c.Headers)}
+		v := &visitor{request: r, next: next, site: siteOf(c.Headers), readers: c.Headers[objectstore.HeaderRead]}
 		switch {
 		case v.none():
 			return next(r)
@@ -58,10 +58,16 @@ func (f *Feature) Filter(next swift.Handler) swift.Handler {
 	}
 }
 
+// visiting tells whether somebody comes to see a site rather than the store.
+func visiting(r *swift.Request) bool {
+	return r.Signed != nil || r.Vouched == nil && (r.Caller().UserID == "" || swift.True(r.Header.Get("X-Web-Mode")))
+}
+
 // visitor is one request for a page.
 type visitor struct {
 	request *swift.Request
 	next    swift.Handler
+	readers string // the container's list
 	site
 }
 
@@ -77,12 +83,8 @@ func (v *visitor) slashed() bool {
 }
 
 // moved sends a browser to the same address with a slash, so that relative links work.
-// That there is a site is no secret; the list of the container decides at the new address.
 func (v *visitor) moved() (swift.Reply, error) {
-	if err := v.request.Permit(""); err != nil {
-		return swift.Reply{}, err
-	}
-	return swift.Reply{}, swift.Fail(http.StatusMovedPermanently).With("Location", v.request.Path()+"/")
+	return swift.Reply{}, swift.Fail(http.StatusMovedPermanently).With("Location", v.request.Call.Root()+v.request.Path()+"/")
 }
 
 // root is the container itself.
@@ -93,6 +95,13 @@ func (v *visitor) root() (swift.Reply, error) {
 			return reply, err
 		}
 		return v.failed(reply)
+	}
+	if err := v.request.Authorize(v.readers); err != nil {
+		var refused *swift.Failure
+		if errors.As(err, &refused) {
+			return v.failed(refused.Reply(v.request))
+		}
+		return swift.Reply{}, err
 	}
 	if !v.slashed() {
 		return v.moved()

@@ -59,11 +59,14 @@ func (v *visitor) listing(prefix string) (swift.Reply, error) {
 	case len(list) == 0 && prefix != "":
 		return v.failed(swift.Fail(http.StatusNotFound).Reply(v.request))
 	}
+	if v.request.Signed != nil {
+		v.request.Signed.Page = true
+	}
 	return swift.Reply{Status: http.StatusOK, Header: http.Header{"Content-Type": {"text/html; charset=UTF-8"}}, Body: []byte(v.html(prefix, list))}, nil
 }
 
 const (
-	documentType = `<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01 Transitional//EN" "http://www.w3.org/TR/html4/loose.dtd">`
+	documentType = "<!DOCTYPE html>"
 	ownStyle     = "h1 {font-size: 1em; font-weight: bold;} th {text-align: left; padding: 0 1em;} td {padding: 0 1em;} " +
 		"a {text-decoration: none;} th.colsize, td.colsize {text-align: right;}"
 )
@@ -87,38 +90,52 @@ func (v *visitor) html(prefix string, list []entry) string {
 	}
 	b.WriteString(" </head>\n <body>\n  <h1 id=\"title\">" + title + "</h1>\n  <table id=\"listing\">\n" +
 		"   <tr id=\"heading\">\n    <th class=\"colname\">Name</th>\n    <th class=\"colsize\">Size</th>\n    <th class=\"coldate\">Date</th>\n   </tr>\n")
-	if prefix != "" {
-		b.WriteString("   <tr id=\"parent\" class=\"item\">\n    <td colspan=\"3\"><a href=\"../\">../</a></td>\n   </tr>\n")
+	query, opened := "", ""
+	if s := v.request.Signed; s != nil {
+		opened = s.Prefix
+		if s.Query != "" {
+			query = "?" + s.Query
+		}
 	}
-	for _, e := range list {
-		e.row(&b, prefix)
+	if parent := prefix[:strings.LastIndexByte(strings.TrimSuffix(prefix, "/"), '/')+1]; prefix != "" && strings.HasPrefix(parent, opened) {
+		line(&b, `id="parent" class="item"`, "../"+query, "../", blank, blank)
+	}
+	for _, folders := range []bool{true, false} { // folders first
+		for _, e := range list {
+			if (e.Subdir != "") == folders {
+				e.row(&b, prefix, query)
+			}
+		}
 	}
 	b.WriteString("  </table>\n </body>\n</html>\n")
 	return b.String()
 }
 
-func (e entry) row(b *strings.Builder, prefix string) {
+const blank = "&nbsp;"
+
+func (e entry) row(b *strings.Builder, prefix, query string) {
 	name, class, size, date := e.Name, "item", humanSize(e.Bytes), humanDate(e.Modified)
 	if e.Subdir != "" {
-		name, class, size, date = e.Subdir, "item subdir", "&nbsp;", "&nbsp;"
+		name, class, size, date = e.Subdir, "item subdir", blank, blank
 	} else {
 		kind, _, _ := strings.Cut(e.Type, ";")
-		var before string
 		for part := range strings.SplitSeq(kind, "/") {
-			before += "-" + part
-			class += " type" + before
+			class += " type-" + strings.ToLower(part)
 		}
 	}
 	name = strings.TrimPrefix(name, prefix)
 	if name == "" {
 		return // the object that marks this folder
 	}
-	link := swift.Quote(name)
-	if first, _, _ := strings.Cut(link, "/"); strings.Contains(first, ":") {
-		link = "./" + link // not a scheme
-	}
-	fmt.Fprintf(b, "   <tr class=%q>\n    <td class=\"colname\"><a href=\"%s\">%s</a></td>\n    <td class=\"colsize\">%s</td>\n    <td class=\"coldate\">%s</td>\n   </tr>\n",
-		html.EscapeString(class), html.EscapeString(link), html.EscapeString(name), size, date)
+	// The dot keeps names from being schemes and hosts, its escape from being steps upwards.
+	link := "./" + strings.ReplaceAll(swift.Quote(name), ".", "%2E") + query
+	line(b, `class="`+html.EscapeString(class)+`"`, link, name, size, date)
+}
+
+// line writes a row; size and date are HTML already.
+func line(b *strings.Builder, attributes, link, name, size, date string) {
+	fmt.Fprintf(b, "   <tr %s>\n    <td class=\"colname\"><a href=\"%s\">%s</a></td>\n    <td class=\"colsize\">%s</td>\n    <td class=\"coldate\">%s</td>\n   </tr>\n",
+		attributes, html.EscapeString(link), html.EscapeString(name), size, date)
 }
 
 // cssPath is the address of the style sheet, seen from a folder.

@@ -29,6 +29,8 @@ type Request struct {
 
 	// Vouched is what a filter lets through without asking By: a signed address, a signed form.
 	Vouched func(t Target, method string) bool
+	// Signed is what a signed address of a read says; nil without one.
+	Signed *Signed
 	// Owner tells that the caller owns the account; By sets it.
 	Owner bool
 	// Reseller tells that the caller may manage all accounts; By sets it.
@@ -46,6 +48,13 @@ type Request struct {
 	Limit int64
 	// Checks decide once more right before a PUT commits, as objectstore.Put says.
 	Checks []func(a *objectstore.Account, c *objectstore.Container, current *objectstore.Object) error
+}
+
+// Signed is a signed address, as pages that lead on from it need it.
+type Signed struct {
+	Prefix string // of the names that the address opens
+	Query  string // of links to them; empty where the address opens one name alone
+	Page   bool   // a page of names is the answer, not what the address names
 }
 
 // Target is what a request is about. Empty members are absent.

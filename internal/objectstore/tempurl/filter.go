@@ -51,6 +51,10 @@ func (f *Feature) Filter(next swift.Handler) swift.Handler {
 			return swift.Reply{}, err
 		}
 		reply, err := next(signed)
+		if err == nil && r.Object == "" && swift.OK(reply) && !signed.Signed.Page {
+			swift.Discard(reply) // an address of a container opens its site, never the container
+			return swift.Reply{}, invalid()
+		}
 		if err == nil {
 			dress(&reply, signed, p)
 		}
@@ -96,10 +100,19 @@ func appendKeys(keys []Key, h objectstore.Headers, name string, container bool) 
 	return keys
 }
 
+// addressable tells whether an address may name the target: an object, or a
+// container as a site where the address opens all of its names.
+func addressable(r *swift.Request, p params) bool {
+	whole := reads(r.Method) && p.prefix != nil && *p.prefix == ""
+	return r.Container != "" && (whole || strings.Trim(r.Object, "/") != "")
+}
+
+func reads(method string) bool { return method == http.MethodGet || method == http.MethodHead }
+
 // check finds the key that has signed a request.
 func (f *Feature) check(r *swift.Request, p params) (Key, error) {
 	signature, ok := ParseSignature(p.signature)
-	if !ok || p.until == 0 || strings.Trim(r.Object, "/") == "" || !slices.Contains(methods(), r.Method) {
+	if !ok || p.until == 0 || !addressable(r, p) || !slices.Contains(methods(), r.Method) {
 		return Key{}, invalid()
 	}
 	head := ""
@@ -137,7 +150,7 @@ func (f *Feature) check(r *swift.Request, p params) (Key, error) {
 
 // narrow makes the request that a signature allows.
 func narrow(r *swift.Request, p params, key Key) (*swift.Request, error) {
-	reading := r.Method == http.MethodGet || r.Method == http.MethodHead
+	reading := reads(r.Method)
 	if !reading {
 		for _, name := range []string{"X-Object-Manifest", "X-Symlink-Target"} {
 			if _, there := r.Header[name]; there {
@@ -148,12 +161,16 @@ func narrow(r *swift.Request, p params, key Key) (*swift.Request, error) {
 	signed := *r
 	signed.Query = url.Values{}
 	signed.Header = r.Header.Clone()
+	signed.Signed = &swift.Signed{Query: p.links()}
+	if p.prefix != nil {
+		signed.Signed.Prefix = *p.prefix
+	}
 	target, method := r.Target, r.Method
 	signed.Vouched = func(t swift.Target, m string) bool {
 		if !reading {
 			return t == target && m == method
 		}
-		return (m == http.MethodGet || m == http.MethodHead) && t.Account == target.Account && t.Container != "" && (!key.Container || t.Container == target.Container)
+		return reads(m) && t.Account == target.Account && t.Container != "" && (!key.Container || t.Container == target.Container)
 	}
 	return &signed, nil
 }
@@ -169,14 +186,14 @@ func dress(reply *swift.Reply, r *swift.Request, p params) {
 			delete(reply.Header, name)
 		}
 	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || !swift.OK(*reply) {
+	if !reads(r.Method) || !swift.OK(*reply) {
 		return
 	}
-	value := reply.Header.Get("Content-Disposition")
+	value, inline := reply.Header.Get("Content-Disposition"), p.inline || r.Signed.Page
 	switch {
-	case p.inline && p.filename != "":
+	case inline && p.filename != "":
 		value = disposition("inline", p.filename)
-	case p.inline:
+	case inline:
 		value = "inline"
 	case p.filename != "":
 		value = disposition("attachment", p.filename)

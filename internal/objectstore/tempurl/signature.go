@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mekcloud/mek/internal/objectstore/swift"
 )
 
 // Digests are the algorithms of signatures.
@@ -85,6 +87,22 @@ func parse(query url.Values, now time.Time) params {
 		p.until = 0
 	}
 	return p
+}
+
+// links is the query with which the signature opens other names of its prefix;
+// empty without a prefix.
+func (p params) links() string {
+	if p.prefix == nil {
+		return ""
+	}
+	query := "temp_url_prefix=" + swift.Quote(*p.prefix) + "&temp_url_expires=" + swift.Quote(p.expires) + "&temp_url_sig=" + swift.Quote(p.signature)
+	if p.addresses != nil && *p.addresses != "" {
+		query += "&temp_url_ip_range=" + swift.Quote(*p.addresses)
+	}
+	if p.inline {
+		query += "&inline"
+	}
+	return query
 }
 
 // ParseTime reads a time of expiry: seconds since 1970, or ISO 8601 in UTC.
