@@ -25,7 +25,16 @@ func (s *Service) serve(c *rest.Call) (rest.Reply, error) {
 	if err == nil && c.Header.Get("Origin") != "" && r.Container != "" {
 		err = s.share(r, &reply)
 	}
+	if err == nil && keeps(c.Request) {
+		reply = reply.With("Connection", "keep-alive")
+	}
 	return reply, err
+}
+
+// keeps tells whether a client asks in so many words that its connection stays;
+// it hears of that, though connections of HTTP/1.1 stay anyway.
+func keeps(r *http.Request) bool {
+	return r.ProtoMajor == 1 && strings.EqualFold(r.Header.Get("Connection"), "keep-alive")
 }
 
 // unsaid tells whether a request says nothing about its body's length.

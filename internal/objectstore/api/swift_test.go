@@ -251,3 +251,11 @@ func TestLargeBodiesAreStreamed(t *testing.T) {
 	answer.Body.Close()
 	s.header(s.do("HEAD", "/c/chunked", nil).Expect(200), "Content-Length", "1048576")
 }
+
+func TestKeptConnection(t *testing.T) {
+	s := open(t)
+	s.do("PUT", "/c", nil).Expect(201)
+	s.put("/c/o", "x")
+	s.header(s.do("GET", "/c/o", nil), "Connection", "")
+	s.header(s.expect(s.do("GET", "/c/o", nil, "Connection", "Keep-Alive"), 200, "x"), "Connection", "keep-alive")
+}
