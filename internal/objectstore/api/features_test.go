@@ -2,6 +2,7 @@ package objectstoreapi_test
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -231,6 +232,17 @@ func TestStaticLargeObject(t *testing.T) {
 	a = s.do("PUT", "/c/beat?multipart-manifest=put&heartbeat=on", manifest).Expect(202)
 	if text := string(a.Body); !strings.HasPrefix(text, " \r\n\r\n") || !strings.Contains(text, "Response Status: 201 Created\n") || !strings.Contains(text, etag) {
 		t.Errorf("heartbeat %q", text)
+	}
+	for _, c := range [][3]string{
+		{bad, "", `"Response Status":"400 Bad Request","Response Body":"Bad Request\nThe server could not comply with the request since it is either malformed or otherwise incorrect."`},
+		{manifest, "wrong", `"Response Status":"422 Unprocessable Entity","Response Body":"Unprocessable Entity\nUnable to process the contained instructions"`},
+	} {
+		a = s.do("PUT", "/c/beat?multipart-manifest=put&heartbeat=on", c[0], "Etag", c[1], "Accept", "application/json").Expect(202)
+		var got, want map[string]any
+		if err := errors.Join(json.Unmarshal(a.Body, &got), json.Unmarshal([]byte("{"+c[2]+"}"), &want)); err != nil ||
+			got["Response Status"] != want["Response Status"] || got["Response Body"] != want["Response Body"] {
+			t.Errorf("heartbeat %s", a.Body)
+		}
 	}
 	s.do("PUT", "/c/x", "x", "X-Static-Large-Object", "True").Expect(400)
 

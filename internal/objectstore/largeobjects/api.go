@@ -100,7 +100,14 @@ func (f *Feature) put(r *swift.Request, next swift.Handler) (swift.Reply, error)
 		return swift.Reply{}, err
 	}
 	reply, err := f.write(r, m, next)
-	if err == nil && r.True("heartbeat") {
+	if !r.True("heartbeat") {
+		return reply, err
+	}
+	var failed *swift.Failure
+	if errors.As(err, &failed) {
+		reply, err = swift.Reply{Status: failed.Status, Body: []byte(first(failed.Text, reason(failed.Status)))}, nil
+	}
+	if err == nil {
 		reply = heartbeat(r, m, reply)
 	}
 	return reply, err
@@ -257,13 +264,19 @@ func first(texts ...string) string {
 	return ""
 }
 
+// reason is what a body of 202 says of a status.
+func reason(status int) string {
+	title, text := swift.Explain(status)
+	return title + "\n" + text
+}
+
 // heartbeat wraps an answer into the body of 202, as clients ask for that have
 // to see something while segments are checked.
 func heartbeat(r *swift.Request, m *manifest, reply swift.Reply) swift.Reply {
 	format := swift.ReportFormat(r)
 	report := swift.Report{Root: "upload", Errors: m.problems, Values: map[string]string{"Response Status": swift.StatusLine(reply.Status), "Response Body": ""}}
 	if m.problems != nil {
-		report.Values["Response Body"], _ = swift.Explain(reply.Status)
+		report.Values["Response Body"] = reason(reply.Status)
 	} else if body, ok := reply.Body.([]byte); ok {
 		report.Values["Response Body"] = string(body)
 	}
