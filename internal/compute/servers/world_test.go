@@ -283,7 +283,7 @@ func (p *ports) Unbind(_ context.Context, portID string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if one := p.all[portID]; one != nil && one.host != "" {
-		if p.w.hub.Alive(one.host) && p.w.usesPort(portID) {
+		if p.w.usesPort(one.host, portID) {
 			p.w.t.Errorf("port %s is taken off its host while a guest has it", portID)
 		}
 		one.host = ""
@@ -295,7 +295,7 @@ func (p *ports) Unbind(_ context.Context, portID string) error {
 func (p *ports) Release(_ context.Context, portID string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.w.hub.Alive("host-a") && p.w.usesPort(portID) {
+	if p.w.usesPort("host-a", portID) || p.w.usesPort("host-b", portID) {
 		p.w.t.Errorf("port %s is released while a guest has it", portID)
 	}
 	delete(p.all, portID)
@@ -347,25 +347,27 @@ func (p *ports) Stream(context.Context, string, json.RawMessage) (io.ReadWriteCl
 	return nil, fault.NotFoundf("ports have no stream")
 }
 
-// usesPort tells whether a guest on the host has a port in its machine.
-func (w *surroundings) usesPort(portID string) bool {
-	for _, f := range w.guests() {
-		for _, n := range f.NICs {
-			if n.PortID == portID && n.Attached {
-				return true
-			}
-		}
+// usesPort tells whether a guest on a host that is up has a port in its machine;
+// what a dead one still has does no harm.
+func (w *surroundings) usesPort(host, portID string) bool {
+	guests := w.guestsOfSecond
+	if host == "host-a" {
+		guests = w.guestsOfFirst
 	}
-	return false
+	return w.hub.Alive(host) && slices.ContainsFunc(guests(), func(f guest.Facts) bool {
+		return slices.ContainsFunc(f.NICs, func(n guest.NICFact) bool { return n.PortID == portID && n.Attached })
+	})
 }
 
-// guests are those on the host now.
-func (w *surroundings) guests() []guest.Facts {
+// guests are those on the hosts now.
+func (w *surroundings) guests() []guest.Facts { return append(w.guestsOfFirst(), w.guestsOfSecond()...) }
+
+func (w *surroundings) guestsOfFirst() []guest.Facts {
 	all, err := w.driver.List(context.Background())
 	if err != nil {
 		w.t.Error(err)
 	}
-	return append(all, w.guestsOfSecond()...)
+	return all
 }
 
 func (w *surroundings) guestsOfSecond() []guest.Facts {
