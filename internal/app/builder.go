@@ -47,6 +47,7 @@ type Cloud struct {
 	Listed  []string     // routes besides those of REST, as it lists them
 	Tasks   *task.Engine
 	run     []runner
+	openers []func()
 }
 
 // runner is background work with an owner: it ends when ctx does.
@@ -66,6 +67,7 @@ type builder struct {
 	door     atomic.Pointer[rest.Server] // set once the cloud is built
 	objects  http.Handler
 	listed   []string
+	openers  []func()
 	observe  rest.Observer
 }
 
@@ -88,7 +90,7 @@ func Build(ctx context.Context, p Parts) (*Cloud, error) {
 	b.front()
 	server := rest.New(rest.Config{Auth: b.shared.auth, Clock: p.Clock, Log: p.Log, Observe: b.observe}, &b.routes, b.services...)
 	b.door.Store(server)
-	return &Cloud{Handler: server, Objects: b.objects, REST: server, Listed: b.listed, Tasks: b.tasks, run: b.runners}, nil
+	return &Cloud{Handler: server, Objects: b.objects, REST: server, Listed: b.listed, Tasks: b.tasks, run: b.runners, openers: b.openers}, nil
 }
 
 // publish numbers and chains the audit records of the last second.
@@ -137,6 +139,15 @@ func (b *builder) policies(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Open opens what its first user would open otherwise, so that a cloud that says
+// it is ready changes nothing on disk by itself. What cannot be opened is in the
+// log, keeps nobody else from starting, and is tried again by its users.
+func (c *Cloud) Open() {
+	for _, open := range c.openers {
+		open()
+	}
 }
 
 // Run does the background work until ctx ends; the first failure ends all.

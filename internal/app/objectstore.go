@@ -11,11 +11,15 @@ import (
 	"github.com/mekcloud/mek/internal/reconcile"
 )
 
-// objectstore builds the store that the Swift and S3 APIs stand on. Its index is
-// opened by the first who needs it, beside the start of everything else.
+// objectstore builds the store that the Swift and S3 APIs stand on.
 func (b *builder) objectstore(context.Context) error {
 	s := store.New(store.Config{Dir: b.Config.ObjectDir, Reserve: int64(b.Config.Objects.ReserveMiB) << 20, Clock: b.Clock, Log: b.Log})
 	b.shared.objects = s
+	b.openers = append(b.openers, func() {
+		if err := s.Ready(); err != nil {
+			b.Log.Error("the object store cannot be opened", "error", err)
+		}
+	})
 	loop := reconcile.New(b.Clock, b.Log, s.Reconcilers(b.DB)...)
 	b.background("object store", func(ctx context.Context) error {
 		loop.Run(ctx)

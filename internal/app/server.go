@@ -39,6 +39,7 @@ func RunServer(ctx context.Context, cfg config.Server, log *slog.Logger, level *
 	if err != nil {
 		return err
 	}
+	cloud.Open()
 	bus, leave, err := joinHosts(ctx, parts)
 	if err != nil {
 		return err
