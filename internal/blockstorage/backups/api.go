@@ -28,18 +28,11 @@ const (
 
 // Rules are the policy rules of backups, with upstream's names and defaults.
 func Rules() []policy.Rule {
-	var out []policy.Rule
-	for check, names := range map[string][]string{
+	return wire.Rules("Backups", map[string][]string{
 		policy.ProjectReaderOrAdmin: {ruleGetAll, ruleGet},
 		policy.ProjectMemberOrAdmin: {ruleCreate, ruleUpdate, ruleDelete, ruleRestore},
 		policy.Admin:                {ruleImport, ruleExport, ruleProject, ruleReset, ruleForce},
-	} {
-		for _, name := range names {
-			out = append(out, policy.Rule{Name: name, Check: check, Scopes: []string{"project"},
-				Description: "Backups: " + strings.ReplaceAll(name[strings.LastIndex(name, ":")+1:], "_", " ") + "."})
-		}
-	}
-	return out
+	})
 }
 
 // Routes are the operations of backups.

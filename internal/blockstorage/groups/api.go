@@ -36,18 +36,11 @@ const (
 
 // Rules are the policy rules of groups, with upstream's names and defaults.
 func Rules() []policy.Rule {
-	var out []policy.Rule
-	for check, names := range map[string][]string{
+	return wire.Rules("Groups", map[string][]string{
 		policy.ProjectReaderOrAdmin: {ruleGet, ruleGetAll, ruleSnapGet, ruleSnapGetAll},
 		policy.ProjectMemberOrAdmin: {ruleCreate, ruleUpdate, ruleDelete, ruleEnable, ruleDisable, ruleFailover, ruleTargets, ruleSnapCreate, ruleSnapDelete, ruleSnapUpdate},
 		policy.Admin:                {ruleReset, ruleProject, ruleSnapReset, ruleSnapshotProject},
-	} {
-		for _, name := range names {
-			out = append(out, policy.Rule{Name: name, Check: check, Scopes: []string{"project"},
-				Description: "Groups: " + strings.ReplaceAll(strings.TrimPrefix(name, "group:"), "_", " ") + "."})
-		}
-	}
-	return out
+	})
 }
 
 // Routes are the operations of groups, group snapshots and consistency groups.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
+	"github.com/mekcloud/mek/internal/blockstorage/wire"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/listing"
@@ -23,12 +24,7 @@ const (
 
 // Rules are the policy rules of QoS specs, with upstream's names and defaults.
 func Rules() []policy.Rule {
-	var out []policy.Rule
-	for _, name := range []string{ruleCreate, ruleGet, ruleGetAll, ruleUpdate, ruleDelete} {
-		out = append(out, policy.Rule{Name: name, Check: policy.Admin, Scopes: []string{"project"},
-			Description: "QoS specs: " + strings.ReplaceAll(name[strings.LastIndex(name, ":")+1:], "_", " ") + "."})
-	}
-	return out
+	return wire.Rules("QoS specs", map[string][]string{policy.Admin: {ruleCreate, ruleGet, ruleGetAll, ruleUpdate, ruleDelete}})
 }
 
 // Routes are the operations of QoS specs. Upstream associates by GET.

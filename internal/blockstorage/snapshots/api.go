@@ -32,18 +32,11 @@ const (
 
 // Rules are the policy rules of snapshots, with upstream's names and defaults.
 func Rules() []policy.Rule {
-	var out []policy.Rule
-	for check, names := range map[string][]string{
+	return wire.Rules("Snapshots", map[string][]string{
 		policy.ProjectReaderOrAdmin: {ruleGet, ruleGetAll, ruleExtended, ruleMetaGet},
 		policy.ProjectMemberOrAdmin: {ruleCreate, ruleUpdate, ruleDelete, ruleMetaUpdate, ruleMetaDelete, ruleUpdateStatus},
 		policy.Admin:                {ruleResetStatus, ruleForceDelete, ruleUnmanage},
-	} {
-		for _, name := range names {
-			out = append(out, policy.Rule{Name: name, Check: check, Scopes: []string{"project"},
-				Description: "Snapshots: " + strings.ReplaceAll(name[strings.LastIndex(name, ":")+1:], "_", " ") + "."})
-		}
-	}
-	return out
+	})
 }
 
 // Routes are the operations of snapshots.

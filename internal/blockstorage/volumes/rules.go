@@ -1,8 +1,7 @@
 package volumes
 
 import (
-	"strings"
-
+	"github.com/mekcloud/mek/internal/blockstorage/wire"
 	"github.com/mekcloud/mek/internal/policy"
 )
 
@@ -54,19 +53,12 @@ const (
 
 // Rules are the policy rules of volumes, with upstream's names and defaults.
 func Rules() []policy.Rule {
-	var out []policy.Rule
-	for check, names := range map[string][]string{
+	return wire.Rules("Volumes", map[string][]string{
 		policy.ProjectReaderOrAdmin: {ruleGet, ruleGetAll, ruleTenant, ruleMetaGet, ruleImageMetaShow, ruleEncryption},
 		policy.ProjectMemberOrAdmin: {ruleCreate, ruleCreateFromImage, ruleMultiattach, ruleUpdate, ruleDelete, ruleMetaCreate, ruleMetaUpdate, ruleMetaDelete, ruleImageMetaSet,
 			ruleImageMetaRemove, ruleExtend, ruleExtendAttached, ruleUpload, ruleReserve, ruleUnreserve, ruleBeginDetaching, ruleRollDetaching, ruleAttach,
 			ruleDetach, ruleReadOnly, ruleRetype, ruleRevert, ruleReimage, ruleReimageReserved, ruleInitialize, ruleTerminate},
 		policy.Admin: {ruleHost, ruleMigration, ruleResetStatus, ruleForceDelete, ruleForceDetach, ruleUploadPublic, ruleDeleteForced, ruleExtendCompleted, ruleMigrate, ruleMigrated,
 			ruleUnmanage},
-	} {
-		for _, name := range names {
-			out = append(out, policy.Rule{Name: name, Check: check, Scopes: []string{"project"},
-				Description: "Volumes: " + strings.ReplaceAll(name[strings.LastIndex(name, ":")+1:], "_", " ") + "."})
-		}
-	}
-	return out
+	})
 }
