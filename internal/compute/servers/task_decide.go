@@ -25,13 +25,7 @@ func (s *Servers) confirmSaga() task.Saga[moveParams, confirmState] {
 			return s.actionFailed(ctx, tx, r.Object, r.RequestID, r.Err)
 		}},
 		{Name: "drop", Commit: s.dropKept},
-		{Name: "vacated", Do: func(ctx context.Context, r *confirmRun) error {
-			err := s.vacate(ctx, r.State.Gone, r.Object)
-			if fault.Is(err, fault.Invalid) {
-				return fault.Unavailablef("The host cannot remove the guest: %s", fault.As(err).Text)
-			}
-			return err
-		}},
+		{Name: "vacated", Do: func(ctx context.Context, r *confirmRun) error { return s.removed(ctx, r.Object, r.State.Gone) }},
 		{Name: "end", Commit: s.confirmed},
 	}}
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/mekcloud/mek/internal/compute"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/event"
-	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/outbox"
 	"github.com/mekcloud/mek/internal/task"
 )
@@ -68,14 +67,7 @@ func (s *Servers) removeGuest(ctx context.Context, tx *db.Tx, r *removeRun) erro
 // awaitRemoval tries for as long as the host is there: a guest that cannot be
 // removed keeps its ports and volumes.
 func (s *Servers) awaitRemoval(ctx context.Context, r *removeRun) error {
-	err := s.vacate(ctx, r.State.Gone, r.Object)
-	if err == nil {
-		err = s.vacate(ctx, r.State.Kept, r.Object)
-	}
-	if fault.Is(err, fault.Invalid) {
-		return fault.Unavailablef("The host cannot remove the guest: %s", fault.As(err).Text)
-	}
-	return err
+	return s.removed(ctx, r.Object, r.State.Gone, r.State.Kept)
 }
 
 func (s *Servers) removePorts(ctx context.Context, r *removeRun) error {

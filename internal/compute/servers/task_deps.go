@@ -109,6 +109,19 @@ func (s *Servers) vacate(ctx context.Context, p place, server string) error {
 	return err
 }
 
+// removed is vacate for guests that nobody will want back: a host that cannot
+// remove one is asked again, as often as it takes.
+func (s *Servers) removed(ctx context.Context, server string, from ...place) error {
+	for _, p := range from {
+		if err := s.vacate(ctx, p, server); fault.Is(err, fault.Invalid) {
+			return fault.Unavailablef("The host cannot remove the guest: %s", fault.As(err).Text)
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // restored waits until a host has a guest as it was before something that is
 // being undone. A host that is not there, or that cannot, holds up no undo:
 // what it reports later is observed.

@@ -48,14 +48,14 @@ func (s *Servers) evacuateSaga() task.Saga[evacuateParams, moveState] {
 		{Name: "begin", UndoCommit: shared(s.moveFailed)},
 		{Name: "claim-host", Do: sharedDo(s.rankMove), Commit: shared(s.claimMove), UndoCommit: shared(s.unclaimMove)},
 		{Name: "switch", Commit: shared(s.leaveDead), UndoCommit: shared(s.switchBack)},
-		{Name: "devices", Do: sharedDo(func(ctx context.Context, r *moveRun) error { return s.carry(ctx, r, r.State.Host) }),
+		{Name: "devices", Do: sharedDo(s.carryThere),
 			Undo: sharedDo(func(ctx context.Context, r *moveRun) error {
 				if r.State.Before == nil {
 					return nil
 				}
 				return s.carryBack(ctx, r.Object, r.State.Before.Host)
 			}), Timeout: 10 * time.Minute},
-		{Name: "vacated", Undo: sharedDo(func(ctx context.Context, r *moveRun) error { return s.vacate(ctx, r.State.Gone, r.Object) })},
+		{Name: "vacated", Undo: sharedDo(s.awaitVacated)},
 		{Name: "define", Commit: s.defineEvacuated, UndoCommit: shared(s.undefineMoved)},
 		{Name: "spawn", Do: sharedDo(s.awaitMoved)},
 		{Name: "finish", Commit: s.evacuated},

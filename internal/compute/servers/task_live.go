@@ -17,30 +17,15 @@ func (s *Servers) liveSaga() task.Saga[moveParams, moveState] {
 	return task.Saga[moveParams, moveState]{Name: "compute.server.live", Deadline: 4 * time.Hour, Steps: []task.Step[moveParams, moveState]{
 		{Name: "begin", UndoCommit: s.liveFailed},
 		{Name: "claim-host", Do: s.rankMigration, Commit: s.claimLive, UndoCommit: s.unclaimMove},
-		{Name: "restored", Undo: func(ctx context.Context, r *moveRun) error { return s.restored(ctx, r.State.Back, r.Object) }},
+		{Name: "restored", Undo: s.awaitRestored},
 		{Name: "switch", Commit: s.switchLive, UndoCommit: s.switchBack},
-		{Name: "left", Do: func(ctx context.Context, r *moveRun) error {
-			_, err := s.settle(ctx, r.State.Left, r.Object)
-			return err
-		}},
-		{Name: "devices", Do: func(ctx context.Context, r *moveRun) error { return s.carry(ctx, r, r.State.Host) },
-			Undo: func(ctx context.Context, r *moveRun) error {
-				if r.State.Before == nil {
-					return nil
-				}
-				return s.carry(ctx, r, r.State.Before.Host)
-			}, Timeout: time.Hour},
-		{Name: "vacated", Undo: func(ctx context.Context, r *moveRun) error { return s.vacate(ctx, r.State.Gone, r.Object) }},
+		{Name: "left", Do: s.awaitLeft},
+		{Name: "devices", Do: s.carryThere, Undo: s.carryHome, Timeout: time.Hour},
+		{Name: "vacated", Undo: s.awaitVacated},
 		{Name: "define", Commit: s.defineLive, UndoCommit: s.undefineMoved},
 		{Name: "spawn", Do: s.awaitMoved, Timeout: time.Hour},
 		{Name: "hand-over", Commit: s.handOver},
-		{Name: "released", Do: func(ctx context.Context, r *moveRun) error {
-			err := s.vacate(ctx, r.State.Left, r.Object)
-			if fault.Is(err, fault.Invalid) {
-				return fault.Unavailablef("The host cannot remove the guest: %s", fault.As(err).Text)
-			}
-			return err
-		}},
+		{Name: "released", Do: func(ctx context.Context, r *moveRun) error { return s.removed(ctx, r.Object, r.State.Left) }},
 		{Name: "finish", Commit: s.liveFinished},
 	}}
 }

@@ -61,7 +61,7 @@ func (s *Servers) moveSaga() task.Saga[moveParams, moveState] {
 	return task.Saga[moveParams, moveState]{Name: "compute.server.move", Deadline: 4 * time.Hour, Steps: []task.Step[moveParams, moveState]{
 		{Name: "begin", UndoCommit: s.moveFailed},
 		{Name: "claim-host", Do: s.rankMove, Commit: s.claimMove, UndoCommit: s.unclaimMove},
-		{Name: "restored", Undo: func(ctx context.Context, r *moveRun) error { return s.restored(ctx, r.State.Back, r.Object) }},
+		{Name: "restored", Undo: s.awaitRestored},
 		{Name: "stop", Commit: s.stopForMove, UndoCommit: s.startAgain},
 		{Name: "stopped", Do: func(ctx context.Context, r *moveRun) error {
 			_, err := s.settle(ctx, r.State.Stop, r.Object)
@@ -69,22 +69,37 @@ func (s *Servers) moveSaga() task.Saga[moveParams, moveState] {
 		}, Timeout: 2 * time.Minute},
 		{Name: "copies", Do: s.copyDisks, Undo: s.forgetCopies, Timeout: time.Hour},
 		{Name: "switch", Commit: s.switchShape, UndoCommit: s.switchBack},
-		{Name: "left", Do: func(ctx context.Context, r *moveRun) error {
-			_, err := s.settle(ctx, r.State.Left, r.Object)
-			return err
-		}},
-		{Name: "devices", Do: func(ctx context.Context, r *moveRun) error { return s.carry(ctx, r, r.State.Host) },
-			Undo: func(ctx context.Context, r *moveRun) error {
-				if r.State.Before == nil {
-					return nil
-				}
-				return s.carry(ctx, r, r.State.Before.Host)
-			}, Timeout: time.Hour},
-		{Name: "vacated", Undo: func(ctx context.Context, r *moveRun) error { return s.vacate(ctx, r.State.Gone, r.Object) }},
+		{Name: "left", Do: s.awaitLeft},
+		{Name: "devices", Do: s.carryThere, Undo: s.carryHome, Timeout: time.Hour},
+		{Name: "vacated", Undo: s.awaitVacated},
 		{Name: "define", Commit: s.defineMoved, UndoCommit: s.undefineMoved},
 		{Name: "spawn", Do: s.awaitMoved, Timeout: time.Hour},
 		{Name: "finish", Do: s.forgetCopies, Commit: s.moveFinished},
 	}}
+}
+
+func (s *Servers) awaitRestored(ctx context.Context, r *moveRun) error {
+	return s.restored(ctx, r.State.Back, r.Object)
+}
+
+func (s *Servers) awaitLeft(ctx context.Context, r *moveRun) error {
+	_, err := s.settle(ctx, r.State.Left, r.Object)
+	return err
+}
+
+func (s *Servers) carryThere(ctx context.Context, r *moveRun) error {
+	return s.carry(ctx, r, r.State.Host)
+}
+
+func (s *Servers) carryHome(ctx context.Context, r *moveRun) error {
+	if r.State.Before == nil {
+		return nil
+	}
+	return s.carry(ctx, r, r.State.Before.Host)
+}
+
+func (s *Servers) awaitVacated(ctx context.Context, r *moveRun) error {
+	return s.vacate(ctx, r.State.Gone, r.Object)
 }
 
 func (s *Servers) moveFailed(ctx context.Context, tx *db.Tx, r *moveRun) error {

@@ -360,7 +360,9 @@ func (w *surroundings) usesPort(host, portID string) bool {
 }
 
 // guests are those on the hosts now.
-func (w *surroundings) guests() []guest.Facts { return append(w.guestsOfFirst(), w.guestsOfSecond()...) }
+func (w *surroundings) guests() []guest.Facts {
+	return append(w.guestsOfFirst(), w.guestsOfSecond()...)
+}
 
 func (w *surroundings) guestsOfFirst() []guest.Facts {
 	all, err := w.driver.List(context.Background())
