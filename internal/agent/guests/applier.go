@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"sync"
 
 	"github.com/mekcloud/mek/internal/clock"
@@ -113,18 +114,30 @@ func (a *Applier) begin(want guest.Document, here []guest.Facts, report func(...
 		}
 		jobs = append(jobs, j)
 	}
-	for _, f := range here {
-		if _, wanted := a.specs[f.ID]; wanted {
-			continue
-		}
-		j := a.jobs[f.ID]
+	for id := range a.unwanted(here) {
+		j := a.jobs[id]
 		if j == nil || j.text != removal || j.ended() {
-			j = a.start(f.ID, removal, func(ctx context.Context) hostlink.ObjectReport { return a.destroy(ctx, f.ID) })
+			j = a.start(id, removal, func(ctx context.Context) hostlink.ObjectReport { return a.destroy(ctx, id) })
 		}
 		jobs = append(jobs, j)
 	}
 	report(news...)
 	return jobs, nil
+}
+
+// unwanted are the guests that the document does not name: those on the host,
+// and those whose job has not reached the driver yet, which would make them
+// after all. Under mu.
+func (a *Applier) unwanted(here []guest.Facts) map[string]bool {
+	ids := map[string]bool{}
+	for _, f := range here {
+		ids[f.ID] = true
+	}
+	for id := range a.jobs {
+		ids[id] = true
+	}
+	maps.DeleteFunc(ids, func(id string, _ bool) bool { _, wanted := a.specs[id]; return wanted })
+	return ids
 }
 
 func factsOf(id string, here []guest.Facts) json.RawMessage {

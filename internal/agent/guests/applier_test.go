@@ -121,6 +121,35 @@ func TestHostBecomesTheDocument(t *testing.T) {
 	}
 }
 
+// TestGuestIsGivenUpBeforeItIsBegun: the next document comes while the job that
+// would make a guest still waits for its turn.
+func TestGuestIsGivenUpBeforeItIsBegun(t *testing.T) {
+	t.Parallel()
+	h, a := newHost(t), spec()
+	for range ensureAtOnce {
+		h.ensures <- struct{}{}
+	}
+	if err := h.apply(time.Millisecond, a); err == nil {
+		t.Fatal("a guest was made out of turn")
+	}
+	if err := h.apply(soon); err != nil {
+		t.Fatal(err)
+	}
+	h.Applier.mu.Lock()
+	left := h.jobs[a.ID]
+	h.Applier.mu.Unlock()
+	for range ensureAtOnce {
+		<-h.ensures
+	}
+	if left != nil {
+		<-left.done
+	}
+	if list, err := h.Inventory(t.Context()); err != nil || len(list) > 0 {
+		t.Errorf("inventory %+v, error %v", list, err)
+	}
+	h.phase(a.ID, hostlink.Absent, "")
+}
+
 func TestUnchangedGuestsAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	h, a, b := newHost(t), spec(), spec()
