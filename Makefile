@@ -61,10 +61,10 @@ bench: build
 	tools/bench
 	@go='$(GO)'; "$$go" test -run - -bench 'Large|Million' -benchtime 5x -timeout 20m ./internal/objectstore/store
 
-# Server and agent killed at random under load of servers and of objects, ROUNDS times ("make test" has one); MEK_TEST_SEED repeats one.
+# Every fault test, for SOAK (30m) in all ("make test" has a minute of each at most), and docs/reliability.md from
+# their figures. RUN=Kills chooses by name; MEK_TEST_SEED repeats one seed.
 soak: packages-test build guest
-	@go='$(GO)'; test -n "$$go" || exit 1; \
-	MEK_BINARY=$(CURDIR)/bin/mek MEK_TEST_GUEST=$(CURDIR)/out/guest "$$go" test -run Kills -count $${ROUNDS:-5} -timeout 60m ./test/acceptance
+	tools/soak
 
 scale:
 	@echo "make $@: not built yet" >&2; exit 1

@@ -22,6 +22,7 @@ import (
 	"github.com/mekcloud/mek/internal/apiclient"
 	"github.com/mekcloud/mek/internal/config"
 	"github.com/mekcloud/mek/internal/installation/cloudsyaml"
+	"github.com/mekcloud/mek/test/report"
 )
 
 // How often processes are killed, and how long they live at most, so that it
@@ -36,16 +37,12 @@ const (
 // TestKills kills server and agent at random while servers and volumes are
 // made, attached and deleted. Nothing may get stuck, and nothing may be left.
 func TestKills(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("MEK_TEST_SEED"); text != "" {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("MEK_TEST_SEED=%d", seed)
+	seed := report.Seed(t)
+	r := report.Start(t, "F5", seed)
+	end := time.Now().Add(report.Length(t, 0))
 	c := newCloud(t)
 	k := newKilling(c)
+	k.report = r
 	before := k.left()
 
 	ctx, stop := context.WithCancel(t.Context())
@@ -58,13 +55,14 @@ func TestKills(t *testing.T) {
 			}
 		})
 	}
-	k.kill(rand.New(rand.NewPCG(seed, 99)))
+	k.kill(rand.New(rand.NewPCG(seed, 99)), end)
 	stop()
 	workers.Wait()
 	k.sweep()
+	r.Measured("servers made", k.made)
 	t.Logf("%d servers were made, %d volumes attached, %d servers and %d volumes ended in error", k.made, k.attached, k.serverErrors, k.volumeErrors)
 	if k.serverErrors+k.volumeErrors > 0 || k.made < kills || k.attached == 0 {
-		t.Error("a death of server or agent must not be seen by users, and they must have had something to do")
+		r.Violation("a death of server or agent must not be seen by users, and they must have had something to do")
 	}
 	c.until("doctor finds nothing", 30*time.Second, func() (bool, string) {
 		code, out := c.exit("doctor", "--json")
@@ -84,6 +82,7 @@ func TestKills(t *testing.T) {
 type killing struct {
 	*cloud
 	conf                     config.Config
+	report                   *report.Run
 	compute, volume, network *apiclient.Service
 	flavor, image, net       string
 
@@ -160,10 +159,10 @@ func (k *killing) processOf(name string) int {
 
 // kill sends SIGKILL to server or agent again and again, each time when it is
 // ready and has had a moment to work; on a slow machine until as many servers were made.
-func (k *killing) kill(random *rand.Rand) {
+func (k *killing) kill(random *rand.Rand, end time.Time) {
 	ready := map[string]string{"server": k.conf.Server().ReadyFile, "agent": k.conf.Agent().ReadyFile}
 	killed := map[string]time.Time{}
-	for n := 0; n < kills || k.servers() < kills; n++ {
+	for n := 0; n < kills || k.servers() < kills || time.Now().Before(end); n++ {
 		name := []string{"server", "agent"}[random.IntN(2)]
 		var pid int
 		k.until(name+" is ready again", 40*time.Second, func() (bool, string) {
@@ -176,6 +175,7 @@ func (k *killing) kill(random *rand.Rand) {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			k.t.Errorf("kill %d, %s: %v", n, name, err)
 		}
+		k.report.Fault("kill "+name, 1)
 	}
 }
 
@@ -216,7 +216,9 @@ func (k *killing) again(request func(ctx context.Context) error) error {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		err := request(ctx)
 		cancel()
-		if err == nil || !(isDead(err)) || time.Now().After(end) {
+		k.report.Operations(1)
+		k.report.Answered(err == nil || !isDead(err))
+		if err == nil || !isDead(err) || time.Now().After(end) {
 			return err
 		}
 		time.Sleep(200 * time.Millisecond)
@@ -237,6 +239,8 @@ func (k *killing) create(s *apiclient.Service, path, key string, body map[string
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	err := s.Post(ctx, path, map[string]any{key: body}, &out)
+	k.report.Operations(1)
+	k.report.Answered(err == nil || !isDead(err))
 	if err == nil {
 		return out[key].Text("id")
 	}

@@ -11,9 +11,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,6 +21,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/config"
 	"github.com/mekcloud/mek/internal/installation/cloudsyaml"
+	"github.com/mekcloud/mek/test/report"
 )
 
 const (
@@ -34,16 +33,12 @@ const (
 // copied and deleted. What was acknowledged is there, whole; what was not
 // answered happened or did not; and no byte is left that belongs to nothing.
 func TestObjectKills(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("MEK_TEST_SEED"); text != "" {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("MEK_TEST_SEED=%d", seed)
+	seed := report.Seed(t)
+	r := report.Start(t, "F5", seed)
+	end := time.Now().Add(report.Length(t, 0))
 	c := newCloud(t, "--simulate", "1", "--bare")
 	o := newObjectStorm(c)
+	o.report = r
 	ctx, stop := context.WithCancel(t.Context())
 	var workers sync.WaitGroup
 	for n := range objectWorkers {
@@ -53,7 +48,7 @@ func TestObjectKills(t *testing.T) {
 	if testing.Short() {
 		rounds = 3
 	}
-	o.kill(rand.New(rand.NewPCG(seed, 99)), rounds)
+	o.kill(rand.New(rand.NewPCG(seed, 99)), rounds, end)
 	stop()
 	workers.Wait()
 	o.untilReady()
@@ -73,6 +68,7 @@ type objectStorm struct {
 	*cloud
 	k                 *killing
 	http              *http.Client
+	report            *report.Run
 	root, token, base string
 	mu                sync.Mutex
 	known             map[string][]string // by name: sums that it may have, "" for none
@@ -100,7 +96,9 @@ func newObjectStorm(c *cloud) *objectStorm {
 		c.t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	var token struct{ Token struct{ Project struct{ ID string } } }
+	var token struct {
+		Token struct{ Project struct{ ID string } }
+	}
 	if err := json.NewDecoder(resp.Body).Decode(&token); err != nil || resp.StatusCode != http.StatusCreated {
 		c.t.Fatal(resp.Status, err)
 	}
@@ -141,6 +139,8 @@ func (o *objectStorm) knows(name string) []string {
 // learn notes what a change to a name came to: one sum when it was answered.
 func (o *objectStorm) learn(name, sum string, status int, err error) {
 	before := o.knows(name)
+	o.report.Operations(1)
+	o.report.Answered(err == nil && status < 500)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
@@ -194,13 +194,14 @@ func (o *objectStorm) untilReady() int {
 	return pid
 }
 
-func (o *objectStorm) kill(random *rand.Rand, rounds int) {
-	for n := range rounds {
+func (o *objectStorm) kill(random *rand.Rand, rounds int, end time.Time) {
+	for n := 0; n < rounds || time.Now().Before(end); n++ {
 		pid := o.untilReady()
 		time.Sleep(time.Duration(random.Int64N(int64(2 * time.Second)))) // this pause is what is being tried
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			o.t.Errorf("kill %d: %v", n, err)
 		}
+		o.report.Fault("kill server", 1)
 	}
 }
 
@@ -218,7 +219,7 @@ func (o *objectStorm) verify() {
 			ok = ok || s == got
 		}
 		if err != nil || status != http.StatusOK && status != http.StatusNotFound || !ok {
-			o.t.Errorf("%s: status %d, %d bytes with sum %q, allowed %q, %v", name, status, len(body), got, allowed, err)
+			o.report.Violation("%s: status %d, %d bytes with sum %q, allowed %q, %v", name, status, len(body), got, allowed, err)
 		}
 	}
 }
