@@ -139,8 +139,12 @@ func (r residents) OnHost(ctx context.Context, host string) ([]hosts.Resident, e
 	return out, err
 }
 
-func (r residents) InGroup(ctx context.Context, group string) ([]string, error) {
-	return r.service.Servers.InGroup(ctx, group)
+func (r residents) InGroups(ctx context.Context, groups []string) (map[string][]string, error) {
+	return r.service.Servers.InGroups(ctx, groups)
+}
+
+func (r residents) LeaveGroup(ctx context.Context, tx *db.Tx, group string) error {
+	return r.service.Servers.LeaveGroup(ctx, tx, group)
 }
 
 // schedulerHosts shows hosts to the scheduler.
@@ -158,13 +162,21 @@ func (s schedulerHosts) SchedulerHosts(ctx context.Context) ([]scheduler.Host, e
 // groupRules answers what a group asks of its members' places.
 type groupRules struct{ groups *groups.Groups }
 
-func (g groupRules) Rule(ctx context.Context, project, group string) (string, error) {
+func (g groupRules) Rule(ctx context.Context, project, group string) (servers.GroupRule, error) {
 	found, err := g.groups.Get(ctx, group)
 	if err == nil && found.ProjectID != project {
 		err = fault.NotFoundf("Instance group %s could not be found.", group)
 	}
 	if err != nil {
-		return "", err
+		return servers.GroupRule{}, err
 	}
-	return found.Policy, nil
+	return servers.GroupRule{Policy: found.Policy, MaxPerHost: found.MaxPerHost}, nil
+}
+
+func (g groupRules) Lock(ctx context.Context, tx *db.Tx, group string) (servers.GroupRule, error) {
+	found, err := g.groups.Lock(ctx, tx, group)
+	if err != nil {
+		return servers.GroupRule{}, err
+	}
+	return servers.GroupRule{Policy: found.Policy, MaxPerHost: found.MaxPerHost}, nil
 }

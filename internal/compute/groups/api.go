@@ -57,14 +57,20 @@ func (s *Groups) Routes() []rest.Route {
 	}
 }
 
-func (a *api) view(c *rest.Call, g *Group) (map[string]any, error) {
-	members, err := a.groups.members.InGroup(c.Context(), g.ID)
-	if err != nil {
-		return nil, err
+func (a *api) views(c *rest.Call, groups ...*Group) ([]any, error) {
+	ids := make([]string, len(groups))
+	for i, g := range groups {
+		ids[i] = g.ID
 	}
-	if members == nil {
-		members = []string{}
+	members, err := a.groups.members.InGroups(c.Context(), ids)
+	out := make([]any, len(groups))
+	for i, g := range groups {
+		out[i] = view(c, g, append([]string{}, members[g.ID]...))
 	}
+	return out, err
+}
+
+func view(c *rest.Call, g *Group, members []string) map[string]any {
 	out := map[string]any{"id": g.ID, "name": g.Name, "members": members}
 	if c.At(compute.ServerGroupPolicy) {
 		rules := map[string]int{}
@@ -78,14 +84,19 @@ func (a *api) view(c *rest.Call, g *Group) (map[string]any, error) {
 	if c.At(owners) {
 		out["project_id"], out["user_id"] = g.ProjectID, g.UserID
 	}
-	return out, nil
+	return out
 }
 
 // list pages by offset, as this resource alone still does.
 func (a *api) list(c *rest.Call) (rest.Reply, error) {
+	for key := range c.Values() {
+		if c.At(compute.StrictEverywhere) && key != "all_projects" && key != "limit" && key != "offset" {
+			return rest.Reply{}, fault.Invalidf("Additional properties are not allowed ('%s' was unexpected)", key)
+		}
+	}
 	q := listing.Query{Limit: 1000}
 	if c.Values().Has("all_projects") && c.Allow(ruleAll, c.Caller()) {
-		q.Where = nil
+		// of all projects
 	} else {
 		q = q.And("project_id", listing.Eq, c.Auth.ProjectID)
 	}
@@ -107,13 +118,9 @@ func (a *api) list(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	out := []any{}
-	for _, g := range groups[min(offset, len(groups)):] {
-		view, err := a.view(c, g)
-		if err != nil {
-			return rest.Reply{}, err
-		}
-		out = append(out, view)
+	out, err := a.views(c, groups[min(offset, len(groups)):]...)
+	if err != nil {
+		return rest.Reply{}, err
 	}
 	return rest.OK(map[string]any{"server_groups": out})
 }
@@ -155,11 +162,11 @@ func (a *api) create(c *rest.Call) (rest.Reply, error) {
 }
 
 func (a *api) answer(c *rest.Call, g *Group) (rest.Reply, error) {
-	view, err := a.view(c, g)
+	out, err := a.views(c, g)
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	return rest.OK(map[string]any{"server_group": view})
+	return rest.OK(map[string]any{"server_group": out[0]})
 }
 
 func (a *api) show(c *rest.Call) (rest.Reply, error) {

@@ -12,9 +12,12 @@ import (
 	"github.com/mekcloud/mek/internal/quota"
 )
 
-// Members lists the servers of a group, oldest first.
+// Members knows the servers of groups.
 type Members interface {
-	InGroup(ctx context.Context, groupID string) ([]string, error)
+	// InGroups lists them, oldest first, by the group's id.
+	InGroups(ctx context.Context, groups []string) (map[string][]string, error)
+	// LeaveGroup takes the members out of a group that is deleted.
+	LeaveGroup(ctx context.Context, tx *db.Tx, group string) error
 }
 
 // Groups is the service behind the API. Safe for concurrent use.
@@ -40,6 +43,11 @@ func (s *Groups) Get(ctx context.Context, groupID string) (*Group, error) {
 	return s.store.Get(ctx, groupID)
 }
 
+// Lock loads a group, whoever asks, and holds it until the transaction ends.
+func (s *Groups) Lock(ctx context.Context, tx *db.Tx, groupID string) (*Group, error) {
+	return rows.GetForUpdate(ctx, tx, groupID)
+}
+
 func (s *Groups) create(ctx context.Context, g *Group, record event.Record) error {
 	g.ID, g.CreatedAt = id.New(), clock.Micros(s.clock.Now())
 	record.Object = g.ID
@@ -57,6 +65,9 @@ func (s *Groups) create(ctx context.Context, g *Group, record event.Record) erro
 func (s *Groups) remove(ctx context.Context, groupID string, record event.Record) error {
 	return s.store.db.Write(ctx, func(tx *db.Tx) error {
 		if err := rows.Delete(ctx, tx, groupID); err != nil {
+			return err
+		}
+		if err := s.members.LeaveGroup(ctx, tx, groupID); err != nil {
 			return err
 		}
 		return outbox.Write(ctx, tx, record)

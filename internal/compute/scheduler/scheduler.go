@@ -25,12 +25,13 @@ type Host struct {
 
 // Want is what was asked for beyond resources.
 type Want struct {
-	Zone        string   // empty: any
-	Host        string   // forced host name; empty: any
-	Same        []string // host names, one of which it must be; nil: any
-	Different   []string // host names that it must not be
-	SoftSame    []string // host names that come first
-	SoftDiffers []string // host names that come last
+	Zone      string   // empty: any
+	Host      string   // forced host name; empty: any
+	Same      []string // host names, one of which it must be; nil: any
+	Different []string // host names that it must not be
+	// Last says how far behind the others a host comes, by its name, or before
+	// them when it is negative: the soft rules of groups.
+	Last map[string]int
 }
 
 // Ranked is a host with the allocation that takes a server there.
@@ -48,7 +49,7 @@ func Order(w Want, hosts []Host, found placement.Candidates) []Ranked {
 	var out []Ranked
 	for _, c := range found.List {
 		h, ok := byID[c.Root]
-		if ok && h.Usable && w.allows(h) {
+		if ok && h.Usable && w.Allows(h) {
 			out = append(out, Ranked{h, c.Allocations})
 		}
 	}
@@ -57,24 +58,29 @@ func Order(w Want, hosts []Host, found placement.Candidates) []Ranked {
 		return l.Capacity - l.Used
 	}
 	slices.SortStableFunc(out, func(a, b Ranked) int {
-		return cmp.Or(cmp.Compare(w.rank(a.Host), w.rank(b.Host)), cmp.Compare(free(b), free(a)), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(w.Last[a.Name], w.Last[b.Name]), cmp.Compare(free(b), free(a)), cmp.Compare(a.Name, b.Name))
 	})
 	return slices.CompactFunc(out, func(a, b Ranked) bool { return a.ID == b.ID })
 }
 
-func (w Want) allows(h Host) bool {
+// Allows tells whether the server may go to a host, room aside.
+func (w Want) Allows(h Host) bool {
 	return (w.Zone == "" || w.Zone == h.Zone) && (w.Host == "" || w.Host == h.Name) &&
 		(w.Same == nil || slices.Contains(w.Same, h.Name)) && !slices.Contains(w.Different, h.Name)
 }
 
-func (w Want) rank(h Host) int {
-	switch {
-	case slices.Contains(w.SoftSame, h.Name):
-		return -1
-	case slices.Contains(w.SoftDiffers, h.Name):
-		return 1
+// Both is what two wishes for the same host leave; nil asks nothing.
+func Both(a, b []string) []string {
+	if a == nil {
+		return b
 	}
-	return 0
+	return slices.DeleteFunc(slices.Clone(a), func(name string) bool { return !slices.Contains(b, name) })
+}
+
+// Prefer orders hosts by the soft rules alone; what they do not tell apart
+// stays as it is.
+func (w Want) Prefer(ranked []Ranked) {
+	slices.SortStableFunc(ranked, func(a, b Ranked) int { return cmp.Compare(w.Last[a.Name], w.Last[b.Name]) })
 }
 
 // Request is what Placement is asked for a flavor: its size, and what its extra

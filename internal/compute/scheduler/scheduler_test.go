@@ -30,8 +30,8 @@ func TestOrder(t *testing.T) {
 		"same":           {scheduler.Want{Same: []string{"a", "d"}}, "[a]"},
 		"same as none":   {scheduler.Want{Same: []string{}}, "[]"},
 		"different":      {scheduler.Want{Different: []string{"c", "b"}}, "[a]"},
-		"soft same":      {scheduler.Want{SoftSame: []string{"a"}}, "[a c b]"},
-		"soft different": {scheduler.Want{SoftDiffers: []string{"c"}}, "[b a c]"},
+		"soft same":      {scheduler.Want{Last: map[string]int{"a": -1}}, "[a c b]"},
+		"soft different": {scheduler.Want{Last: map[string]int{"c": 1}}, "[b a c]"},
 	} {
 		names := []string{}
 		for _, r := range scheduler.Order(c.want, hosts, found) {

@@ -67,9 +67,17 @@ type Quota interface {
 
 // Groups knows server groups. Which servers are in one is told by InGroup.
 type Groups interface {
-	// Rule answers a group's policy: "affinity", "anti-affinity" and their soft
-	// kinds. NotFound for a group the project does not have.
-	Rule(ctx context.Context, project, group string) (policy string, err error)
+	// Rule answers what a group asks. NotFound for a group the project does not have.
+	Rule(ctx context.Context, project, group string) (GroupRule, error)
+	// Lock is Rule, and holds the group until the transaction ends: members are
+	// placed one after another.
+	Lock(ctx context.Context, tx *db.Tx, group string) (GroupRule, error)
+}
+
+// GroupRule is what a server group asks of its members' hosts.
+type GroupRule struct {
+	Policy     string // "affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity"
+	MaxPerHost int    // how many members a host may have under anti-affinity; 0 is 1
 }
 
 // Servers is the service behind the API. Safe for concurrent use.
@@ -115,9 +123,14 @@ func (s *Servers) Get(ctx context.Context, id string) (*compute.Server, error) {
 	return &one.Server, nil
 }
 
-// InGroup lists the servers of a server group, oldest first.
-func (s *Servers) InGroup(ctx context.Context, group string) ([]string, error) {
-	return inGroup(ctx, s.DB, group)
+// InGroups lists the servers of server groups, oldest first, by the group's id.
+func (s *Servers) InGroups(ctx context.Context, groups []string) (map[string][]string, error) {
+	return inGroups(ctx, s.DB, groups)
+}
+
+// LeaveGroup takes its members out of a server group that is deleted.
+func (s *Servers) LeaveGroup(ctx context.Context, tx *db.Tx, group string) error {
+	return leaveGroup(ctx, tx, group)
 }
 
 // HostMayRead tells whether a host has a server that is made from an image

@@ -95,11 +95,11 @@ func (s *Servers) groupHasRoom(ctx context.Context, tx *db.Tx, one *Server, more
 	if err != nil {
 		return err
 	}
-	members, err := inGroup(ctx, tx, one.GroupID)
+	members, err := inGroups(ctx, tx, []string{one.GroupID})
 	if err != nil {
 		return err
 	}
-	if limit := limits["server_group_members"]; limit >= 0 && int64(len(members)+more) > limit {
+	if limit := limits["server_group_members"]; limit >= 0 && int64(len(members[one.GroupID])+more) > limit {
 		return fault.OverQuotaf("Quota exceeded, too many servers in group")
 	}
 	return nil

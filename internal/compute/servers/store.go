@@ -217,15 +217,6 @@ func serversOf(rows []*row, err error) ([]*Server, error) {
 	return out, err
 }
 
-func inGroup(ctx context.Context, q db.Querier, group string) ([]string, error) {
-	rows, err := serverRows.Find(ctx, q, eq("group_id", group))
-	out := make([]string, len(rows))
-	for i, r := range rows {
-		out[i] = r.ID
-	}
-	return out, err
-}
-
 // ProjectUsage is what quotas count.
 type ProjectUsage struct{ Instances, Cores, MemoryMiB int64 }
 

@@ -89,23 +89,8 @@ func (s *Servers) rankHosts(ctx context.Context, r *createRun) error {
 			local = max(local, d.SizeGiB)
 		}
 	}
-	found, err := s.Placement.Candidates(ctx, scheduler.Request(one.Flavor, local, 0))
-	if err != nil {
-		return err
-	}
-	hosts, err := s.Hosts.SchedulerHosts(ctx)
-	if err != nil {
-		return err
-	}
-	r.State.Ranked = scheduler.Order(want, hosts, found)
-	r.State.Ranked = r.State.Ranked[:min(len(r.State.Ranked), 20)]
-	switch {
-	case len(found.List) == 0:
-		return errNoHost("There are not enough hosts available.")
-	case len(r.State.Ranked) == 0:
-		return errNoHost("No host that is up has room and is in the zone, group or place asked for.")
-	}
-	return nil
+	r.State.Ranked, err = s.rank(ctx, one.Flavor, local, want)
+	return err
 }
 
 // wants turns hints about other servers into host names.
@@ -131,31 +116,10 @@ func (s *Servers) wants(ctx context.Context, one *Server, p createParams) (sched
 			return w, err
 		}
 	}
-	if w.Different, err = hostsOf(p.Not); err != nil || one.GroupID == "" || s.Groups == nil {
+	if w.Different, err = hostsOf(p.Not); err != nil {
 		return w, err
 	}
-	rule, err := s.Groups.Rule(ctx, one.ProjectID, one.GroupID)
-	if err != nil {
-		return w, err
-	}
-	members, err := s.InGroup(ctx, one.GroupID)
-	if err != nil {
-		return w, err
-	}
-	hosts, err := hostsOf(members)
-	switch rule {
-	case "affinity":
-		if len(hosts) > 0 {
-			w.Same = hosts
-		}
-	case "anti-affinity":
-		w.Different = append(w.Different, hosts...)
-	case "soft-affinity":
-		w.SoftSame = hosts
-	case "soft-anti-affinity":
-		w.SoftDiffers = hosts
-	}
-	return w, err
+	return w, s.groupWants(ctx, one, &w)
 }
 
 func (s *Servers) claimHost(ctx context.Context, tx *db.Tx, r *createRun) error {
@@ -163,7 +127,11 @@ func (s *Servers) claimHost(ctx context.Context, tx *db.Tx, r *createRun) error 
 	if err != nil {
 		return err
 	}
-	for _, host := range r.State.Ranked {
+	ranked, err := s.groupAllows(ctx, tx, one, r.State.Ranked)
+	if err != nil {
+		return err
+	}
+	for _, host := range ranked {
 		err := s.Placement.Claim(ctx, tx, placement.Claim{Allocations: host.Allocations,
 			Consumer: placement.Consumer{UUID: one.ID, ProjectID: one.ProjectID, UserID: one.UserID, Type: "INSTANCE"}})
 		if fault.Is(err, fault.Conflict) {

@@ -206,7 +206,11 @@ func (s *Servers) claimMove(ctx context.Context, tx *db.Tx, r *moveRun) error {
 	if err := s.hold(ctx, tx, one, m, r.State.Held); err != nil {
 		return err
 	}
-	for _, host := range r.State.Ranked {
+	ranked, err := s.groupAllows(ctx, tx, one, r.State.Ranked)
+	if err != nil {
+		return err
+	}
+	for _, host := range ranked {
 		err := s.Placement.Claim(ctx, tx, placement.Claim{Allocations: host.Allocations, Consumer: consumerOf(one)})
 		if fault.Is(err, fault.Conflict) {
 			continue // somebody was faster
