@@ -174,6 +174,9 @@ func (a *Agent) Command(ctx context.Context, cmd hostlink.Command) (json.RawMess
 	a.work.Add(1) // under mu: Run does not wait before life is taken away
 	a.mu.Unlock()
 	defer a.work.Done()
+	if cmd.Verb == hostlink.TakeInventory {
+		return s.inventory(ctx)
+	}
 	run := func(ctx context.Context) (json.RawMessage, error) { return s.applier.Command(ctx, cmd) }
 	return a.commands.do(ctx, life, cmd, run, a.spawn)
 }

@@ -191,6 +191,23 @@ func (s *section) summary() hostlink.Report {
 	return r
 }
 
+// inventory answers hostlink.TakeInventory.
+func (s *section) inventory(ctx context.Context) (json.RawMessage, error) {
+	list, err := s.applier.Inventory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	out := hostlink.Inventory{Section: s.name, Revision: s.doc.Revision, Applied: s.applied, Objects: list}
+	s.mu.Unlock()
+	if e, ok := s.applier.(hostlink.Examiner); ok {
+		if out.More, err = e.Examine(); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(out)
+}
+
 func (s *section) held() hostlink.Held {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mekcloud/mek/internal/check"
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/config"
 	"github.com/mekcloud/mek/internal/db"
@@ -46,6 +47,7 @@ type Cloud struct {
 	REST    *rest.Server // for classic ports and route lists
 	Listed  []string     // routes besides those of REST, as it lists them
 	Tasks   *task.Engine
+	Checks  *check.Registry
 	run     []runner
 	openers []func()
 }
@@ -69,6 +71,7 @@ type builder struct {
 	listed   []string
 	openers  []func()
 	observe  rest.Observer
+	checks   *check.Registry
 }
 
 // Build puts a control plane together and prepares its first data. Nothing runs yet.
@@ -76,6 +79,7 @@ func Build(ctx context.Context, p Parts) (*Cloud, error) {
 	b := &builder{Parts: p}
 	b.observe = b.measure()
 	b.tasks = task.New(task.Options{DB: p.DB, Clock: p.Clock, Log: p.Log, Owner: p.Config.HostName, Faults: p.Faults})
+	b.newChecks()
 	b.background("tasks", b.tasks.Run)
 	b.background("hosts", p.Hub.Run)
 	b.background("audit", reconciled(reconcile.New(p.Clock, p.Log, reconcile.Reconciler{Name: "outbox", Every: time.Second, Run: b.publish})))
@@ -90,7 +94,7 @@ func Build(ctx context.Context, p Parts) (*Cloud, error) {
 	b.front()
 	server := rest.New(rest.Config{Auth: b.shared.auth, Clock: p.Clock, Log: p.Log, Observe: b.observe}, &b.routes, b.services...)
 	b.door.Store(server)
-	return &Cloud{Handler: server, Objects: b.objects, REST: server, Listed: b.listed, Tasks: b.tasks, run: b.runners, openers: b.openers}, nil
+	return &Cloud{Handler: server, Objects: b.objects, REST: server, Listed: b.listed, Tasks: b.tasks, Checks: b.checks, run: b.runners, openers: b.openers}, nil
 }
 
 // publish numbers and chains the audit records of the last second.

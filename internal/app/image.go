@@ -43,6 +43,7 @@ func (b *builder) image(context.Context) error {
 		loop.Run(ctx)
 		return s.Close()
 	})
+	b.checks.Add(s.Checks()...)
 	b.serve(s.REST())
 	return nil
 }

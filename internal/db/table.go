@@ -192,6 +192,8 @@ func engineOf(q Querier) Engine {
 		return q.engine
 	case *DB:
 		return q.engine
+	case snapshot:
+		return q.engine
 	}
 	return SQLite
 }

@@ -71,6 +71,26 @@ func (d *DB) Write(ctx context.Context, fn func(tx *Tx) error) error {
 	}
 }
 
+// Snapshot runs fn over one moment of the database: everything that fn reads
+// was committed before, and nothing that is committed meanwhile shows.
+func (d *DB) Snapshot(ctx context.Context, fn func(q Querier) error) error {
+	opts := &sql.TxOptions{ReadOnly: true}
+	if d.engine == Postgres {
+		opts.Isolation = sql.LevelRepeatableRead
+	}
+	raw, err := d.read.BeginTx(ctx, opts)
+	if err != nil {
+		return fault.Unavailablef("The database does not answer.").Because(err)
+	}
+	defer raw.Rollback() //nolint:errcheck // it has only read
+	return fn(snapshot{raw, d.engine})
+}
+
+type snapshot struct {
+	*sql.Tx
+	engine Engine
+}
+
 func (d *DB) writeOnce(ctx context.Context, fn func(tx *Tx) error) (err error) {
 	raw, err := d.write.BeginTx(ctx, nil)
 	if err != nil {

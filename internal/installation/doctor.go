@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mekcloud/mek/internal/apiclient"
+	"github.com/mekcloud/mek/internal/check"
 	"github.com/mekcloud/mek/internal/installation/preflight"
 	"github.com/mekcloud/mek/internal/ledger"
 	"github.com/mekcloud/mek/internal/ledger/host"
@@ -17,11 +18,10 @@ import (
 )
 
 // Finding is something that is not as it must be. Codes are stable.
-type Finding struct {
-	Code     string `json:"code"`
-	Subject  string `json:"subject"`
-	Evidence string `json:"evidence"` // of both sides
-	Do       string `json:"do"`
+type Finding = check.Finding
+
+func finding(code, subject, evidence, remedy string) Finding {
+	return Finding{Code: code, Subject: subject, Evidence: evidence, Remedy: remedy}
 }
 
 // Report is what "mek doctor --json" prints.
@@ -42,14 +42,15 @@ func (i *Installation) Doctor(ctx context.Context, before bool) error {
 			run  func(context.Context) ([]Finding, error)
 		}{
 			{"processes", i.examineProcesses}, {"ledger", i.examineLedger}, {"certificates", i.examineCertificates},
-			{"guests", i.examineGuests}, {"links", i.examineLinks}, {"images", i.examineImages}, {"objects", i.examineObjects},
+			{"guests", i.examineGuests}, {"links", i.examineLinks},
 		} {
 			found, err := examine.run(ctx)
 			if err != nil {
-				found = append(found, Finding{"doctor/" + examine.name, examine.name, apiclient.Reason(err), "Look at it:  mek status"})
+				found = append(found, finding("doctor/" + examine.name, examine.name, apiclient.Reason(err), "Look at it:  mek status"))
 			}
 			r.Findings, r.Examined = append(r.Findings, found...), append(r.Examined, examine.name)
 		}
+		i.examineInvariants(ctx, &r)
 	}
 	return i.report(r)
 }
@@ -65,7 +66,7 @@ func (i *Installation) report(r Report) error {
 			i.Print.step(markDone, name, "examined")
 		}
 		for _, f := range r.Findings {
-			i.Print.step(markFailed, f.Code, "%s: %s → %s", f.Subject, f.Evidence, f.Do)
+			i.Print.step(markFailed, f.Code, "%s: %s → %s", f.Subject, f.Evidence, f.Remedy)
 		}
 	}
 	switch {
@@ -81,7 +82,7 @@ func (i *Installation) examineProcesses(ctx context.Context) ([]Finding, error) 
 	st, err := i.Look(ctx)
 	var out []Finding
 	for _, p := range st.Problems {
-		out = append(out, Finding{"process/down", i.cfg.DataDir, p, "mek up --data-dir " + i.cfg.DataDir})
+		out = append(out, finding("process/down", i.cfg.DataDir, p, "mek up --data-dir " + i.cfg.DataDir))
 	}
 	return out, err
 }
@@ -99,7 +100,7 @@ func (i *Installation) examineLedger(ctx context.Context) ([]Finding, error) {
 		if c.Kind == ledger.Link && isTap(c.Name, i.cfg.Hash) || c.Kind == ledger.Cgroup || c.Kind == ledger.Dir || c.Kind == ledger.File {
 			continue
 		}
-		out = append(out, Finding{"ledger/missing", fmt.Sprintf("%s %s", c.Kind, c.Name), "recorded as made, not on the host", "mek up --data-dir " + i.cfg.DataDir})
+		out = append(out, finding("ledger/missing", fmt.Sprintf("%s %s", c.Kind, c.Name), "recorded as made, not on the host", "mek up --data-dir " + i.cfg.DataDir))
 	}
 	return out, err
 }
@@ -117,27 +118,23 @@ func (i *Installation) examineCertificates(context.Context) ([]Finding, error) {
 			return out, err
 		}
 		if left := until.Sub(i.Clock.Now()); left < time.Hour {
-			out = append(out, Finding{"certificate/expiring", file, "valid until " + until.Format(time.RFC3339), "mek up --data-dir " + i.cfg.DataDir})
+			out = append(out, finding("certificate/expiring", file, "valid until " + until.Format(time.RFC3339), "mek up --data-dir " + i.cfg.DataDir))
 		}
 	}
 	return out, nil
 }
 
-// examineObjects has the server recount its objects and look for bytes that are
-// lost, damaged or nobody's (I-08, I-10).
-func (i *Installation) examineObjects(ctx context.Context) ([]Finding, error) {
+// examineInvariants has the server evaluate every invariant that it can.
+func (i *Installation) examineInvariants(ctx context.Context, r *Report) {
+	var answer check.Report
 	c, err := i.client(ctx, "admin")
+	if err == nil {
+		err = c.Own(ctx, "/checks", &answer)
+	}
 	if err != nil {
-		return nil, err
+		answer.Findings = append(answer.Findings, finding("doctor/invariants", "invariants", apiclient.Reason(err), "Look at it:  mek status"))
 	}
-	var answer struct{ Findings []Finding }
-	if err := c.Own(ctx, "/checks/objects", &answer); err != nil {
-		return nil, err
-	}
-	for n := range answer.Findings {
-		answer.Findings[n].Do = "look at the log of mek server; what was damaged must be uploaded again"
-	}
-	return answer.Findings, nil
+	r.Findings, r.Examined = append(r.Findings, answer.Findings...), append(r.Examined, answer.Examined...)
 }
 
 // examineGuests compares processes on this host with servers in the API (I-01),
@@ -166,16 +163,16 @@ func (i *Installation) examineGuests(ctx context.Context) ([]Finding, error) {
 	for _, s := range servers {
 		id := s.Text("id")
 		if !i.cfg.Simulated() && s.Text("OS-EXT-SRV-ATTR:host") == i.cfg.HostName && len(running[id]) == 0 && s.Text("status") == "ACTIVE" {
-			out = append(out, Finding{"I-01/missing-guest", "server " + id, "ACTIVE in the API, no process on this host", "openstack server reboot --hard " + id})
+			out = append(out, finding("I-01/missing-guest", "server " + id, "ACTIVE in the API, no process on this host", "openstack server reboot --hard " + id))
 		}
 		if age := i.age(s.Text("updated")); inBetween(s.Text("status")) && age > stuckAfter {
-			out = append(out, Finding{"I-12/stuck", "server " + id, s.Text("status") + " for " + age.Round(time.Second).String(), "mek admin tasks"})
+			out = append(out, finding("I-12/stuck", "server " + id, s.Text("status") + " for " + age.Round(time.Second).String(), "mek admin tasks"))
 		}
 		delete(running, id)
 	}
 	for id, pids := range running {
 		if len(pids) > 0 {
-			out = append(out, Finding{"I-01/ghost-guest", "server " + id, fmt.Sprintf("process %d on this host, no row in the API", pids[0]), "wait for the reconciler, then: mek admin hosts"})
+			out = append(out, finding("I-01/ghost-guest", "server " + id, fmt.Sprintf("process %d on this host, no row in the API", pids[0]), "wait for the reconciler, then: mek admin hosts"))
 		}
 	}
 	return out, nil
@@ -222,28 +219,6 @@ func (i *Installation) examineLinks(ctx context.Context) ([]Finding, error) {
 	return strayTaps(links, ports, linkPrefix(i.cfg.Hash)), nil
 }
 
-// examineImages has the server compare the records of images with their bytes
-// (I-08). The bytes themselves are not read again.
-func (i *Installation) examineImages(ctx context.Context) ([]Finding, error) {
-	c, err := i.client(ctx, "admin")
-	if err != nil {
-		return nil, err
-	}
-	images, err := c.Service(apiclient.Image, "")
-	if apiclient.IsNotServed(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	violations, err := images.List(ctx, "v2/info/violations", "violations", nil)
-	var out []Finding
-	for _, v := range violations {
-		out = append(out, Finding{v.Text("code"), "image " + v.Text("object"), v.Text("evidence"), "strays go by themselves; an image that lost its bytes: openstack image delete"})
-	}
-	return out, err
-}
-
 // linkPrefix begins the names of a cloud's links.
 func linkPrefix(hash string) string { return "mk" + hash[:min(4, len(hash))] }
 
@@ -274,7 +249,7 @@ next:
 				continue next
 			}
 		}
-		out = append(out, Finding{"I-03/ghost-tap", "link " + l.Name, "on this host, no port in the API", "wait for the reconciler; it is removed when nothing claims it"})
+		out = append(out, finding("I-03/ghost-tap", "link " + l.Name, "on this host, no port in the API", "wait for the reconciler; it is removed when nothing claims it"))
 	}
 	return out
 }

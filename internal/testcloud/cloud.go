@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mekcloud/mek/internal/app"
+	"github.com/mekcloud/mek/internal/check"
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/config"
 	"github.com/mekcloud/mek/internal/db"
@@ -96,6 +97,50 @@ func (c *Cloud) RunTasks() {
 		c.t.Fatalf("tasks are not idle: %v", err)
 	}
 }
+
+// Check fails the test when an invariant is broken: no task is left, and hosts,
+// files and rows agree. What hosts and reconcilers are still about to do is
+// waited for.
+func (c *Cloud) Check() {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), checkTime)
+	defer cancel()
+	for {
+		report, err := c.app.Checks.Run(ctx, check.Quiesced)
+		if err == nil && len(report.Findings) == 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			if err != nil {
+				c.t.Errorf("the cloud cannot be checked: %v", err)
+			}
+			for _, f := range report.Findings {
+				c.t.Errorf("invariant broken: %s", f)
+			}
+			return
+		case <-clock.Real{}.After(checkAgain):
+		}
+	}
+}
+
+// Findings is what the checks say now, and fails the test when they cannot run.
+func (c *Cloud) Findings(mode check.Mode, only ...string) []check.Finding {
+	c.t.Helper()
+	report, err := c.app.Checks.Run(context.Background(), mode, only...)
+	must(c.t, err)
+	return report.Findings
+}
+
+// Codes lists everything that checks can find.
+func (c *Cloud) Codes() []check.Code { return c.app.Checks.Codes() }
+
+// How long a quiesced cloud may take until hosts have done what rows say, and
+// how often it is looked at.
+const (
+	checkTime  = 15 * time.Second
+	checkAgain = 20 * time.Millisecond
+)
 
 // Routes lists every built operation, "SERVICE METHOD PATH [ACTION]".
 func (c *Cloud) Routes() []string {

@@ -27,12 +27,19 @@ func TestCloudAnswers(t *testing.T) {
 	}
 }
 
-// What "mek doctor" asks the server about objects is for administrators.
-func TestObjectChecks(t *testing.T) {
+// What "mek doctor" asks the server is for administrators.
+func TestChecks(t *testing.T) {
 	c := testcloud.New(t)
-	c.Anonymous().Do("GET", "/checks/objects", nil).Expect(http.StatusUnauthorized)
-	c.Demo.Do("GET", "/checks/objects", nil).Expect(http.StatusUnauthorized)
-	if got := string(c.Admin.Do("GET", "/checks/objects", nil).Expect(http.StatusOK).Body); strings.TrimSpace(got) != `{"findings":null}` {
-		t.Fatal(got)
+	c.Anonymous().Do("GET", "/checks", nil).Expect(http.StatusUnauthorized)
+	c.Demo.Do("GET", "/checks", nil).Expect(http.StatusUnauthorized)
+	c.Admin.Do("GET", "/checks?mode=lax", nil).Expect(http.StatusBadRequest)
+	all := c.Admin.Do("GET", "/checks", nil).Expect(http.StatusOK)
+	if len(all.List("findings")) != 0 || len(all.List("examined")) < 5 || all.String("mode") != "live" {
+		t.Errorf("%s", all.Body)
 	}
+	one := c.Admin.Do("GET", "/checks?mode=quiesced&only=objects", nil).Expect(http.StatusOK)
+	if got := string(one.Body); strings.TrimSpace(got) != `{"mode":"quiesced","examined":["objects"],"findings":[]}` {
+		t.Error(got)
+	}
+	c.Check()
 }

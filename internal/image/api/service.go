@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mekcloud/mek/internal/check"
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/image"
@@ -94,6 +95,9 @@ func (s *Service) Stream(ctx context.Context, host string, params json.RawMessag
 func (s *Service) Verify(ctx context.Context, deep bool) ([]image.Violation, error) {
 	return s.transfers.Verify(ctx, deep)
 }
+
+// Checks compare records and bytes.
+func (s *Service) Checks() []check.Check { return s.transfers.Checks() }
 
 // Reconcilers keep records and files together.
 func (s *Service) Reconcilers() []reconcile.Reconciler {

@@ -22,8 +22,8 @@ type Finding struct {
 // maxFindings bounds a report: one mistake may show in every object.
 const maxFindings = 1000
 
-// check is one look at the whole store, at one moment.
-type check struct {
+// recount is one look at the whole store, at one moment.
+type recount struct {
 	ctx   context.Context
 	s     *Store
 	db    pebble.Reader
@@ -44,7 +44,7 @@ func (s *Store) Check(ctx context.Context) (found []Finding, err error) {
 	}
 	snap := db.NewSnapshot()
 	defer func() { err = errors.Join(err, snap.Close()) }()
-	c := &check{ctx: ctx, s: s, db: snap}
+	c := &recount{ctx: ctx, s: s, db: snap}
 	for _, look := range []func() error{c.accounts, c.strays, c.files, c.garbage} {
 		if err := look(); err != nil {
 			return c.found, err
@@ -53,14 +53,14 @@ func (s *Store) Check(ctx context.Context) (found []Finding, err error) {
 	return c.found, nil
 }
 
-func (c *check) report(code, subject, evidence string, args ...any) {
+func (c *recount) report(code, subject, evidence string, args ...any) {
 	if len(c.found) < maxFindings {
 		c.found = append(c.found, Finding{code, subject, fmt.Sprintf(evidence, args...)})
 	}
 }
 
 // each calls fn for every key of a range.
-func (c *check) each(prefix []byte, fn func(key, value []byte) error) (err error) {
+func (c *recount) each(prefix []byte, fn func(key, value []byte) error) (err error) {
 	it, err := c.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ func (c *check) each(prefix []byte, fn func(key, value []byte) error) (err error
 }
 
 // accounts recounts accounts and containers.
-func (c *check) accounts() error {
+func (c *recount) accounts() error {
 	return c.each([]byte{accountFamily}, func(key, _ []byte) error {
 		name := string(key[1:])
 		have, err := readAccount(c.db, name)
@@ -108,7 +108,7 @@ func (c *check) accounts() error {
 }
 
 // container recounts one container and looks at the bodies of its objects.
-func (c *check) container(row *containerRow) (sum objectstore.Container, err error) {
+func (c *recount) container(row *containerRow) (sum objectstore.Container, err error) {
 	read := func(family byte, take func(o *record)) error {
 		return c.each(numberKey(family, row.number), func(key, value []byte) error {
 			name, err := nameOf(key, 1+numberSize)
@@ -141,7 +141,7 @@ func (c *check) container(row *containerRow) (sum objectstore.Container, err err
 	return sum, err
 }
 
-func (c *check) expiry(row *containerRow, o *record) {
+func (c *recount) expiry(row *containerRow, o *record) {
 	c.expiries++
 	if _, err := get(c.db, expiryKey(clock.Micros(o.DeleteAt), row.number, o.Name)); err != nil {
 		c.report("I-08/object-expiry", row.Account+"/"+row.Name+"/"+o.Name, "has a time to go that the expirer does not know")
@@ -149,7 +149,7 @@ func (c *check) expiry(row *containerRow, o *record) {
 }
 
 // body compares an object with its body, and the body with the claims on files.
-func (c *check) body(row *containerRow, o *record) error {
+func (c *recount) body(row *containerRow, o *record) error {
 	if o.Size == 0 {
 		return nil
 	}
@@ -185,7 +185,7 @@ func (c *check) body(row *containerRow, o *record) error {
 }
 
 // strays counts what belongs to containers; more of it belongs to none.
-func (c *check) strays() error {
+func (c *recount) strays() error {
 	for _, f := range []struct {
 		family byte
 		name   string
@@ -203,7 +203,7 @@ func (c *check) strays() error {
 }
 
 // files looks for the file of every claim.
-func (c *check) files() error {
+func (c *recount) files() error {
 	return c.each([]byte{fileFamily}, func(key, value []byte) error {
 		x := fileID(key[1:])
 		want, err := decodeClaim(value)
@@ -223,7 +223,7 @@ func (c *check) files() error {
 }
 
 // lost reports a file that is not there, unless its object went meanwhile.
-func (c *check) lost(x fileID, want claim) error {
+func (c *recount) lost(x fileID, want claim) error {
 	if _, err := get(c.s.db.Load(), fileKey(x)); err != nil {
 		return absent(err)
 	}
@@ -246,7 +246,7 @@ func ownerOf(body []byte) string {
 }
 
 // garbage looks for files that nobody claims. What is being written or removed is held.
-func (c *check) garbage() error {
+func (c *recount) garbage() error {
 	for n := range folders {
 		list, err := c.s.FS.List(c.s.files.folderPath(byte(n)))
 		if err != nil {
