@@ -2,8 +2,10 @@ package rest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/microversion"
 	"github.com/mekcloud/mek/internal/policy"
 )
@@ -31,6 +33,7 @@ type Route struct {
 	MaxBody      int64             // bytes; 0: 1 MiB
 	Bare         bool              // a trailing slash names another path, which does not exist
 	Extension    bool              // not in the published operation tables
+	Query        *Query            // nil: parameters that nobody knows are ignored
 	Variants     []string          // body keys or query flags that the published tables list as operations of their own
 }
 
@@ -45,6 +48,28 @@ type Action struct {
 
 // Planned is an operation of the published API that is not built: it answers 501.
 type Planned struct{ Method, Path, Action string }
+
+// Query says which parameters an operation knows; from a version on it refuses
+// others.
+type Query struct {
+	Known []string
+	From  microversion.Version
+}
+
+// Known makes a Query.
+func Known(from microversion.Version, names ...string) *Query { return &Query{Known: names, From: from} }
+
+func (q *Query) check(c *Call) error {
+	if q == nil || !c.At(q.From) {
+		return nil
+	}
+	for _, name := range sortedKeys(c.Values()) {
+		if !slices.Contains(q.Known, name) {
+			return fault.Invalidf("Invalid input for query parameters %s. Additional properties are not allowed ('%s' was unexpected)", clip(name), clip(name))
+		}
+	}
+	return nil
+}
 
 // Service is one API under one prefix.
 type Service struct {

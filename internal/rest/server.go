@@ -266,6 +266,9 @@ func (c *Call) dispatch() (Reply, error) {
 			return Reply{}, err
 		}
 	}
+	if err := r.Query.check(c); err != nil {
+		return Reply{}, err
+	}
 	if !r.Raw {
 		if err := c.readBody(); err != nil {
 			return Reply{}, err

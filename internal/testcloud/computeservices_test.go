@@ -2,6 +2,7 @@ package testcloud_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/mekcloud/mek/internal/testcloud"
@@ -47,6 +48,23 @@ func TestComputeServices(t *testing.T) {
 	}
 	if got := c.Demo.Get("/compute/v2.1/os-availability-zone").Expect(http.StatusOK).List("availabilityZoneInfo"); len(got) != 1 {
 		t.Errorf("zones for users: %v", got)
+	}
+}
+
+// TestParametersNobodyKnows: from 2.75 on Nova refuses what it ignored before.
+func TestParametersNobodyKnows(t *testing.T) {
+	c := testcloud.New(t)
+	id, _ := server(t, c)
+	for path, known := range map[string]string{"/servers": "tags-any=x", "/servers/detail": "changes-before=2030-01-01T00:00:00Z", "/flavors": "minRam=1",
+		"/flavors/detail": "sort_dir=asc", "/os-services": "binary=x", "/os-keypairs": "limit=1", "/limits": "tenant_id=" + c.Admin.ProjectID,
+		"/os-quota-sets/" + c.Admin.ProjectID: "user_id=" + c.Admin.UserID, "/os-simple-tenant-usage": "detailed=1", "/os-server-groups": "offset=1",
+		"/servers/" + id + "/os-volume_attachments": "limit=1", "/os-volumes_boot": "name=x"} {
+		path = "/compute/v2.1" + path
+		c.Admin.Get(path+"?colour=red", computeVersion, "compute 2.74").Expect(http.StatusOK)
+		c.Admin.Get(path+"?"+known, computeVersion, "compute 2.75").Expect(http.StatusOK)
+		if got := c.Admin.Get(path+"?colour=red", computeVersion, "compute 2.75").Expect(http.StatusBadRequest).String("badRequest.message"); !strings.Contains(got, "'colour' was unexpected") {
+			t.Errorf("%s: %s", path, got)
+		}
 	}
 }
 

@@ -47,9 +47,9 @@ func TestServerGroupsPlaceTheirMembers(t *testing.T) {
 			n    int
 			want string
 		}{
-			"apart":          {object{"policy": "anti-affinity"}, 3, "map[ERROR:1 sim-1:1 sim-2:1]"},
-			"two on a host":  {object{"policy": "anti-affinity", "rules": object{"max_server_per_host": 2}}, 5, "map[ERROR:1 sim-1:2 sim-2:2]"},
-			"rather apart":   {object{"policy": "soft-anti-affinity"}, 2, "map[sim-1:1 sim-2:1]"},
+			"apart":         {object{"policy": "anti-affinity"}, 3, "map[ERROR:1 sim-1:1 sim-2:1]"},
+			"two on a host": {object{"policy": "anti-affinity", "rules": object{"max_server_per_host": 2}}, 5, "map[ERROR:1 sim-1:2 sim-2:2]"},
+			"rather apart":  {object{"policy": "soft-anti-affinity"}, 2, "map[sim-1:1 sim-2:1]"},
 		} {
 			tc.body["name"] = name
 			id, boot := group(c, image, tc.body)

@@ -18,9 +18,10 @@ type api struct {
 func (s *Flavors) Routes() []rest.Route {
 	a := &api{flavors: s}
 	a.brief, a.detail = a.resource(false), a.resource(true)
+	known := rest.Known(compute.StrictEverywhere, "limit", "marker", "is_public", "minRam", "minDisk", "sort_key", "sort_dir")
 	return []rest.Route{
-		{Method: "GET", Path: "/v2.1/flavors", Rule: ruleRead, Handle: a.list(a.brief)},
-		{Method: "GET", Path: "/v2.1/flavors/detail", Rule: ruleRead, Handle: a.list(a.detail)},
+		{Method: "GET", Path: "/v2.1/flavors", Rule: ruleRead, Query: known, Handle: a.list(a.brief)},
+		{Method: "GET", Path: "/v2.1/flavors/detail", Rule: ruleRead, Query: known, Handle: a.list(a.detail)},
 		{Method: "POST", Path: "/v2.1/flavors", Rule: ruleCreate, Audit: "create", Handle: a.create},
 		{Method: "GET", Path: "/v2.1/flavors/{id}", Rule: ruleRead, Handle: a.show},
 		{Method: "PUT", Path: "/v2.1/flavors/{id}", Rule: ruleUpdate, Audit: "update", Since: compute.FlavorDescription, Handle: a.update},

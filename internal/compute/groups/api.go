@@ -50,7 +50,7 @@ func (s *Groups) Routes() []rest.Route {
 		Target: func(g *Group) policy.Target { return policy.Target{"project_id": g.ProjectID, "user_id": g.UserID} },
 		Store:  s.store}
 	return []rest.Route{
-		{Method: "GET", Path: "/v2.1/os-server-groups", Rule: ruleIndex, Handle: a.list},
+		{Method: "GET", Path: "/v2.1/os-server-groups", Rule: ruleIndex, Query: rest.Known(compute.StrictEverywhere, "all_projects", "limit", "offset"), Handle: a.list},
 		{Method: "POST", Path: "/v2.1/os-server-groups", Rule: ruleCreate, Audit: "create", Handle: a.create},
 		{Method: "GET", Path: "/v2.1/os-server-groups/{id}", Rule: ruleShow, Object: true, Handle: a.show},
 		{Method: "DELETE", Path: "/v2.1/os-server-groups/{id}", Rule: ruleDelete, Object: true, Audit: "delete", Handle: a.remove},
@@ -89,11 +89,6 @@ func view(c *rest.Call, g *Group, members []string) map[string]any {
 
 // list pages by offset, as this resource alone still does.
 func (a *api) list(c *rest.Call) (rest.Reply, error) {
-	for key := range c.Values() {
-		if c.At(compute.StrictEverywhere) && key != "all_projects" && key != "limit" && key != "offset" {
-			return rest.Reply{}, fault.Invalidf("Additional properties are not allowed ('%s' was unexpected)", key)
-		}
-	}
 	q := listing.Query{Limit: 1000}
 	if c.Values().Has("all_projects") && c.Allow(ruleAll, c.Caller()) {
 		// of all projects

@@ -16,7 +16,7 @@ func (s *Hosts) Routes() []rest.Route {
 	a := api{s}
 	byID := compute.UUIDsForServices
 	return append(a.legacyRoutes(), []rest.Route{
-		{Method: "GET", Path: "/v2.1/os-services", Rule: ruleServices, Handle: a.services},
+		{Method: "GET", Path: "/v2.1/os-services", Rule: ruleServices, Query: rest.Known(compute.StrictEverywhere, "host", "binary"), Handle: a.services},
 		{Method: "PUT", Path: "/v2.1/os-services/{id}", Rule: ruleServiceUpdate, Audit: "update", Since: byID, Handle: a.update},
 		{Method: "PUT", Path: "/v2.1/os-services/enable", Rule: ruleServiceUpdate, Audit: "update", Until: byID, Handle: a.updateByHost("enable")},
 		{Method: "PUT", Path: "/v2.1/os-services/disable", Rule: ruleServiceUpdate, Audit: "update", Until: byID, Handle: a.updateByHost("disable")},

@@ -37,10 +37,10 @@ func Rules() []policy.Rule {
 func (s *KeyPairs) Routes() []rest.Route {
 	a := api{s}
 	return []rest.Route{
-		{Method: "GET", Path: "/v2.1/os-keypairs", Rule: ruleIndex, Object: true, Handle: a.list},
+		{Method: "GET", Path: "/v2.1/os-keypairs", Rule: ruleIndex, Object: true, Query: rest.Known(compute.StrictEverywhere, "user_id", "limit", "marker"), Handle: a.list},
 		{Method: "POST", Path: "/v2.1/os-keypairs", Rule: ruleCreate, Object: true, Audit: "create", Handle: a.create},
-		{Method: "GET", Path: "/v2.1/os-keypairs/{name}", Rule: ruleShow, Object: true, Handle: a.show},
-		{Method: "DELETE", Path: "/v2.1/os-keypairs/{name}", Rule: ruleDelete, Object: true, Audit: "delete", Handle: a.remove},
+		{Method: "GET", Path: "/v2.1/os-keypairs/{name}", Rule: ruleShow, Object: true, Query: rest.Known(compute.StrictEverywhere, "user_id"), Handle: a.show},
+		{Method: "DELETE", Path: "/v2.1/os-keypairs/{name}", Rule: ruleDelete, Object: true, Query: rest.Known(compute.StrictEverywhere, "user_id"), Audit: "delete", Handle: a.remove},
 	}
 }
 

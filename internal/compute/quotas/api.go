@@ -41,14 +41,14 @@ func Rules() []policy.Rule {
 func (s *Quotas) Routes() []rest.Route {
 	a := api{s}
 	return []rest.Route{
-		{Method: "GET", Path: "/v2.1/os-quota-sets/{id}", Rule: ruleShow, Object: true, Handle: a.show},
-		{Method: "GET", Path: "/v2.1/os-quota-sets/{id}/detail", Rule: ruleDetail, Object: true, Handle: a.detail},
+		{Method: "GET", Path: "/v2.1/os-quota-sets/{id}", Rule: ruleShow, Query: rest.Known(compute.StrictEverywhere, "user_id"), Object: true, Handle: a.show},
+		{Method: "GET", Path: "/v2.1/os-quota-sets/{id}/detail", Rule: ruleDetail, Query: rest.Known(compute.StrictEverywhere, "user_id"), Object: true, Handle: a.detail},
 		{Method: "GET", Path: "/v2.1/os-quota-sets/{id}/defaults", Rule: ruleDefaults, Handle: a.defaults},
-		{Method: "PUT", Path: "/v2.1/os-quota-sets/{id}", Rule: ruleUpdate, Audit: "update", Handle: a.update},
-		{Method: "DELETE", Path: "/v2.1/os-quota-sets/{id}", Rule: ruleDelete, Audit: "delete", Handle: a.remove},
+		{Method: "PUT", Path: "/v2.1/os-quota-sets/{id}", Rule: ruleUpdate, Query: rest.Known(compute.StrictEverywhere, "user_id"), Audit: "update", Handle: a.update},
+		{Method: "DELETE", Path: "/v2.1/os-quota-sets/{id}", Rule: ruleDelete, Query: rest.Known(compute.StrictEverywhere, "user_id"), Audit: "delete", Handle: a.remove},
 		{Method: "GET", Path: "/v2.1/os-quota-class-sets/{id}", Rule: ruleClassShow, Handle: a.class},
 		{Method: "PUT", Path: "/v2.1/os-quota-class-sets/{id}", Rule: ruleClassUpdate, Audit: "update", Handle: a.updateClass},
-		{Method: "GET", Path: "/v2.1/limits", Rule: ruleLimits, Handle: a.limits},
+		{Method: "GET", Path: "/v2.1/limits", Rule: ruleLimits, Query: rest.Known(compute.StrictEverywhere, "tenant_id"), Handle: a.limits},
 	}
 }
 

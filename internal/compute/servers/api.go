@@ -81,12 +81,21 @@ func (s *Servers) api() *api { return &api{s: s, brief: s.resource(false), detai
 // assembly adds those of others.
 func (s *Servers) Actions() map[string]rest.Action { return s.api().actions() }
 
+// listed are the parameters that lists of servers know.
+func listed() *rest.Query {
+	return rest.Known(compute.StrictEverywhere, "user_id", "project_id", "tenant_id", "launch_index", "image_ref", "image", "kernel_id", "ramdisk_id", "hostname", "key_name",
+		"power_state", "vm_state", "task_state", "host", "node", "flavor", "reservation_id", "launched_at", "terminated_at", "availability_zone", "name",
+		"display_name", "description", "display_description", "locked_by", "uuid", "root_device_name", "config_drive", "access_ip_v4", "access_ip_v6",
+		"auto_disk_config", "progress", "limit", "marker", "sort_key", "sort_dir", "all_tenants", "soft_deleted", "deleted", "status", "changes-since",
+		"changes-before", "ip", "ip6", "created_at", "tags", "tags-any", "not-tags", "not-tags-any", "locked")
+}
+
 // Routes are the operations of servers, but for their action route.
 func (s *Servers) Routes() []rest.Route {
 	a := s.api()
 	out := []rest.Route{
-		{Method: "GET", Path: "/v2.1/servers", Rule: ruleIndex, Handle: a.brief.Index},
-		{Method: "GET", Path: "/v2.1/servers/detail", Rule: ruleDetail, Handle: a.detail.Index},
+		{Method: "GET", Path: "/v2.1/servers", Rule: ruleIndex, Query: listed(), Handle: a.brief.Index},
+		{Method: "GET", Path: "/v2.1/servers/detail", Rule: ruleDetail, Query: listed(), Handle: a.detail.Index},
 		{Method: "POST", Path: "/v2.1/servers", Rule: ruleCreate, Audit: "create", Handle: a.create, MaxBody: 4 << 20, Variants: []string{"server.min_count"}},
 		{Method: "GET", Path: "/v2.1/servers/{id}", Rule: ruleShow, Object: true, Handle: a.show},
 		{Method: "PUT", Path: "/v2.1/servers/{id}", Rule: ruleUpdate, Object: true, Audit: "update", Handle: a.update},

@@ -27,8 +27,8 @@ func usageRules() []policy.Rule {
 
 func (a *api) usageRoutes() []rest.Route {
 	return []rest.Route{
-		{Method: "GET", Path: "/v2.1/os-simple-tenant-usage", Rule: ruleUsages, Handle: a.usages},
-		{Method: "GET", Path: "/v2.1/os-simple-tenant-usage/{project}", Rule: ruleUsage, Object: true, Handle: a.usage},
+		{Method: "GET", Path: "/v2.1/os-simple-tenant-usage", Rule: ruleUsages, Query: rest.Known(compute.StrictEverywhere, "start", "end", "detailed", "limit", "marker"), Handle: a.usages},
+		{Method: "GET", Path: "/v2.1/os-simple-tenant-usage/{project}", Rule: ruleUsage, Object: true, Query: rest.Known(compute.StrictEverywhere, "start", "end", "limit", "marker"), Handle: a.usage},
 	}
 }
 
@@ -58,6 +58,7 @@ func (a *api) period(c *rest.Call) (p period, err error) {
 	if p.start, err = read("start"); err != nil {
 		return p, err
 	}
+	now = now.Add(time.Microsecond) // neither given is an empty time, not a wrong one
 	if p.stop, err = read("end"); err != nil {
 		return p, err
 	}

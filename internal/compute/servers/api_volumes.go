@@ -11,7 +11,7 @@ import (
 func (a *api) volumeRoutes() []rest.Route {
 	const all, one = "/v2.1/servers/{id}/os-volume_attachments", "/v2.1/servers/{id}/os-volume_attachments/{volume}"
 	return []rest.Route{
-		{Method: "GET", Path: all, Rule: ruleVolumes + "index", Object: true, Handle: a.volumes},
+		{Method: "GET", Path: all, Rule: ruleVolumes + "index", Object: true, Query: rest.Known(compute.StrictEverywhere, "limit", "offset"), Handle: a.volumes},
 		{Method: "POST", Path: all, Rule: ruleVolumes + "create", Object: true, Audit: "attach_volume", Handle: a.attachVolume},
 		{Method: "GET", Path: one, Rule: ruleVolumes + "show", Object: true, Handle: a.volume},
 		{Method: "PUT", Path: one, Rule: ruleVolumes + "update", Object: true, Audit: "update", Handle: a.updateVolume},
