@@ -17,3 +17,12 @@ func runAgent(ctx context.Context, g *global) error {
 	}
 	return app.RunAgent(ctx, conf.Agent(), log)
 }
+
+// runSimulatedAgent is the process of a host that exists in memory only.
+func runSimulatedAgent(ctx context.Context, g *global) error {
+	conf, log, err := g.load()
+	if err != nil {
+		return err
+	}
+	return app.RunSimulatedAgent(ctx, conf.Agent(), log)
+}

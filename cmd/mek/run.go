@@ -53,10 +53,15 @@ func serverCommand(g *global) *cobra.Command {
 }
 
 func agentCommand(g *global) *cobra.Command {
+	var simulate bool
 	c := &cobra.Command{Use: "agent", Short: "What a host runs (mek up starts it)", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if simulate {
+				return ended(c.Context(), runSimulatedAgent(c.Context(), g))
+			}
 			return ended(c.Context(), runAgent(c.Context(), g))
 		}}
+	c.Flags().BoolVar(&simulate, "simulate", false, "simulate the host in memory; needs no privilege")
 	c.AddCommand(&cobra.Command{Use: "join TOKEN", Short: "Join this machine to a cloud as a further host", Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(*cobra.Command, []string) error { return installation.NotBuilt("joining further hosts") }})
 	return c

@@ -37,8 +37,7 @@ type Agent struct {
 	mu       sync.Mutex
 	life     context.Context // nil: not running
 	sequence int64
-	dirty    map[hostlink.Section]bool
-	wake     chan struct{}
+	servers  []*server     // that are connected
 	started  chan struct{} // closed by Run
 }
 
@@ -58,7 +57,7 @@ func New(cfg Config) *Agent {
 		cfg: cfg, sections: map[hostlink.Section]*section{},
 		commands: newCommands(cfg.Journal, cfg.Clock, was.results),
 		sequence: max(was.sequence+1, clock.Micros(cfg.Clock.Now())),
-		dirty:    map[hostlink.Section]bool{}, wake: make(chan struct{}, 1), started: make(chan struct{}),
+		started:  make(chan struct{}),
 	}
 	for name, applier := range cfg.Appliers {
 		a.sections[name] = &section{name: name, applier: applier, clock: cfg.Clock, log: cfg.Log, tell: a.changed,
@@ -81,13 +80,16 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	a.mu.Lock()
 	a.life = ctx
+	for _, s := range a.servers {
+		a.report(ctx, s)
+	}
 	a.mu.Unlock()
 	close(a.started)
 	for _, name := range a.order {
 		s := a.sections[name]
 		a.spawn(func() { s.run(ctx) })
 	}
-	a.sendReports(ctx)
+	<-ctx.Done()
 	a.mu.Lock()
 	a.life = nil // no command begins after this
 	a.mu.Unlock()
@@ -124,15 +126,29 @@ func (a *Agent) Held() []hostlink.Held {
 	return list
 }
 
-// Bind gives the agent the way to the server and has it report everything; nil takes it away.
+// Bind gives the agent the way to a server and has it report everything there.
 func (a *Agent) Bind(up hostlink.Uplink) {
 	a.cfg.Relay.Bind(up)
-	if up == nil {
-		return
+	s := newServer(up, a.order)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.servers = append(a.servers, s)
+	if a.life != nil && a.life.Err() == nil { // else Run begins to report
+		a.report(a.life, s)
 	}
-	for _, name := range a.order {
-		a.changed(name)
-	}
+}
+
+// Unbind takes a way to a server away; twice is fine.
+func (a *Agent) Unbind(up hostlink.Uplink) {
+	a.cfg.Relay.Unbind(up)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.servers = slices.DeleteFunc(a.servers, func(s *server) bool {
+		if s.up == up {
+			s.leave()
+		}
+		return s.up == up
+	})
 }
 
 // Accept takes a document; see hostlink.Endpoint.

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/mekcloud/mek/internal/hostlink"
@@ -14,82 +15,116 @@ const (
 	reportPause   = time.Second
 )
 
+// server is one connected server and what is still to be told to it. Each has
+// a sender of its own, so that one that hangs delays no other.
+type server struct {
+	up   hostlink.Uplink
+	wake chan struct{}
+	gone chan struct{} // closed when it is taken away
+	once sync.Once
+
+	mu    sync.Mutex
+	dirty map[hostlink.Section]bool
+}
+
+func newServer(up hostlink.Uplink, all []hostlink.Section) *server {
+	s := &server{up: up, wake: make(chan struct{}, 1), gone: make(chan struct{}), dirty: map[hostlink.Section]bool{}}
+	for _, name := range all {
+		s.changed(name)
+	}
+	return s
+}
+
+func (s *server) leave() { s.once.Do(func() { close(s.gone) }) }
+
 // changed notes that a section has something to report. It never blocks.
-func (a *Agent) changed(s hostlink.Section) {
-	a.mu.Lock()
-	a.dirty[s] = true
-	a.mu.Unlock()
+func (s *server) changed(name hostlink.Section) {
+	s.mu.Lock()
+	s.dirty[name] = true
+	s.mu.Unlock()
 	select {
-	case a.wake <- struct{}{}:
+	case s.wake <- struct{}{}:
 	default: // a wake-up is waiting already
 	}
 }
 
-// sendReports sends the reports of changed sections until ctx ends. Changes
-// that come while one is on its way are told together by the next.
-func (a *Agent) sendReports(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-a.wake:
-		}
-		for _, name := range a.takeDirty() {
-			if a.send(ctx, name) {
-				continue
-			}
-			a.mu.Lock()
-			a.dirty[name] = true
-			a.mu.Unlock()
-			a.later(ctx)
-		}
-	}
-}
-
-// takeDirty empties the list of changed sections, unless there is nobody to tell.
-func (a *Agent) takeDirty() []hostlink.Section {
-	if _, err := a.cfg.Relay.Current(); err != nil {
-		return nil // Bind marks everything
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
+// takeDirty empties the list of changed sections.
+func (s *server) takeDirty(order []hostlink.Section) []hostlink.Section {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var list []hostlink.Section
-	for _, name := range a.order {
-		if a.dirty[name] {
+	for _, name := range order {
+		if s.dirty[name] {
 			list = append(list, name)
-			delete(a.dirty, name)
+			delete(s.dirty, name)
 		}
 	}
 	return list
 }
 
-func (a *Agent) send(ctx context.Context, name hostlink.Section) bool {
-	up, err := a.cfg.Relay.Current()
-	if err != nil {
-		return true // Bind marks everything
+// changed notes that every server is to be told of a section.
+func (a *Agent) changed(name hostlink.Section) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, s := range a.servers {
+		s.changed(name)
 	}
-	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
-	defer cancel()
-	if err := up.Report(ctx, a.reportOf(name)); err != nil {
-		a.cfg.Log.Debug("report not taken; repeating", "section", name, "error", err)
-		return false
-	}
-	return true
 }
 
-// later wakes the sender after a pause.
-func (a *Agent) later(ctx context.Context) {
+// report begins to send to a server. The caller holds mu.
+func (a *Agent) report(life context.Context, s *server) {
+	ctx, cancel := context.WithCancel(life)
+	a.spawn(func() {
+		defer cancel()
+		a.sendReports(ctx, s)
+	})
+	a.spawn(func() {
+		select {
+		case <-s.gone:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+}
+
+// sendReports sends the reports of changed sections until ctx ends. Changes
+// that come while one is on its way are told together by the next.
+func (a *Agent) sendReports(ctx context.Context, s *server) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.wake:
+		}
+		for _, name := range s.takeDirty(a.order) {
+			if a.send(ctx, s, name) {
+				continue
+			}
+			a.later(ctx, s, name)
+		}
+	}
+}
+
+// later has a section told again after a pause.
+func (a *Agent) later(ctx context.Context, s *server, name hostlink.Section) {
 	timer := a.cfg.Clock.After(reportPause)
 	a.spawn(func() {
 		select {
 		case <-ctx.Done():
 		case <-timer:
-			select {
-			case a.wake <- struct{}{}:
-			default:
-			}
+			s.changed(name)
 		}
 	})
+}
+
+func (a *Agent) send(ctx context.Context, s *server, name hostlink.Section) bool {
+	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
+	defer cancel()
+	if err := s.up.Report(ctx, a.reportOf(name)); err != nil {
+		a.cfg.Log.Debug("report not taken; repeating", "section", name, "error", err)
+		return false
+	}
+	return true
 }
 
 // reportOf is a section's report with the next sequence.

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -21,7 +20,6 @@ import (
 	"github.com/mekcloud/mek/internal/compute/guest/qemu"
 	"github.com/mekcloud/mek/internal/config"
 	"github.com/mekcloud/mek/internal/hostlink"
-	"github.com/mekcloud/mek/internal/hostlink/remote"
 	"github.com/mekcloud/mek/internal/image/worker"
 	"github.com/mekcloud/mek/internal/installation/plan"
 	"github.com/mekcloud/mek/internal/ledger"
@@ -77,35 +75,11 @@ func RunAgent(ctx context.Context, cfg config.Agent, log *slog.Logger) error {
 }
 
 func (h *host) run(ctx context.Context, core *agent.Agent) error {
-	tls, err := busTLS(h.cfg.Bus)
-	if err != nil {
-		return err
-	}
-	if tls.ServerName, _, err = net.SplitHostPort(h.cfg.Bus.Listen); err != nil {
-		return fmt.Errorf("address of the bus: %w", err)
-	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return core.Run(ctx) })
-	group.Go(func() error {
-		return remote.Run(ctx, remote.AgentConfig{Agent: core, Control: h.cfg.Bus.Listen, Streams: h.cfg.Bus.Streams, TLS: tls, Log: h.log})
-	})
+	group.Go(func() error { return joinServers(ctx, h.cfg, core, h.relay, h.log) })
 	group.Go(func() error { return h.serveMetadata(ctx) })
-	group.Go(func() error { return h.announceWhenLinked(ctx) })
 	return group.Wait()
-}
-
-// announceWhenLinked writes the ready file once the server took us in.
-func (h *host) announceWhenLinked(ctx context.Context) error {
-	for {
-		if _, err := h.relay.Current(); err == nil {
-			return announce(h.cfg.ReadyFile, h.cfg.HostName)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-h.clock.After(50 * time.Millisecond):
-		}
-	}
 }
 
 func (h *host) openSelf(context.Context) (err error) {

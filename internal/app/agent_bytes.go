@@ -35,15 +35,11 @@ func (s imageSource) Open(ctx context.Context, imageID string) (io.ReadCloser, g
 }
 
 func openImage(ctx context.Context, relay *hostlink.Relay, imageID string) (io.ReadCloser, image.StreamHead, error) {
-	up, err := relay.Current()
-	if err != nil {
-		return nil, image.StreamHead{}, err
-	}
 	kind := image.StreamKind
 	if strings.HasPrefix(imageID, compute.DiskSourcePrefix) {
 		kind = compute.DiskStreamKind
 	}
-	stream, err := up.Open(ctx, kind, image.StreamParams{ID: imageID})
+	stream, err := relay.Open(ctx, kind, image.StreamParams{ID: imageID})
 	if err != nil {
 		return nil, image.StreamHead{}, err
 	}
@@ -116,11 +112,7 @@ func (o openDisks) CopyOpen(ctx context.Context, guestID, volumeID, name string,
 type relayTeller struct{ relay *hostlink.Relay }
 
 func (t relayTeller) Tell(ctx context.Context, section hostlink.Section, object, verb string, params any) error {
-	up, err := t.relay.Current()
-	if err != nil {
-		return err
-	}
-	return up.Tell(ctx, section, object, verb, params)
+	return t.relay.Tell(ctx, section, object, verb, params)
 }
 
 // addCapabilities writes into a host's facts what its driver found by trying.

@@ -16,6 +16,7 @@ import (
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/hostlink/hub"
 	"github.com/mekcloud/mek/internal/outbox"
+	"github.com/mekcloud/mek/internal/peers"
 	"github.com/mekcloud/mek/internal/policy"
 	"github.com/mekcloud/mek/internal/reconcile"
 	"github.com/mekcloud/mek/internal/rest"
@@ -34,6 +35,7 @@ type Parts struct {
 	Master    []byte           // key that seals secrets in the database
 	Bootstrap config.Bootstrap // first passwords
 	Faults    *task.Faults     // nil outside tests
+	Peers     *peers.Peers     // the servers that share the database; nil: this one alone
 	Metrics   *prometheus.Registry
 	// ImageProgram gives the program whose subcommand reads images in the
 	// sandbox; nil: this one. Tests bring theirs.
@@ -72,15 +74,16 @@ type builder struct {
 	openers  []func()
 	observe  rest.Observer
 	checks   *check.Registry
+	heard    map[string]func(ctx context.Context, text string) // what other servers tell, by topic
+	missed   []func()                                          // called when something may have been told while nobody listened
 }
 
 // Build puts a control plane together and prepares its first data. Nothing runs yet.
 func Build(ctx context.Context, p Parts) (*Cloud, error) {
-	b := &builder{Parts: p}
+	b := &builder{Parts: p, heard: map[string]func(context.Context, string){}}
 	b.observe = b.measure()
-	b.tasks = task.New(task.Options{DB: p.DB, Clock: p.Clock, Log: p.Log, Owner: p.Config.HostName, Faults: p.Faults})
+	b.buildTasks()
 	b.newChecks()
-	b.background("tasks", b.tasks.Run)
 	b.background("hosts", p.Hub.Run)
 	b.background("audit", reconciled(reconcile.New(p.Clock, p.Log, reconcile.Reconciler{Name: "outbox", Every: time.Second, Run: b.publish})))
 	for _, s := range serviceSteps {
@@ -92,6 +95,7 @@ func Build(ctx context.Context, p Parts) (*Cloud, error) {
 		return nil, err
 	}
 	b.front()
+	b.background("other servers", b.listen)
 	server := rest.New(rest.Config{Auth: b.shared.auth, Clock: p.Clock, Log: p.Log, Observe: b.observe}, &b.routes, b.services...)
 	b.door.Store(server)
 	return &Cloud{Handler: server, Objects: b.objects, REST: server, Listed: b.listed, Tasks: b.tasks, Checks: b.checks, run: b.runners, openers: b.openers}, nil

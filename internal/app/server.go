@@ -35,6 +35,11 @@ func RunServer(ctx context.Context, cfg config.Server, log *slog.Logger, level *
 	parts.Level = level
 	defer parts.DB.Close()
 	defer parts.Hub.Close()
+	if parts.Peers = newPeers(parts); parts.Peers != nil {
+		if err := parts.Peers.Beat(ctx); err != nil {
+			return err
+		}
+	}
 	cloud, err := Build(ctx, parts)
 	if err != nil {
 		return err
@@ -97,7 +102,7 @@ func open(ctx context.Context, cfg config.Server, log *slog.Logger) (Parts, erro
 // joinHosts connects the control plane with its hosts: simulated ones in this
 // process, or agents over the bus.
 func joinHosts(ctx context.Context, p Parts) (*remote.Server, func(), error) {
-	if p.Config.Simulated() {
+	if p.Config.Simulated() && !p.Config.SimulateApart {
 		leave, err := Simulate(ctx, p.Hub, p.Config.Simulate, p.Log)
 		return nil, leave, err
 	}

@@ -55,7 +55,7 @@ func Simulate(ctx context.Context, h *hub.Hub, n int, log *slog.Logger) (leave f
 		}
 	}
 	for i := range n {
-		s, err := simulate(ctx, fmt.Sprintf("sim-%d", i+1), log)
+		s, err := simulate(ctx, fmt.Sprintf("sim-%d", i+1), &hostlink.Relay{}, log)
 		if err != nil {
 			leave()
 			return nil, err
@@ -70,7 +70,7 @@ func Simulate(ctx context.Context, h *hub.Hub, n int, log *slog.Logger) (leave f
 	return leave, nil
 }
 
-func simulate(ctx context.Context, name string, log *slog.Logger) (*simulated, error) {
+func simulate(ctx context.Context, name string, relay *hostlink.Relay, log *slog.Logger) (*simulated, error) {
 	s := &simulated{driver: guestsim.New(guestsim.Config{Clock: clock.Real{}}), volumes: volumes.New(disksim.New(disksim.Config{}), clock.Real{}, log)}
 	s.guests = guests.New(s.driver, clock.Real{}, log)
 	can, err := s.driver.Capabilities(ctx)
@@ -80,7 +80,7 @@ func simulate(ctx context.Context, name string, log *slog.Logger) (*simulated, e
 	facts := hostlink.Facts{Host: name, ID: id.Named(name), Arch: "x86_64", CPUs: simCPUs, MemoryMiB: simMemoryMiB, DiskGiB: simDiskGiB, Address: "127.0.0.1",
 		More: map[string]string{"boot_time": clock.Real{}.Now().UTC().Format(time.RFC3339)}}
 	addCapabilities(&facts, can)
-	s.agent = agent.New(agent.Config{Facts: facts, Journal: agent.MemoryJournal(), Log: log, Appliers: map[hostlink.Section]hostlink.Applier{
+	s.agent = agent.New(agent.Config{Facts: facts, Journal: agent.MemoryJournal(), Relay: relay, Log: log, Appliers: map[hostlink.Section]hostlink.Applier{
 		hostlink.Guests: s.guests, hostlink.Ports: ports.New(netsim.New(), log), hostlink.Volumes: s.volumes}})
 	return s, nil
 }

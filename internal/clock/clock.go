@@ -17,8 +17,24 @@ type Clock interface {
 // Real is the machine's clock, in UTC.
 type Real struct{}
 
-// Now is the wall time in UTC, with Go's monotonic reading.
+// Now is the wall time in UTC. It jumps when somebody sets the machine's clock:
+// leases and timeouts are measured by Elapsed.
 func (Real) Now() time.Time { return time.Now().UTC() }
+
+// Elapsed is the time since it was first asked in this process, by the monotonic clock.
+func (Real) Elapsed() time.Duration { return time.Since(begun()) }
+
+var begun = sync.OnceValue(time.Now)
+
+// Elapsed is a reading of a clock that goes on steadily, whoever sets the wall
+// time: only differences of readings mean anything. A clock that has no such
+// reading is taken by its wall time.
+func Elapsed(c Clock) time.Duration {
+	if steady, ok := c.(interface{ Elapsed() time.Duration }); ok {
+		return steady.Elapsed()
+	}
+	return c.Now().Sub(time.Unix(0, 0))
+}
 
 // After waits on the machine's monotonic clock.
 func (Real) After(d time.Duration) <-chan time.Time { return time.After(d) }

@@ -24,12 +24,16 @@ type Config struct {
 	ClassicPorts bool     `koanf:"classic_ports"` // not built yet
 	PublicURL    string   `koanf:"public_url"`    // scheme://host:port that catalogs show; empty: what the client used
 	Region       string   `koanf:"region"`
-	Bare         bool     `koanf:"bare"`      // no samples
-	Simulate     int      `koanf:"simulate"`  // number of simulated hosts; 0: this machine is the host
-	LogLevel     string   `koanf:"log_level"` // debug, info, warn, error
-	Image        string   `koanf:"image"`     // file of the image "tiny"; empty: looked for
+	Bare         bool     `koanf:"bare"`     // no samples
+	Simulate     int      `koanf:"simulate"` // number of simulated hosts; 0: this machine is the host
+	// SimulateApart: the simulated hosts are processes of their own (mek agent --simulate), which join as real ones do.
+	SimulateApart bool   `koanf:"simulate_apart"`
+	ServerOnly    bool   `koanf:"server_only"` // a further server of a cloud: no agent and no network engines on this machine
+	LogLevel      string `koanf:"log_level"`   // debug, info, warn, error
+	Image         string `koanf:"image"`       // file of the image "tiny"; empty: looked for
 
 	Database string   `koanf:"database"` // sqlite:///path or postgres://…
+	Servers  []string `koanf:"servers"`  // HOST:PORT of every server's bus, for this host's agent; empty: the one of this machine
 	Bus      Bus      `koanf:"bus"`
 	Identity Identity `koanf:"identity"`
 	Network  Network  `koanf:"network"`

@@ -23,7 +23,8 @@ type Server struct {
 // BusFiles are the server's or an agent's ends of the bus: addresses and the
 // certificates for mutual TLS.
 type BusFiles struct {
-	Listen, Streams           string // HOST:PORT
+	Listen, Streams           string   // HOST:PORT
+	Servers                   []string // of an agent: HOST:PORT of every server's bus
 	CAFile, CertFile, KeyFile string
 }
 
@@ -71,7 +72,7 @@ func (c Config) Server() Server {
 	if !c.InsecureHTTP {
 		s.CertFile, s.KeyFile = c.Path("tls", "server.crt"), c.Path("tls", "server.key")
 	}
-	if !c.Simulated() {
+	if !c.Simulated() && !c.ServerOnly {
 		s.Northbound = filepath.Join(c.RunDir(), "ovn", "nb.sock")
 	}
 	return s
@@ -91,6 +92,9 @@ func (c Config) Agent() Agent {
 		a.SwitchDir = filepath.Join(c.RunDir(), "host")
 		a.SwitchDB = filepath.Join(a.SwitchDir, "db.sock")
 		a.Southbound = filepath.Join(c.RunDir(), "ovn", "sb.sock")
+	}
+	if a.Bus.Servers = c.Servers; len(c.Servers) == 0 {
+		a.Bus.Servers = []string{c.Bus.Listen}
 	}
 	return a
 }

@@ -28,6 +28,9 @@ func (c Config) Validate() error {
 	check("listen", hostPort(c.Listen))
 	check("bus.listen", hostPort(c.Bus.Listen))
 	check("bus.streams", hostPort(c.Bus.Streams))
+	for _, address := range c.Servers {
+		check("servers", dialable(address))
+	}
 	check("insecure_http", c.loopbackOnly(c.Listen))
 	check("network.public_range", prefix(c.Network.PublicRange))
 	check("network.private_range", prefix(c.Network.PrivateRange))
@@ -39,6 +42,9 @@ func (c Config) Validate() error {
 	check("public_url", publicURL(c.PublicURL))
 	if c.Simulate < 0 || c.Simulate > 100000 {
 		check("simulate", fmt.Errorf("%d is not between 0 and 100000", c.Simulate))
+	}
+	if c.ServerOnly && strings.HasPrefix(c.Database, "sqlite:") {
+		check("server_only", errors.New("servers share a database: set database to postgres://…"))
 	}
 	if c.Region == "" || c.HostName == "" {
 		check("region, host_name", errors.New("must not be empty"))
@@ -88,6 +94,15 @@ func hostPort(s string) error {
 	}
 	if _, err := netip.ParseAddr(host); err != nil && host != "" && host != "localhost" {
 		return fmt.Errorf("%q: the host must be an address or localhost", s)
+	}
+	return nil
+}
+
+// dialable is an address to connect to: HOST may be a name.
+func dialable(s string) error {
+	host, port, err := net.SplitHostPort(s)
+	if n, bad := strconv.Atoi(port); err != nil || bad != nil || host == "" || n < 1 || n > 65535 {
+		return fmt.Errorf("%q is not HOST:PORT", s)
 	}
 	return nil
 }

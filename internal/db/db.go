@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
 
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 )
@@ -35,7 +35,8 @@ type DB struct {
 	engine Engine
 	read   *sql.DB
 	write  *sql.DB
-	leader *leader // SQLite only
+	leader *leader       // SQLite only
+	pool   *pgxpool.Pool // PostgreSQL only
 	closed func()
 }
 
@@ -60,20 +61,7 @@ func connect(ctx context.Context, address string) (*DB, error) {
 	if !strings.HasPrefix(address, "postgres://") && !strings.HasPrefix(address, "postgresql://") {
 		return nil, fmt.Errorf("the database address must begin with sqlite:// or postgres://")
 	}
-	config, err := pgxpool.ParseConfig(address)
-	if err != nil {
-		return nil, err
-	}
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, err
-	}
-	handle := stdlib.OpenDBFromPool(pool)
-	if err := handle.PingContext(ctx); err != nil {
-		pool.Close()
-		return nil, err
-	}
-	return &DB{engine: Postgres, read: handle, write: handle, closed: pool.Close}, nil
+	return openPostgres(ctx, address)
 }
 
 func openSQLite(ctx context.Context, path string) (*DB, error) {
@@ -145,7 +133,15 @@ func (d *DB) migrate(ctx context.Context) error {
 	if d.engine == SQLite { // the leader holds the only connection of d.write; migrations run before any Write
 		d.leader.conn.Close()
 	}
-	p, err := goose.NewProvider(dialect, handle, migrations(), goose.WithDisableGlobalRegistry(true))
+	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	if d.engine == Postgres { // servers that start side by side migrate one after the other
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 120))
+		if err != nil {
+			return err
+		}
+		options = append(options, goose.WithSessionLocker(locker))
+	}
+	p, err := goose.NewProvider(dialect, handle, migrations(), options...)
 	if err == nil {
 		_, err = p.Up(ctx)
 	}

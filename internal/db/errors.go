@@ -2,8 +2,11 @@ package db
 
 import (
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
@@ -54,8 +57,22 @@ func translate(err error, doing string) error {
 		case pg.Code[:2] == "08", pg.Code[:2] == "57", pg.Code == "53300":
 			return fault.Unavailablef("The database does not answer.").Because(wrapped)
 		}
+		return wrapped
+	}
+	if lost(err) {
+		return fault.Unavailablef("The database does not answer.").Because(wrapped)
 	}
 	return wrapped
+}
+
+// lost tells whether the connection to the database is what failed: whether a
+// commit on it took place is not known.
+func lost(err error) bool {
+	var refused *pgconn.ConnectError
+	var network *net.OpError
+	var unsent interface{ SafeToRetry() bool }
+	return errors.As(err, &refused) || errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.As(err, &unsent) && unsent.SafeToRetry()
 }
 
 // Translate is translate for stores that write their own SQL.

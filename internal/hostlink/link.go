@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/mekcloud/mek/internal/fault"
@@ -82,44 +83,66 @@ func (w *WireError) Err() error {
 }
 
 // Relay is an Upstream that exists before there is a connection: drivers are
-// built with it, the placement binds it. Without a connection it answers
-// Unavailable. The zero value is ready; safe for concurrent use.
+// built with it, placements bind it, once for each server of the cloud. Any of
+// the servers can answer; one that cannot be reached is passed over. Without a
+// connection it answers Unavailable. The zero value is ready; safe for concurrent use.
 type Relay struct {
-	mu sync.Mutex
-	up Uplink
+	mu  sync.Mutex
+	ups []Uplink
 }
 
-// Bind sets the connection; nil takes it away.
+// Bind adds a connection.
 func (r *Relay) Bind(up Uplink) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.up = up
+	r.ups = append(slices.Clone(r.ups), up)
 }
 
-// Current is the connection, or Unavailable.
-func (r *Relay) Current() (Uplink, error) {
+// Unbind takes a connection away; twice is fine.
+func (r *Relay) Unbind(up Uplink) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.up == nil {
-		return nil, fault.Unavailablef("the server cannot be reached")
-	}
-	return r.up, nil
+	r.ups = slices.DeleteFunc(slices.Clone(r.ups), func(u Uplink) bool { return u == up })
 }
 
-// Open dials the server for bytes.
-func (r *Relay) Open(ctx context.Context, kind string, params any) (io.ReadWriteCloser, error) {
-	up, err := r.Current()
-	if err != nil {
-		return nil, err
+// Current is the oldest connection, or Unavailable.
+func (r *Relay) Current() (Uplink, error) {
+	all := r.all()
+	if len(all) == 0 {
+		return nil, unreachable()
 	}
-	return up.Open(ctx, kind, params)
+	return all[0], nil
+}
+
+func (r *Relay) all() []Uplink {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ups
+}
+
+func unreachable() error { return fault.Unavailablef("the server cannot be reached") }
+
+// Open dials a server for bytes.
+func (r *Relay) Open(ctx context.Context, kind string, params any) (stream io.ReadWriteCloser, err error) {
+	err = r.first(func(up Uplink) (err error) {
+		stream, err = up.Open(ctx, kind, params)
+		return err
+	})
+	return stream, err
 }
 
 // Tell sends a small message of a section.
 func (r *Relay) Tell(ctx context.Context, section Section, object, verb string, params any) error {
-	up, err := r.Current()
-	if err != nil {
-		return err
+	return r.first(func(up Uplink) error { return up.Tell(ctx, section, object, verb, params) })
+}
+
+// first asks one server after the other until one answers.
+func (r *Relay) first(ask func(Uplink) error) error {
+	err := unreachable()
+	for _, up := range r.all() {
+		if err = ask(up); !fault.Is(err, fault.Unavailable) {
+			return err
+		}
 	}
-	return up.Tell(ctx, section, object, verb, params)
+	return err
 }

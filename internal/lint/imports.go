@@ -9,12 +9,12 @@ import (
 
 // Packages by what they may import; all below internal/.
 var (
-	leaves   = []string{"fault", "clock", "id", "event", "listing", "microversion"}
+	leaves   = []string{"fault", "clock", "id", "event", "fence", "listing", "microversion"}
 	services = []string{"identity", "compute", "placement", "network", "image", "blockstorage", "objectstore", "orchestration", "loadbalancer",
 		"baremetal", "database", "dataprocessing", "telemetry", "metric", "alarm", "containers", "containerinfra", "dns", "keymanager",
 		"sharedfilesystem", "ec2"}
 	// storing are the toolkit packages that stand on the database, and may know each other.
-	storing = []string{"db", "quota", "task", "reconcile", "outbox", "hoststate", "hostlink", "check"}
+	storing = []string{"db", "quota", "task", "reconcile", "outbox", "hoststate", "hostlink", "check", "peers"}
 	toolkit = slices.Concat(leaves, storing, []string{"policy", "rest"})
 	// wiring may import everything.
 	wiring = []string{"app", "testcloud"}

@@ -154,6 +154,9 @@ func (s *Server) serve(m *mounted, w http.ResponseWriter, r *http.Request, path 
 			s.log.Error("request failed", "request", c.RequestID, "method", r.Method, "path", path, "error", err)
 		}
 		reply = m.Dialect.failure(c, err)
+		if reply.Status == http.StatusServiceUnavailable && reply.Header.Get("Retry-After") == "" {
+			reply = reply.With("Retry-After", "1")
+		}
 		if reply.Status == http.StatusUnauthorized {
 			reply = reply.With("WWW-Authenticate", `Keystone uri="`+c.Root()+`/identity"`)
 		}

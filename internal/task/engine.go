@@ -29,8 +29,22 @@ type Options struct {
 	PerProject int           // sagas of one project at once; 0: three quarters of Workers
 	Retry      time.Duration // first back-off, doubling to 10 s; 0: 200 ms
 	Faults     *Faults
+	Peers      Peers     // the servers that share the database; nil: leases alone say who lives
 	Ended      func(End) // called once per saga that ended, for metrics; may be nil
 }
+
+// Peers is what an engine asks about the servers of the database; package peers.
+type Peers interface {
+	// Term is this server's present term.
+	Term() int64
+	// Holds tells whether nothing begun in a term can have been taken over.
+	Holds(term int64) bool
+	// Dead tells whether a server's sagas are for others to take.
+	Dead(name string) bool
+}
+
+// Topic is under which engines tell each other of sagas, by db.Tx.Notify.
+const Topic = "task"
 
 // End tells how a saga ended.
 type End struct {
@@ -49,6 +63,7 @@ type Engine struct {
 	known   map[string]*handle // queued, delayed or running here
 	stopped bool
 	died    atomic.Bool
+	look    atomic.Bool // for sagas to recover, at the next turn
 	wake    chan struct{}
 	changed chan struct{} // closed and replaced when something ends or is delayed
 	workers sync.WaitGroup
@@ -119,6 +134,9 @@ func (e *Engine) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			e.setStopped()
 		case <-e.wake:
+			if e.look.Swap(false) {
+				e.housekeep(inner)
+			}
 		case <-due:
 		case <-tick:
 			e.housekeep(inner)
@@ -202,6 +220,16 @@ func (e *Engine) interrupt(id string) {
 	if h != nil {
 		e.push(id, h.project, h.preempt)
 	}
+}
+
+// Heard takes what another engine told under Topic: a saga of this one is to
+// look at its cancel flag.
+func (e *Engine) Heard(id string) { e.interrupt(id) }
+
+// PeersChanged has the engine look now for sagas that a dead server left.
+func (e *Engine) PeersChanged() {
+	e.look.Store(true)
+	e.nudge()
 }
 
 // dispatch starts what may run and tells how long until the next delayed saga
@@ -291,7 +319,7 @@ func (e *Engine) recover(ctx context.Context, starting bool) error {
 		known := e.known[row.ID] != nil
 		e.mu.Unlock()
 		now := e.o.Clock.Now()
-		switch recovery(row, e.o.Owner, starting, known, now) {
+		switch recovery(row, e.o.Owner, starting, known, e.abandoned(row, now)) {
 		case rescuePush:
 			e.push(row.ID, row.ProjectID, row.Preempt)
 		case rescueClaim:
@@ -316,6 +344,26 @@ func (e *Engine) recover(ctx context.Context, starting bool) error {
 		}
 	}
 	return nil
+}
+
+// abandoned tells whether a saga's owner works on it no more: it gave its lease
+// back, or it is dead. Without peers, when its lease is over.
+func (e *Engine) abandoned(row *sagaRow, now time.Time) bool {
+	switch {
+	case e.o.Peers == nil:
+		return row.LeaseUntil < clock.Micros(now)
+	case row.LeaseUntil == 0:
+		return true
+	}
+	return row.Owner != e.o.Owner && e.o.Peers.Dead(row.Owner)
+}
+
+// term is this server's present term.
+func (e *Engine) term() int64 {
+	if e.o.Peers == nil {
+		return 0
+	}
+	return e.o.Peers.Term()
 }
 
 // Await waits until a saga has ended, here or on another server. What came of

@@ -8,6 +8,7 @@ import (
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/fence"
 )
 
 // What a worker reports instead of a delay.
@@ -32,6 +33,7 @@ type execution struct {
 	outer context.Context // ends with the engine
 	inner context.Context // ends also when the saga was cancelled
 	row   *sagaRow        // as recorded
+	term  int64           // of this server, read before the row was last seen to be ours
 	g     *graph
 	r     runner
 }
@@ -66,6 +68,7 @@ func (x *execution) run() time.Duration {
 }
 
 func (x *execution) load() (over bool, err error) {
+	x.term = x.e.term()
 	row, err := sagas.Get(x.outer, x.e.o.DB, x.h.id)
 	switch {
 	case fault.Is(err, fault.NotFound):
@@ -117,7 +120,7 @@ func (x *execution) forward(step int) (over bool, err error) {
 
 // effect calls Do under its timeout, with what faults are injected.
 func (x *execution) effect(step int) error {
-	ctx, cancel := context.WithTimeout(x.inner, x.g.steps[step].timeout)
+	ctx, cancel := context.WithTimeout(x.fenced(x.inner), x.g.steps[step].timeout)
 	defer cancel()
 	if x.at(step, K6Before) {
 		return fault.Invalidf("injected: refused")
@@ -233,7 +236,7 @@ func (x *execution) backward(step int) (over bool, err error) {
 }
 
 func (x *execution) takeBack(step int) error {
-	ctx, cancel := context.WithTimeout(x.outer, x.g.steps[step].timeout)
+	ctx, cancel := context.WithTimeout(x.fenced(x.outer), x.g.steps[step].timeout)
 	defer cancel()
 	err := x.r.undo(ctx)
 	switch {
@@ -270,7 +273,7 @@ func (x *execution) write(next *sagaRow, last bool, also func(context.Context, *
 	if err != nil {
 		return stepError{fault.Internalf("state of %s: %w", x.row.Op, err)}
 	}
-	ctx := context.WithoutCancel(x.outer) // what has happened is recorded, whoever stops
+	ctx, term := context.WithoutCancel(x.outer), x.e.term() // what has happened is recorded, whoever stops
 	var row sagaRow
 	err = x.e.o.DB.Write(ctx, func(tx *db.Tx) error {
 		row = *next
@@ -293,8 +296,23 @@ func (x *execution) write(next *sagaRow, last bool, also func(context.Context, *
 	if err != nil {
 		return errors.Join(err, x.r.restore(before))
 	}
-	x.row = &row
+	x.row, x.term = &row, term
 	return nil
+}
+
+// fenced is a context for effects: they do not leave this process once the saga
+// may be another server's.
+func (x *execution) fenced(ctx context.Context) context.Context {
+	if x.e.o.Peers == nil {
+		return ctx
+	}
+	term := x.term
+	return fence.With(ctx, func() error {
+		if x.e.o.Peers.Holds(term) {
+			return nil
+		}
+		return fault.Unavailablef("this server has lost touch with the others")
+	})
 }
 
 func (x *execution) finish(ctx context.Context, tx *db.Tx, row *sagaRow) error {

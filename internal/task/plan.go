@@ -53,12 +53,13 @@ const (
 	rescueStart rescue = "start" // waits for a saga that is gone
 )
 
-// recovery decides about one unfinished saga: a pure function.
-func recovery(row *sagaRow, self string, starting, known bool, now time.Time) rescue {
+// recovery decides about one unfinished saga: a pure function. abandoned tells
+// that its owner works on it no more.
+func recovery(row *sagaRow, self string, starting, known, abandoned bool) rescue {
 	switch {
 	case row.State == stateWaiting:
 		return rescueStart
-	case row.LeaseUntil < clock.Micros(now) || (starting && row.Owner == self):
+	case abandoned && (row.Owner != self || !known) || (starting && row.Owner == self):
 		return rescueClaim
 	case row.Owner == self && !known:
 		return rescuePush

@@ -56,7 +56,7 @@ func TestRecovery(t *testing.T) {
 		"ours, before restart": {sagaRow{State: stateLive, Owner: "a", LeaseUntil: at(1)}, true, false, rescueClaim},
 		"waiting":              {sagaRow{State: stateWaiting, Owner: "b", LeaseUntil: at(-9)}, false, false, rescueStart},
 	} {
-		if got := recovery(&c.row, "a", c.starting, c.known, noon.Add(time.Nanosecond)); got != c.want {
+		if got := recovery(&c.row, "a", c.starting, c.known, c.row.LeaseUntil < at(0)); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}

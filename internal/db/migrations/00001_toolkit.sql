@@ -93,7 +93,24 @@ CREATE TABLE serials (
     last bigint NOT NULL
 );
 
+-- the servers that share this database (internal/peers), each with its beat
+CREATE TABLE toolkit_servers (
+    name text PRIMARY KEY,
+    instance text NOT NULL,     -- of the process
+    url text NOT NULL,          -- of its front door, for the others
+    hosts text NOT NULL,        -- that it hears, one a line
+    beat bigint NOT NULL
+);
+
+-- what one server at a time does
+CREATE TABLE toolkit_roles (
+    role text PRIMARY KEY,
+    owner text NOT NULL
+);
+
 -- +goose Down
+DROP TABLE toolkit_roles;
+DROP TABLE toolkit_servers;
 DROP TABLE serials;
 DROP TABLE toolkit_facts;
 DROP TABLE hoststate_revisions;

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/fence"
 	"github.com/mekcloud/mek/internal/hostlink"
 )
 
@@ -20,6 +21,9 @@ func (h *Hub) Do(ctx context.Context, name string, cmd hostlink.Command) (json.R
 		cmd.Timeout = time.Minute
 	}
 	link, err := h.link(name)
+	if err == nil {
+		err = fence.Check(ctx) // after the link was chosen: the agent refuses what comes by one that was given up
+	}
 	if err != nil {
 		return nil, err
 	}

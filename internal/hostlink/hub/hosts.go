@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/hostlink"
 )
@@ -36,8 +37,8 @@ type Link struct {
 	end       hostlink.Endpoint
 	ctx       context.Context // ends with the link
 	cut       context.CancelFunc
-	permanent bool      // lives until Down, without beats
-	beat      time.Time // guarded by Hub.mu
+	permanent bool          // lives until Down, without beats
+	beat      time.Duration // reading of the clock; guarded by Hub.mu
 }
 
 // Up files a connection under the host's authenticated name, replacing an
@@ -53,7 +54,7 @@ func (h *Hub) Up(ctx context.Context, name string, hello hostlink.Hello, end hos
 			return nil, err
 		}
 	}
-	link := &Link{hub: h, end: end, permanent: permanent, beat: h.cfg.Clock.Now()}
+	link := &Link{hub: h, end: end, permanent: permanent, beat: clock.Elapsed(h.cfg.Clock)}
 	link.ctx, link.cut = context.WithCancel(h.ctx)
 	h.mu.Lock()
 	known := h.host(name)
@@ -115,7 +116,7 @@ func (l *Link) Beat(held []hostlink.Held) bool {
 		h.mu.Unlock()
 		return false
 	}
-	l.beat = h.cfg.Clock.Now()
+	l.beat = clock.Elapsed(h.cfg.Clock)
 	var differ []hostlink.Section
 	for _, now := range held {
 		st := l.host.state(now.Section)
@@ -131,15 +132,19 @@ func (l *Link) Beat(held []hostlink.Held) bool {
 	return true
 }
 
-// Alive tells whether the host's lease holds.
+// Alive tells whether the host's lease holds, here or at another server.
 func (h *Hub) Alive(name string) bool {
+	return h.hears(name) || h.others != nil && h.others.Hears(name)
+}
+
+func (h *Hub) hears(name string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	known := h.hosts[name]
 	return known != nil && h.holds(known.link)
 }
 
-// Names lists the hosts that are alive.
+// Names lists the hosts whose lease holds here.
 func (h *Hub) Names() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -154,7 +159,7 @@ func (h *Hub) Names() []string {
 
 // holds tells whether a link's lease holds. The caller holds mu.
 func (h *Hub) holds(l *Link) bool {
-	return l != nil && (l.permanent || h.cfg.Clock.Now().Sub(l.beat) < h.cfg.Lease)
+	return l != nil && (l.permanent || clock.Elapsed(h.cfg.Clock)-l.beat < h.cfg.Lease)
 }
 
 // expire ends the links whose lease is over.

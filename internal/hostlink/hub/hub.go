@@ -36,12 +36,22 @@ type Hub struct {
 	onFacts  []func(context.Context, hostlink.Facts) error
 	onLease  []func(host string, alive bool)
 	onTell   map[hostlink.Section][]func(context.Context, string, hostlink.Message) error
+	others   Others
 
 	mu    sync.Mutex
 	hosts map[string]*host
 	busy  int           // renderings begun and not ended
 	idle  chan struct{} // closed whenever busy falls to 0, then made anew
 }
+
+// Others is what other servers of the cloud hear; package peers.
+type Others interface {
+	// Hears tells whether another server has a host's lease.
+	Hears(host string) bool
+}
+
+// Beside names the other servers. For wiring; without it there are none.
+func (h *Hub) Beside(o Others) { h.others = o }
 
 type section struct {
 	render  hostlink.Renderer

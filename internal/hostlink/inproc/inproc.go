@@ -15,8 +15,9 @@ type Agent interface {
 	hostlink.Endpoint
 	// Hello is what the agent says first on a connection.
 	Hello() hostlink.Hello
-	// Bind gives the agent the way to the server; nil takes it away.
+	// Bind gives the agent the way to the server; Unbind takes it away.
 	Bind(up hostlink.Uplink)
+	Unbind(up hostlink.Uplink)
 }
 
 // Join connects an agent. leave ends the connection; it may be called twice.
@@ -31,9 +32,10 @@ func JoinVia(ctx context.Context, h *hub.Hub, a Agent, end hostlink.Endpoint, wr
 	if err != nil {
 		return nil, err
 	}
-	a.Bind(wrap(&uplink{hub: h, link: link, host: hello.Facts.Host}))
+	up := wrap(&uplink{hub: h, link: link, host: hello.Facts.Host})
+	a.Bind(up)
 	return func() {
-		a.Bind(nil)
+		a.Unbind(up)
 		link.Down()
 	}, nil
 }

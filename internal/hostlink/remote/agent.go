@@ -9,13 +9,20 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/hostlink"
+	"github.com/mekcloud/mek/internal/id"
 )
+
+// heedFor is how long after the last sign of a server an agent does what it
+// asks. It is less than what lies between peers.Fresh and peers.Lease.
+const heedFor = 4 * time.Second
 
 // Agent is what a connection needs of an agent.
 type Agent interface {
@@ -23,13 +30,14 @@ type Agent interface {
 	Hello() hostlink.Hello
 	Held() []hostlink.Held
 	Bind(up hostlink.Uplink)
+	Unbind(up hostlink.Uplink)
 }
 
 // AgentConfig says how an agent reaches the server.
 type AgentConfig struct {
 	Agent   Agent
 	Control string        // host:port of the bus
-	Streams string        // host:port of the stream listener
+	Streams string        // host:port of the stream listener; empty: where the server says
 	TLS     *tls.Config   // certificate of the host, RootCAs, ServerName
 	Beat    time.Duration // 0: 1 s
 	Log     *slog.Logger  // nil: slog.Default
@@ -40,9 +48,14 @@ type client struct {
 	cfg  AgentConfig
 	host string
 	nc   *nats.Conn
-	kick chan struct{} // the connection came or went
+	kick chan struct{}          // the connection came or went
+	at   atomic.Pointer[string] // host:port of the stream listener
 	ctx  context.Context
 	work sync.WaitGroup
+
+	mu    sync.Mutex
+	name  string        // of the session
+	fresh time.Duration // reading of the clock when the server was last known to hold it
 }
 
 // Run keeps an agent connected until ctx ends: it says hello on each
@@ -107,7 +120,10 @@ func (c *client) listen(word string, f func(context.Context, []byte) (any, error
 			return
 		}
 		serve := func() {
-			value, err := f(c.ctx, m.Data)
+			value, err := any(nil), c.heed(m.Header.Get(inSession))
+			if err == nil {
+				value, err = f(c.ctx, m.Data)
+			}
 			if err := m.Respond(answer(value, err)); err != nil {
 				c.cfg.Log.Debug("answer to server not sent; it asks again", "error", err)
 			}
@@ -135,15 +151,22 @@ func (c *client) session() {
 		c.pause(500 * time.Millisecond)
 		return
 	}
+	if err := c.found(known.Streams); err != nil {
+		c.cfg.Log.Warn("server does not say where it takes streams", "error", err)
+		c.pause(500 * time.Millisecond)
+		return
+	}
 	connected, over := context.WithCancel(c.ctx) // what waits for an answer does not outlive the connection
 	defer over()
-	c.cfg.Agent.Bind(&uplink{c, connected})
-	defer c.cfg.Agent.Bind(nil)
+	up := &uplink{c, connected}
+	c.cfg.Agent.Bind(up)
+	defer c.cfg.Agent.Unbind(up)
 	missed := 0
 	for c.ctx.Err() == nil && c.nc.IsConnected() {
 		c.pause(c.cfg.Beat)
 		var back beaten
-		switch err := c.say(sayBeat, beat{known.Session, c.cfg.Agent.Held()}, &back, 2*c.cfg.Beat); {
+		sent := clock.Elapsed(clock.Real{})
+		switch err := c.say(sayBeat, beat{c.name, c.cfg.Agent.Held()}, &back, 2*c.cfg.Beat); {
 		case err == nil && !back.Known:
 			return
 		case err != nil:
@@ -152,8 +175,28 @@ func (c *client) session() {
 			}
 		default:
 			missed = 0
+			c.renew(c.name, sent)
 		}
 	}
+}
+
+// renew notes that the server held a session at a reading of the clock.
+func (c *client) renew(name string, at time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.name, c.fresh = name, at
+}
+
+// heed refuses what was asked in a session that is over, or of which nothing
+// was heard for a while: the server may have been stopped since, and another
+// may have taken over what it was at.
+func (c *client) heed(session string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if session != c.name || clock.Elapsed(clock.Real{})-c.fresh > heedFor {
+		return fault.Unavailablef("the session is over")
+	}
+	return nil
 }
 
 func (c *client) hello() (welcome, error) {
@@ -161,14 +204,30 @@ func (c *client) hello() (welcome, error) {
 	if !c.nc.IsConnected() {
 		return w, fault.Unavailablef("not connected")
 	}
-	err := c.say(sayHello, c.cfg.Agent.Hello(), &w, openTimeout)
+	name := id.New()
+	c.renew(name, clock.Elapsed(clock.Real{}))
+	err := c.say(sayHello, hello{c.cfg.Agent.Hello(), name}, &w, openTimeout)
 	return w, err
+}
+
+// found notes where streams go.
+func (c *client) found(port string) error {
+	at := c.cfg.Streams
+	if at == "" {
+		host, _, err := net.SplitHostPort(c.cfg.Control)
+		if err != nil || port == "" {
+			return fault.Unavailablef("no port for streams").Because(err)
+		}
+		at = net.JoinHostPort(host, port)
+	}
+	c.at.Store(&at)
+	return nil
 }
 
 func (c *client) say(word string, body, out any, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(c.ctx, timeout)
 	defer cancel()
-	return request(ctx, c.nc, toServer(c.host, word), body, out)
+	return request(ctx, c.nc, toServer(c.host, word), nil, body, out)
 }
 
 // pause waits, but not past a change of the connection.
@@ -233,8 +292,12 @@ func (c *client) dialBack(ctx context.Context, raw []byte) (any, error) {
 
 // dial opens a stream at the server's listener.
 func (c *client) dial(ctx context.Context, o opening) (*tls.Conn, error) {
+	at := c.at.Load()
+	if at == nil {
+		return nil, fault.Unavailablef("the server takes no stream")
+	}
 	d := net.Dialer{Timeout: openTimeout}
-	tcp, err := d.DialContext(ctx, "tcp", c.cfg.Streams)
+	tcp, err := d.DialContext(ctx, "tcp", *at)
 	if err != nil {
 		return nil, fault.Unavailablef("the server takes no stream").Because(err)
 	}
@@ -276,7 +339,7 @@ func (u *uplink) ask(ctx context.Context, word string, body any) error {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	defer context.AfterFunc(u.connected, cancel)()
-	return request(ctx, u.c.nc, toServer(u.c.host, word), body, nil)
+	return request(ctx, u.c.nc, toServer(u.c.host, word), nil, body, nil)
 }
 
 func (u *uplink) Tell(ctx context.Context, section hostlink.Section, object, verb string, params any) error {

@@ -15,8 +15,9 @@ import (
 
 // peer stands in for an agent at the server.
 type peer struct {
-	s    *Server
-	host string
+	s       *Server
+	host    string
+	session string
 }
 
 var _ hostlink.Endpoint = peer{}
@@ -52,11 +53,11 @@ func (p peer) Stream(ctx context.Context, kind string, params json.RawMessage) (
 }
 
 func (p peer) ask(ctx context.Context, word string, body, out any) error {
-	return request(ctx, p.s.nc, toAgent(p.host, word), body, out)
+	return request(ctx, p.s.nc, toAgent(p.host, word), nats.Header{inSession: {p.session}}, body, out)
 }
 
 // request asks over the bus. Unavailable when there is no answer.
-func request(ctx context.Context, nc *nats.Conn, subject string, body, out any) error {
+func request(ctx context.Context, nc *nats.Conn, subject string, header nats.Header, body, out any) error {
 	raw, err := json.Marshal(body)
 	if err != nil {
 		return fault.Internalf("encode for %s: %w", subject, err)
@@ -64,7 +65,7 @@ func request(ctx context.Context, nc *nats.Conn, subject string, body, out any) 
 	if len(raw) > maxPayload {
 		return fault.Internalf("%d bytes for %s are more than the bus takes", len(raw), subject)
 	}
-	m, err := nc.RequestWithContext(ctx, subject, raw)
+	m, err := nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: subject, Header: header, Data: raw})
 	if err != nil {
 		text := "no answer"
 		if errors.Is(err, nats.ErrNoResponders) {

@@ -192,19 +192,19 @@ func (s *Server) work1(m *nats.Msg, f func(context.Context, string, []byte) (any
 }
 
 func (s *Server) hello(ctx context.Context, host string, raw []byte) (any, error) {
-	var h hostlink.Hello
-	if err := json.Unmarshal(raw, &h); err != nil {
+	var h hello
+	if err := json.Unmarshal(raw, &h); err != nil || h.Session == "" {
 		return nil, fault.Invalidf("hello of %s cannot be read", host).Because(err)
 	}
-	link, err := s.cfg.Hub.Up(ctx, host, h, peer{s, host}, false)
+	link, err := s.cfg.Hub.Up(ctx, host, h.Hello, peer{s, host, h.Session}, false)
 	if err != nil {
 		return nil, err
 	}
-	made := session{id.New(), link}
 	s.mu.Lock()
-	s.links[host] = made
+	s.links[host] = session{h.Session, link}
 	s.mu.Unlock()
-	return welcome{made.id}, nil
+	_, port, err := net.SplitHostPort(s.Streams())
+	return welcome{port}, err
 }
 
 func (s *Server) beat(_ context.Context, host string, raw []byte) (any, error) {

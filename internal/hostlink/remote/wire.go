@@ -45,9 +45,19 @@ func hostIn(subject string) (string, bool) {
 	return string(host), err == nil && len(host) > 0
 }
 
-// welcome answers a hello; beats name the session.
-type welcome struct {
+// hello begins a session, under a name that the agent gives it. What the server
+// asks carries the name: the agent does nothing for a session that is over.
+type hello struct {
+	hostlink.Hello
 	Session string `json:"session"`
+}
+
+// inSession is the header of what the server asks.
+const inSession = "Mek-Session"
+
+// welcome answers a hello.
+type welcome struct {
+	Streams string `json:"streams"` // port of the stream listener, on the host of the bus
 }
 
 // beat prolongs a lease.
