@@ -46,7 +46,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	}
 	transport := o.Transport
 	if transport == nil {
-		conf := &tls.Config{MinVersion: tls.VersionTLS12}
+		conf := &tls.Config{MinVersion: tls.VersionTLS13}
 		if o.CAFile != "" {
 			if conf.RootCAs, err = pki.Pool(o.CAFile); err != nil {
 				return nil, err

@@ -73,6 +73,7 @@ type builder struct {
 	listed   []string
 	openers  []func()
 	observe  rest.Observer
+	gate     gate
 	checks   *check.Registry
 	heard    map[string]func(ctx context.Context, text string) // what other servers tell, by topic
 	missed   []func()                                          // called when something may have been told while nobody listened
@@ -81,7 +82,7 @@ type builder struct {
 // Build puts a control plane together and prepares its first data. Nothing runs yet.
 func Build(ctx context.Context, p Parts) (*Cloud, error) {
 	b := &builder{Parts: p, heard: map[string]func(context.Context, string){}}
-	b.observe = b.measure()
+	b.observe, b.gate = b.measure(), b.limits()
 	b.buildTasks()
 	b.newChecks()
 	b.background("hosts", p.Hub.Run)
@@ -96,9 +97,11 @@ func Build(ctx context.Context, p Parts) (*Cloud, error) {
 	}
 	b.front()
 	b.background("other servers", b.listen)
-	server := rest.New(rest.Config{Auth: b.shared.auth, Clock: p.Clock, Log: p.Log, Observe: b.observe}, &b.routes, b.services...)
+	server := rest.New(rest.Config{Auth: b.shared.auth, Clock: p.Clock, Log: p.Log, Observe: b.observe, Gate: b.gate}, b.others(), b.services...)
 	b.door.Store(server)
-	return &Cloud{Handler: server, Objects: b.objects, REST: server, Listed: b.listed, Tasks: b.tasks, Checks: b.checks, run: b.runners, openers: b.openers}, nil
+	stalled := p.Config.Limits.StallTimeout
+	return &Cloud{Handler: harden(server, apiContent, stalled), Objects: harden(b.objects, userContent, stalled), REST: server,
+		Listed: b.listed, Tasks: b.tasks, Checks: b.checks, run: b.runners, openers: b.openers}, nil
 }
 
 // publish numbers and chains the audit records of the last second.

@@ -23,6 +23,20 @@ func (b *builder) front() {
 	})
 }
 
+// others are those routes, under the limits of strangers: they ask for no token.
+func (b *builder) others() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		turn, err := b.gate.Admit(r.Context(), "", r.RemoteAddr, r.Method)
+		if err != nil {
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "Too many requests. Try again later.", http.StatusTooManyRequests)
+			return
+		}
+		defer turn.Leave(0)
+		b.routes.ServeHTTP(w, r)
+	})
+}
+
 // health answers 200 when the database answers a query.
 func (b *builder) health(w http.ResponseWriter, r *http.Request) {
 	state, code := "ok", http.StatusOK

@@ -17,7 +17,10 @@ import (
 // without a prefix: what is not signed for S3 goes there.
 func (b *builder) s3(context.Context) error {
 	s := s3.New(s3.Deps{Store: b.shared.objects, Reader: reading.New(b.shared.objects), Keys: b.shared.keys, Access: swiftAccess(), Clock: b.Clock, Log: b.Log,
-		Region: b.Config.Region, Domains: b.Config.Objects.Domains, Observe: b.observe, Other: http.HandlerFunc(b.swiftAtRoot)})
+		Region: b.Config.Region, Domains: b.Config.Objects.Domains, Observe: b.observe,
+		Admit: func(ctx context.Context, caller, address, method string) (s3.Turn, error) {
+			return b.gate.Admit(ctx, caller, address, method)
+		}, Other: http.HandlerFunc(b.swiftAtRoot)})
 	b.objects = s
 	b.listed = append(b.listed, s3.Routes()...)
 	loop := reconcile.New(b.Clock, b.Log, s.Reconcilers()...)

@@ -53,22 +53,22 @@ func RunServer(ctx context.Context, cfg config.Server, log *slog.Logger, level *
 	if bus != nil {
 		defer bus.Close()
 	}
-	listener, err := listen(cfg, cfg.Listen, cfg.ListenFD)
+	listener, err := Listen(cfg, cfg.Listen, cfg.ListenFD)
 	if err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	if address := cfg.ObjectListen(); address != "" && cloud.Objects != nil {
-		own, err := listen(cfg, address, 0)
+		own, err := Listen(cfg, address, 0)
 		if err != nil {
 			listener.Close()
 			return err
 		}
-		group.Go(func() error { return serveHTTP(ctx, own, cloud.Objects, log) })
+		group.Go(func() error { return Serve(ctx, own, cloud.Objects, cfg.Limits, log) })
 	}
 	group.Go(func() error { return cloud.Run(ctx) })
 	group.Go(func() error { return returnMemory(ctx, parts.Clock) })
-	group.Go(func() error { return serveHTTP(ctx, listener, cloud.Handler, log) })
+	group.Go(func() error { return Serve(ctx, listener, cloud.Handler, cfg.Limits, log) })
 	if err := announce(cfg.ReadyFile, listener.Addr().String()); err != nil {
 		return err
 	}
@@ -114,7 +114,9 @@ func joinHosts(ctx context.Context, p Parts) (*remote.Server, func(), error) {
 	return bus, func() {}, err
 }
 
-func listen(cfg config.Server, address string, descriptor int) (net.Listener, error) {
+// Listen opens a door: bounded, and with TLS unless the cloud is told otherwise.
+// descriptor is of a listener that is open already, or 0.
+func Listen(cfg config.Server, address string, descriptor int) (net.Listener, error) {
 	var l net.Listener
 	var err error
 	if descriptor > 0 {
@@ -125,6 +127,7 @@ func listen(cfg config.Server, address string, descriptor int) (net.Listener, er
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
+	l = bound(l, cfg.Limits)
 	if cfg.CertFile == "" {
 		return l, nil
 	}
@@ -133,12 +136,13 @@ func listen(cfg config.Server, address string, descriptor int) (net.Listener, er
 		l.Close()
 		return nil, err
 	}
-	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.ServerCertificate, NextProtos: []string{"h2", "http/1.1"}}), nil
+	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: pair.ServerCertificate, NextProtos: []string{"h2", "http/1.1"}}), nil
 }
 
-// serveHTTP answers until ctx ends, then lets running requests finish.
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
-	s := &http.Server{Handler: h, ReadHeaderTimeout: 20 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 64 << 10,
+// Serve answers until ctx ends, then lets running requests finish.
+func Serve(ctx context.Context, l net.Listener, h http.Handler, limits config.Limits, log *slog.Logger) error {
+	s := &http.Server{Handler: h, ReadHeaderTimeout: limits.HeaderTimeout, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 64 << 10,
+		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: 128, SendPingTimeout: time.Minute, WriteByteTimeout: 2 * limits.StallTimeout},
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {

@@ -39,6 +39,7 @@ type Config struct {
 	Network  Network  `koanf:"network"`
 	Compute  Compute  `koanf:"compute"`
 	Objects  Objects  `koanf:"objectstore"`
+	Limits   Limits   `koanf:"limits"`
 	// WebDownload lets users have images fetched from addresses they name.
 	WebDownload WebDownload    `koanf:"web_download"`
 	Quotas      map[string]int `koanf:"quotas"` // by Nova's, Neutron's and Cinder's names; -1: unlimited. What is absent has upstream's default
@@ -114,6 +115,27 @@ type Objects struct {
 	InfoKey string   `koanf:"info_key"`   // signs requests for the admin section of Swift's /info; empty: there is none
 }
 
+// Limits is what one caller may ask of the front door: a project, a user without
+// one, or an address without a token. Rates are per second; 0: no limit.
+type Limits struct {
+	Reads          float64 `koanf:"reads"`
+	ReadsBurst     float64 `koanf:"reads_burst"`
+	Writes         float64 `koanf:"writes"`
+	WritesBurst    float64 `koanf:"writes_burst"`
+	MiB            float64 `koanf:"mib"` // of bodies, both ways
+	MiBBurst       float64 `koanf:"mib_burst"`
+	Strangers      float64 `koanf:"strangers"` // requests without a token of one address
+	StrangersBurst float64 `koanf:"strangers_burst"`
+	Open           int     `koanf:"open"`                    // requests that are not answered yet
+	Alone          int     `koanf:"alone"`                   // requests worked on at once while nobody else asks; 0: eight per processor, 32 at least
+	Share          int     `koanf:"share"`                   // the same while others ask; 0: two per processor
+	Connections    int     `koanf:"connections"`             // of the front door, in all
+	PerAddress     int     `koanf:"connections_per_address"` // loopback excepted
+
+	HeaderTimeout time.Duration `koanf:"header_timeout"` // for a request's head, and for the handshake
+	StallTimeout  time.Duration `koanf:"stall_timeout"`  // a body that stands still for so long is given up; twice as long for what nobody reads
+}
+
 // Default is a cloud in dataDir that nobody has told anything.
 func Default(dataDir string) Config {
 	sum := sha256.Sum256([]byte(dataDir))
@@ -136,7 +158,10 @@ func Default(dataDir string) Config {
 		Compute: Compute{KeepHistory: 90 * 24 * time.Hour, Accelerator: "auto", CPURatio: 4, MemoryRatio: 1, DiskRatio: 1, ReservedMiB: 512,
 			FirstGuestID: 600000, GuestIDs: 20000},
 		Objects: Objects{ReserveMiB: 256, Listen: ":8080"},
-		Quotas:  map[string]int{},
+		Limits: Limits{Reads: 5000, ReadsBurst: 25000, Writes: 2000, WritesBurst: 10000, MiB: 8192, MiBBurst: 65536,
+			Strangers: 500, StrangersBurst: 5000, Open: 1024, Connections: 20000, PerAddress: 2000,
+			HeaderTimeout: 20 * time.Second, StallTimeout: time.Minute},
+		Quotas: map[string]int{},
 	}
 }
 

@@ -65,9 +65,25 @@ func (c Config) Validate() error {
 	if c.Objects.ReserveMiB < 0 {
 		check("objectstore.reserve_mib", errors.New("must not be negative"))
 	}
+	check("limits", c.Limits.validate())
 	_, err := regexp.Compile(c.Identity.PasswordRegex)
 	check("identity.password_regex", err)
 	return errors.Join(bad...)
+}
+
+func (l Limits) validate() error {
+	for _, n := range []float64{l.Reads, l.ReadsBurst, l.Writes, l.WritesBurst, l.MiB, l.MiBBurst, l.Strangers, l.StrangersBurst, float64(l.Alone), float64(l.Share)} {
+		if n < 0 || n != n {
+			return errors.New("must not be negative; 0 is no limit")
+		}
+	}
+	if l.HeaderTimeout <= 0 || l.StallTimeout <= 0 {
+		return errors.New("header_timeout and stall_timeout must be positive")
+	}
+	if l.Open < 1 || l.Connections < 1 || l.PerAddress < 1 {
+		return errors.New("open, connections and connections_per_address must be at least 1")
+	}
+	return nil
 }
 
 func (c Config) loopbackOnly(listen string) error {

@@ -33,6 +33,7 @@ type Call struct {
 	slashed    bool            // the address ended in a slash
 	base       bool            // the address asked for an older version without microversions
 	authorised bool
+	turn       Turn // nil: without a gate, or inside of another request
 }
 
 // Var is the value of a placeholder of the route's path.

@@ -28,6 +28,20 @@ type Authenticator interface {
 // Observer learns of every finished request, for metrics.
 type Observer func(service, method, path string, status int, took time.Duration)
 
+// Gate lets requests in, or makes them wait, or refuses them: RateLimited.
+// caller is a project or user, empty for somebody unknown.
+type Gate interface {
+	Admit(ctx context.Context, caller, address, method string) (Turn, error)
+}
+
+// Turn is a request that was let in. Run waits for a place to work in, Rest
+// gives it back, Leave ends the turn; bytes are those of the bodies.
+type Turn interface {
+	Run(ctx context.Context) error
+	Rest()
+	Leave(bytes int64)
+}
+
 // Config is what a Server needs.
 type Config struct {
 	Policy  *policy.Enforcer // for services that bring none of their own
@@ -35,6 +49,7 @@ type Config struct {
 	Clock   clock.Clock
 	Log     *slog.Logger
 	Observe Observer // may be nil
+	Gate    Gate     // may be nil
 }
 
 // Server is the front door: services under their prefixes. Safe for concurrent use.
@@ -43,6 +58,7 @@ type Server struct {
 	clock    clock.Clock
 	log      *slog.Logger
 	observe  Observer
+	gate     Gate
 	services []*mounted
 	fallback http.Handler
 }
@@ -56,7 +72,7 @@ type mounted struct {
 
 // New mounts services. It panics on a declaration without rule or audit verb.
 func New(cfg Config, fallback http.Handler, services ...*Service) *Server {
-	s := &Server{auth: cfg.Auth, clock: cfg.Clock, log: cfg.Log, observe: cfg.Observe, fallback: fallback}
+	s := &Server{auth: cfg.Auth, clock: cfg.Clock, log: cfg.Log, observe: cfg.Observe, gate: cfg.Gate, fallback: fallback}
 	for _, svc := range services {
 		m := mount(svc)
 		if m.policy == nil {
@@ -148,17 +164,20 @@ func (s *Server) serve(m *mounted, w http.ResponseWriter, r *http.Request, path 
 		w.Header().Set(name, c.RequestID)
 	}
 	reply, err := s.answer(c, m, path)
+	defer c.leave()
 	if err != nil {
 		f := fault.As(err)
 		if f.Kind == fault.Internal {
 			s.log.Error("request failed", "request", c.RequestID, "method", r.Method, "path", path, "error", err)
 		}
 		reply = m.Dialect.failure(c, err)
-		if reply.Status == http.StatusServiceUnavailable && reply.Header.Get("Retry-After") == "" {
+		switch {
+		case reply.Status == http.StatusServiceUnavailable && reply.Header.Get("Retry-After") == "":
 			reply = reply.With("Retry-After", "1")
-		}
-		if reply.Status == http.StatusUnauthorized {
+		case reply.Status == http.StatusUnauthorized:
 			reply = reply.With("WWW-Authenticate", `Keystone uri="`+c.Root()+`/identity"`)
+		case f.Kind == fault.RateLimited:
+			reply = reply.With("Retry-After", "1")
 		}
 	}
 	if reply.Status != statusHijacked {
@@ -198,7 +217,11 @@ func (s *Server) answer(c *Call, m *mounted, path string) (reply Reply, err erro
 	if err != nil {
 		return Reply{}, err
 	}
-	if err := s.authenticate(c, found); err != nil {
+	err = s.authenticate(c, found)
+	if refused := s.admit(c); refused != nil {
+		err = refused
+	}
+	if err != nil {
 		return Reply{}, err
 	}
 	if err := c.negotiate(); err != nil {
@@ -285,7 +308,11 @@ func (c *Call) dispatch() (Reply, error) {
 		}
 		handle, perObject = a.Handle, true
 	}
+	if err := c.run(); err != nil {
+		return Reply{}, err
+	}
 	reply, err := handle(c)
+	c.rest()
 	if err == nil && perObject && !c.authorised && reply.Status < http.StatusMultipleChoices {
 		return Reply{}, fault.Internalf("%s %s answered without authorising its object", r.Method, r.Path)
 	}

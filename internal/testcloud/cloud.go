@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http/httptest"
+	"net/http"
 	"os"
 	"slices"
 	"testing"
@@ -71,10 +71,16 @@ func New(t testing.TB, options ...Option) *Cloud {
 	must(t, err)
 	done := make(chan error, 1)
 	go func() { done <- built.Run(ctx) }()
-	front, objects := httptest.NewServer(built.Handler), httptest.NewServer(built.Objects)
+	doors, closeDoors := context.WithCancel(context.Background())
+	front, frontDone := serve(doors, t, server, built.Handler, log)
+	objects, objectsDone := serve(doors, t, server, built.Objects, log)
 	t.Cleanup(func() {
-		front.Close()
-		objects.Close()
+		closeDoors()
+		for _, ended := range []chan error{frontDone, objectsDone} {
+			if err := <-ended; err != nil {
+				t.Errorf("a door ended with: %v", err)
+			}
+		}
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("the cloud ended with: %v", err)
@@ -82,10 +88,19 @@ func New(t testing.TB, options ...Option) *Cloud {
 		leave()
 		h.Close()
 	})
-	c := &Cloud{URL: front.URL, S3: objects.URL, DB: database, Hub: h, app: built, t: t}
+	c := &Cloud{URL: front, S3: objects, DB: database, Hub: h, app: built, t: t}
 	c.Admin = c.Login("admin", AdminPassword, "admin")
 	c.Demo = c.Login("demo", DemoPassword, "demo")
 	return c
+}
+
+// serve opens a door as "mek server" does, with plain HTTP.
+func serve(ctx context.Context, t testing.TB, cfg config.Server, h http.Handler, log *slog.Logger) (url string, done chan error) {
+	l, err := app.Listen(cfg, "127.0.0.1:0", 0)
+	must(t, err)
+	done = make(chan error, 1)
+	go func() { done <- app.Serve(ctx, l, h, cfg.Limits, log) }()
+	return "http://" + l.Addr().String(), done
 }
 
 // RunTasks waits until no saga has anything left to do.

@@ -246,7 +246,7 @@ func serverReady(c config.Config) func(context.Context) error {
 
 // Healthy returns nil when the front door answers and its database does.
 func Healthy(ctx context.Context, c config.Config) error {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12}
+	conf := &tls.Config{MinVersion: tls.VersionTLS13}
 	if !c.InsecureHTTP {
 		pool, err := pki.Pool(c.Server().CAFile)
 		if err != nil {

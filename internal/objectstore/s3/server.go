@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -37,8 +38,19 @@ type Deps struct {
 	Domains []string
 	// Observe learns of every finished request; may be nil.
 	Observe func(service, method, operation string, status int, took time.Duration)
+	// Admit lets requests in, or makes them wait, or refuses them: RateLimited. caller
+	// is a project, empty for an anonymous request; may be nil.
+	Admit func(ctx context.Context, caller, address, method string) (Turn, error)
 	// Other answers what is not S3 on the same port; may be nil.
 	Other http.Handler
+}
+
+// Turn is a request that was let in: it waits for a place to work in, gives it
+// back, and ends.
+type Turn interface {
+	Run(ctx context.Context) error
+	Rest()
+	Leave(bytes int64)
 }
 
 // Server is the handler. Safe for concurrent use.
@@ -70,6 +82,7 @@ type call struct {
 	auth        *policy.Credentials // never nil; empty for an anonymous request
 	account     string              // in which the bucket is
 	op          *operation
+	turn        Turn // nil: without a gate
 }
 
 // reply is an answer. Of body, content and span one says what follows the headers.
@@ -103,6 +116,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Amz-Id-2", c.hostID())
 	w.Header().Set("X-Openstack-Request-Id", c.id)
 	out, err := c.answer()
+	defer func() { c.leave(out) }()
 	if err != nil {
 		out = c.failed(err)
 	}
@@ -147,7 +161,11 @@ func (c *call) answer() (out *reply, err error) {
 	if err := c.address(); err != nil {
 		return nil, err
 	}
-	if err := c.authenticate(); err != nil {
+	err = c.authenticate()
+	if refused := c.admit(); refused != nil {
+		err = refused
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := c.choose(); err != nil {
@@ -158,7 +176,27 @@ func (c *call) answer() (out *reply, err error) {
 	}
 	ctx := event.WithActor(c.Context(), event.Actor{UserID: c.auth.UserID, ProjectID: c.auth.ProjectID, RequestID: c.id})
 	c.Request = c.Request.WithContext(ctx)
+	if c.turn != nil {
+		if err := c.turn.Run(ctx); err != nil {
+			return nil, err
+		}
+		defer c.turn.Rest()
+	}
 	return c.op.run(c)
+}
+
+// admit asks the gate once it is known who asks, whether or not the signature held.
+func (c *call) admit() (err error) {
+	if c.s.Admit != nil {
+		c.turn, err = c.s.Admit(c.Context(), c.auth.ProjectID, c.RemoteAddr, c.Method)
+	}
+	return err
+}
+
+func (c *call) leave(out *reply) {
+	if c.turn != nil {
+		c.turn.Leave(max(c.ContentLength, 0) + out.n)
+	}
 }
 
 // event starts the audit record of a change of the bucket or of an object in it.
@@ -182,6 +220,9 @@ func (c *call) failed(err error) *reply {
 	out := &reply{status: f.Status, header: http.Header{"Content-Type": {"application/xml"}}, body: f.Body(c.URL.Path, c.id, c.hostID())}
 	if f.Code == failure.IncompleteBody || f.Status == http.StatusForbidden && c.ContentLength != 0 {
 		out.header.Set("Connection", "close") // the rest of the body is not worth reading
+	}
+	if f.Code == failure.SlowDown {
+		out.header.Set("Retry-After", "1")
 	}
 	for _, m := range f.Fields {
 		switch m.Name {
@@ -215,6 +256,8 @@ func (c *call) explain(err error) *failure.Failure {
 		return failure.New(failure.NoSuchBucket).With("BucketName", c.bucket)
 	case f.Kind == fault.TooLarge:
 		return failure.New(failure.EntityTooLarge)
+	case f.Kind == fault.RateLimited:
+		return failure.New(failure.SlowDown)
 	case f.Kind == fault.Unauthenticated, f.Kind == fault.Forbidden:
 		return failure.New(failure.AccessDenied)
 	case f.Kind == fault.Invalid:

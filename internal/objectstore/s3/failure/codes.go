@@ -49,6 +49,7 @@ const (
 	PreconditionFailed        = "PreconditionFailed"
 	RequestTimeTooSkewed      = "RequestTimeTooSkewed"
 	ServiceUnavailable        = "ServiceUnavailable"
+	SlowDown                  = "SlowDown"
 	SHA256Mismatch            = "XAmzContentSHA256Mismatch"
 	SignatureDoesNotMatch     = "SignatureDoesNotMatch"
 	UnexpectedContent         = "UnexpectedContent"
@@ -107,6 +108,7 @@ var known = map[string]struct {
 	PreconditionFailed:        {412, "At least one of the preconditions you specified did not hold."},
 	RequestTimeTooSkewed:      {403, "The difference between the request time and the current time is too large."},
 	ServiceUnavailable:        {503, "Please reduce your request rate."},
+	SlowDown:                  {503, "Please reduce your request rate."},
 	SHA256Mismatch:            {400, "The provided 'x-amz-content-sha256' header does not match what was computed."},
 	SignatureDoesNotMatch:     {403, "The request signature we calculated does not match the signature you provided. Check your key and signing method."},
 	UnexpectedContent:         {400, "This request does not support content."},

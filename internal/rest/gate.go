@@ -1,0 +1,59 @@
+package rest
+
+import (
+	"github.com/mekcloud/mek/internal/event"
+)
+
+// admit asks the gate once it is known who asks: a project, a user without one,
+// or an address, which a bad token is counted for as well. What a request asks
+// of other services in this process was let in with it: were it to wait for a
+// place again, all places could be taken by those who wait.
+func (s *Server) admit(c *Call) (err error) {
+	if s.gate == nil || event.ActorOf(c.Context()).RequestID != "" {
+		return nil
+	}
+	caller := c.Auth.ProjectID
+	if caller == "" {
+		caller = c.Auth.UserID
+	}
+	c.turn, err = s.gate.Admit(c.Context(), caller, c.RemoteAddr, c.Method)
+	return err
+}
+
+// run waits for a place to work in.
+func (c *Call) run() error {
+	if c.turn == nil {
+		return nil
+	}
+	return c.turn.Run(c.Context())
+}
+
+// rest gives the place back: what is sent to the client takes as long as the client.
+func (c *Call) rest() {
+	if c.turn != nil {
+		c.turn.Rest()
+	}
+}
+
+// leave ends the turn, and charges the lengths of the bodies as they were said.
+func (c *Call) leave() {
+	if c.turn == nil {
+		return
+	}
+	bytes := max(c.ContentLength, 0)
+	for _, length := range c.W.Header()["Content-Length"] {
+		bytes += parseLength(length)
+	}
+	c.turn.Leave(bytes)
+}
+
+// parseLength reads what we wrote; anything else counts as nothing.
+func parseLength(text string) (n int64) {
+	for _, digit := range []byte(text) {
+		if digit < '0' || digit > '9' || n > 1<<50 {
+			return 0
+		}
+		n = n*10 + int64(digit-'0')
+	}
+	return n
+}
