@@ -29,6 +29,7 @@ const (
 	AttachmentsAPI     = microversion.Version(3027)
 	PoolFilters        = microversion.Version(3028)
 	LogLevels          = microversion.Version(3032)
+	StrictFilters      = microversion.Version(3031)
 	ResourceFilters    = microversion.Version(3033)
 	LikeFilters        = microversion.Version(3034)
 	PoolsOfType        = microversion.Version(3035)

@@ -46,7 +46,7 @@ func (i *Installation) Doctor(ctx context.Context, before bool) error {
 		} {
 			found, err := examine.run(ctx)
 			if err != nil {
-				found = append(found, finding("doctor/" + examine.name, examine.name, apiclient.Reason(err), "Look at it:  mek status"))
+				found = append(found, finding("doctor/"+examine.name, examine.name, apiclient.Reason(err), "Look at it:  mek status"))
 			}
 			r.Findings, r.Examined = append(r.Findings, found...), append(r.Examined, examine.name)
 		}
@@ -82,7 +82,7 @@ func (i *Installation) examineProcesses(ctx context.Context) ([]Finding, error) 
 	st, err := i.Look(ctx)
 	var out []Finding
 	for _, p := range st.Problems {
-		out = append(out, finding("process/down", i.cfg.DataDir, p, "mek up --data-dir " + i.cfg.DataDir))
+		out = append(out, finding("process/down", i.cfg.DataDir, p, "mek up --data-dir "+i.cfg.DataDir))
 	}
 	return out, err
 }
@@ -100,7 +100,7 @@ func (i *Installation) examineLedger(ctx context.Context) ([]Finding, error) {
 		if c.Kind == ledger.Link && isTap(c.Name, i.cfg.Hash) || c.Kind == ledger.Cgroup || c.Kind == ledger.Dir || c.Kind == ledger.File {
 			continue
 		}
-		out = append(out, finding("ledger/missing", fmt.Sprintf("%s %s", c.Kind, c.Name), "recorded as made, not on the host", "mek up --data-dir " + i.cfg.DataDir))
+		out = append(out, finding("ledger/missing", fmt.Sprintf("%s %s", c.Kind, c.Name), "recorded as made, not on the host", "mek up --data-dir "+i.cfg.DataDir))
 	}
 	return out, err
 }
@@ -118,7 +118,7 @@ func (i *Installation) examineCertificates(context.Context) ([]Finding, error) {
 			return out, err
 		}
 		if left := until.Sub(i.Clock.Now()); left < time.Hour {
-			out = append(out, finding("certificate/expiring", file, "valid until " + until.Format(time.RFC3339), "mek up --data-dir " + i.cfg.DataDir))
+			out = append(out, finding("certificate/expiring", file, "valid until "+until.Format(time.RFC3339), "mek up --data-dir "+i.cfg.DataDir))
 		}
 	}
 	return out, nil
@@ -163,16 +163,16 @@ func (i *Installation) examineGuests(ctx context.Context) ([]Finding, error) {
 	for _, s := range servers {
 		id := s.Text("id")
 		if !i.cfg.Simulated() && s.Text("OS-EXT-SRV-ATTR:host") == i.cfg.HostName && len(running[id]) == 0 && s.Text("status") == "ACTIVE" {
-			out = append(out, finding("I-01/missing-guest", "server " + id, "ACTIVE in the API, no process on this host", "openstack server reboot --hard " + id))
+			out = append(out, finding("I-01/missing-guest", "server "+id, "ACTIVE in the API, no process on this host", "openstack server reboot --hard "+id))
 		}
 		if age := i.age(s.Text("updated")); inBetween(s.Text("status")) && age > stuckAfter {
-			out = append(out, finding("I-12/stuck", "server " + id, s.Text("status") + " for " + age.Round(time.Second).String(), "mek admin tasks"))
+			out = append(out, finding("I-12/stuck", "server "+id, s.Text("status")+" for "+age.Round(time.Second).String(), "mek admin tasks"))
 		}
 		delete(running, id)
 	}
 	for id, pids := range running {
 		if len(pids) > 0 {
-			out = append(out, finding("I-01/ghost-guest", "server " + id, fmt.Sprintf("process %d on this host, no row in the API", pids[0]), "wait for the reconciler, then: mek admin hosts"))
+			out = append(out, finding("I-01/ghost-guest", "server "+id, fmt.Sprintf("process %d on this host, no row in the API", pids[0]), "wait for the reconciler, then: mek admin hosts"))
 		}
 	}
 	return out, nil
@@ -249,7 +249,7 @@ next:
 				continue next
 			}
 		}
-		out = append(out, finding("I-03/ghost-tap", "link " + l.Name, "on this host, no port in the API", "wait for the reconciler; it is removed when nothing claims it"))
+		out = append(out, finding("I-03/ghost-tap", "link "+l.Name, "on this host, no port in the API", "wait for the reconciler; it is removed when nothing claims it"))
 	}
 	return out
 }

@@ -57,7 +57,9 @@ type Query struct {
 }
 
 // Known makes a Query.
-func Known(from microversion.Version, names ...string) *Query { return &Query{Known: names, From: from} }
+func Known(from microversion.Version, names ...string) *Query {
+	return &Query{Known: names, From: from}
+}
 
 func (q *Query) check(c *Call) error {
 	if q == nil || !c.At(q.From) {

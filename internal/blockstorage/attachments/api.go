@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
+	"github.com/mekcloud/mek/internal/blockstorage/wire"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/id"
@@ -125,6 +126,9 @@ func modeOf(t *blockstorage.Attachment) string {
 }
 
 func (a *API) list(c *rest.Call, t *rest.Resource[blockstorage.Attachment]) (rest.Reply, error) {
+	if err := wire.CheckFilters(c, "attachment"); err != nil {
+		return rest.Reply{}, err
+	}
 	terms := []listing.Term{{Column: "project_id", Values: []any{c.Auth.ProjectID}}}
 	if all, _ := rest.ParseBool(c.Values().Get("all_tenants")); all && c.Allow(ruleAll, c.Caller()) {
 		terms = nil

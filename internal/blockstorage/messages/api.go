@@ -2,6 +2,7 @@ package messages
 
 import (
 	"github.com/mekcloud/mek/internal/blockstorage"
+	"github.com/mekcloud/mek/internal/blockstorage/wire"
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/listing"
@@ -30,7 +31,12 @@ func Rules() []policy.Rule {
 func (s *Store) Routes() []rest.Route {
 	t, since := table(s), blockstorage.UserMessages
 	return []rest.Route{
-		{Method: "GET", Path: "/v3/messages", Rule: ruleGetAll, Since: since, Handle: t.Index},
+		{Method: "GET", Path: "/v3/messages", Rule: ruleGetAll, Since: since, Handle: func(c *rest.Call) (rest.Reply, error) {
+			if err := wire.CheckFilters(c, "message"); err != nil {
+				return rest.Reply{}, err
+			}
+			return t.Index(c)
+		}},
 		{Method: "GET", Path: "/v3/messages/{id}", Rule: ruleGet, Object: true, Since: since, Handle: t.Read},
 		{Method: "DELETE", Path: "/v3/messages/{id}", Rule: ruleDelete, Object: true, Audit: "delete", Since: since, Handle: s.remove(&t)},
 	}

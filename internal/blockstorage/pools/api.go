@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
+	"github.com/mekcloud/mek/internal/blockstorage/wire"
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/policy"
@@ -136,6 +137,9 @@ func word(up bool, yes, no string) string {
 func name(p Pool) string { return p.Host + "@mek#mek" }
 
 func (a *API) list(c *rest.Call) (rest.Reply, error) {
+	if err := wire.CheckFilters(c, "pool"); err != nil {
+		return rest.Reply{}, err
+	}
 	pools, err := a.pools.Pools(c.Context())
 	if err != nil {
 		return rest.Reply{}, err
@@ -248,25 +252,15 @@ func (a *API) extensions(*rest.Call) (rest.Reply, error) {
 	return rest.OK(map[string]any{"extensions": out})
 }
 
-// filterWords are the filters of each kind of list.
-var filterWords = map[string][]string{
-	"volume": {"name", "status", "metadata", "bootable", "migration_status", "availability_zone", "group_id", "size", "created_at", "updated_at",
-		"glance_metadata", "consumes_quota"},
-	"snapshot": {"name", "status", "volume_id", "metadata"}, "group": {"name", "status"},
-	"group_snapshot": {"name", "status", "group_id"}, "attachment": {"volume_id", "status", "instance_id", "attach_status"},
-	"message": {"resource_uuid", "resource_type", "event_id", "request_id"}, "pool": {"name", "volume_type"},
-	"backup": {"name", "status", "volume_id"}, "volume_type": {"is_public", "extra_specs"},
-}
-
 func (a *API) filters(c *rest.Call) (rest.Reply, error) {
 	want := c.Values().Get("resource")
-	if want != "" && filterWords[want] == nil {
+	if want != "" && wire.Filters[want] == nil {
 		return rest.Reply{}, fault.Invalidf("Invalid filter resource: %s", want)
 	}
 	out := []any{}
-	for _, resource := range slices.Sorted(maps.Keys(filterWords)) {
+	for _, resource := range slices.Sorted(maps.Keys(wire.Filters)) {
 		if want == "" || want == resource {
-			out = append(out, map[string]any{"resource": resource, "filters": filterWords[resource]})
+			out = append(out, map[string]any{"resource": resource, "filters": wire.Filters[resource]})
 		}
 	}
 	return rest.OK(map[string]any{"resource_filters": out})

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
+	"github.com/mekcloud/mek/internal/blockstorage/wire"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/listing"
 	"github.com/mekcloud/mek/internal/policy"
@@ -130,6 +131,9 @@ func shownSpecs(c *rest.Call, t *blockstorage.Type) any {
 }
 
 func (a api) list(c *rest.Call) (rest.Reply, error) {
+	if err := wire.CheckFilters(c, "volume_type"); err != nil {
+		return rest.Reply{}, err
+	}
 	terms := []listing.Term{{Column: usableBy, Values: []any{c.Auth.ProjectID}}}
 	if text := c.Values().Get("is_public"); text != "" && c.Allow(ruleAccessAll, c.Caller()) {
 		if strings.EqualFold(text, "none") {

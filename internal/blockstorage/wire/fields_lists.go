@@ -1,6 +1,10 @@
 package wire
 
 import (
+	"maps"
+	"slices"
+	"strings"
+
 	"github.com/mekcloud/mek/internal/blockstorage"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/listing"
@@ -31,6 +35,45 @@ func Likes(names ...string) []rest.Filter {
 	return out
 }
 
+// Filters are what lists of each kind may be filtered by.
+var Filters = map[string][]string{
+	"volume": {"name", "status", "metadata", "bootable", "migration_status", "availability_zone", "group_id", "size", "created_at", "updated_at",
+		"glance_metadata", "consumes_quota"},
+	"snapshot": {"name", "status", "volume_id", "metadata"}, "group": {"name", "status"},
+	"group_snapshot": {"name", "status", "group_id"}, "attachment": {"volume_id", "status", "instance_id", "attach_status"},
+	"message": {"resource_uuid", "resource_type", "event_id", "request_id"}, "pool": {"name", "volume_type"},
+	"backup": {"name", "status", "volume_id"}, "volume_type": {"is_public", "extra_specs"},
+}
+
+// ruleAdmin says who an administrator is, whatever an operation's rule is.
+const ruleAdmin = "context_is_admin"
+
+// CheckFilters refuses filters that lists of a kind do not have, from 3.31 on.
+// Administrators may use any, but for pools.
+func CheckFilters(c *rest.Call, kind string) error {
+	if !c.At(blockstorage.StrictFilters) || (kind != "pool" && c.Allow(ruleAdmin, c.Caller())) {
+		return nil
+	}
+	pagers := []string{"all_tenants", "limit", "marker", "offset", "sort", "sort_dir", "sort_key"}
+	if more, ok := map[string]string{"group": "list_volume", "pool": "detail"}[kind]; ok {
+		pagers = append(pagers, more)
+	}
+	var unknown []string
+	for _, name := range slices.Sorted(maps.Keys(c.Values())) {
+		known := slices.Contains(Filters[kind], name) || slices.Contains(pagers, name) || name == "with_count" && c.At(blockstorage.Counts)
+		if like, ok := strings.CutSuffix(name, "~"); ok && c.At(blockstorage.LikeFilters) {
+			known = slices.Contains(Filters[kind], like)
+		}
+		if !known {
+			unknown = append(unknown, name)
+		}
+	}
+	if len(unknown) > 0 {
+		return fault.Invalidf("Invalid filters %s are found in query options.", strings.Join(unknown, ","))
+	}
+	return nil
+}
+
 // Scope confines a list to the caller's project, unless holders of a rule ask
 // for all.
 func Scope(c *rest.Call, rule string) []listing.Term {
@@ -45,6 +88,9 @@ func Scope(c *rest.Call, rule string) []listing.Term {
 
 // List answers a list with an offset and, where it is asked for, a count.
 func List[T any](c *rest.Call, t *rest.Resource[T], scope []listing.Term, notFound func(string) error, counted bool) (rest.Reply, error) {
+	if err := CheckFilters(c, t.One); err != nil {
+		return rest.Reply{}, err
+	}
 	skip, err := blockstorage.SkipTerm(c.Values().Get("offset"))
 	if err != nil {
 		return rest.Reply{}, err
