@@ -29,6 +29,8 @@ func (b *builder) blockstorage(ctx context.Context) error {
 	b.Hub.Register(hostlink.Volumes, s.Render, nil)
 	b.Hub.HandleStream(disk.StreamRead, s.Volumes.Stream)
 	b.Hub.HandleStream(disk.StreamBackup, s.Backups.Stream)
+	b.checks.Add(s.Checks()...)
+	b.shared.across.volumes = s.ServerVolumes
 	b.serve(s.REST())
 	return nil
 }

@@ -92,6 +92,7 @@ func Build(ctx context.Context, p Parts) (*Cloud, error) {
 			return nil, fmt.Errorf("build %s: %w", s.name, err)
 		}
 	}
+	b.checks.Add(b.shared.across.checks()...)
 	if err := b.policies(ctx); err != nil {
 		return nil, err
 	}

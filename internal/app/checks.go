@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/mekcloud/mek/internal/check"
+	"github.com/mekcloud/mek/internal/hoststate"
 	"github.com/mekcloud/mek/internal/outbox"
 )
 
@@ -18,6 +19,7 @@ func (b *builder) newChecks() {
 	b.checks.Add(check.Database(b.DB)...)
 	b.checks.Add(b.tasks.Checks()...)
 	b.checks.Add(outbox.Checks()...)
+	b.checks.Add(hoststate.Checks()...)
 	b.routes.HandleFunc("GET "+checksPath, b.answerChecks)
 }
 

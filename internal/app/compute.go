@@ -36,6 +36,7 @@ func (b *builder) compute(context.Context) error {
 		return err
 	}
 	b.routes.Handle("/console/", page)
+	b.checks.Add(s.Servers.Checks()...)
 	b.serve(s.REST())
 	return nil
 }

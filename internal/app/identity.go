@@ -56,6 +56,7 @@ func (b *builder) identity(ctx context.Context) error {
 	b.shared.keys, b.shared.directory = s.AccessKeys(), s.Directory()
 	loop := reconcile.New(b.Clock, b.Log, s.Reconcilers()...)
 	b.background("identity", reconciled(loop))
+	b.checks.Add(s.Checks()...)
 	b.serve(s.REST())
 	return nil
 }

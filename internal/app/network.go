@@ -26,6 +26,7 @@ func (b *builder) network(context.Context) error {
 	b.Hub.Register(hostlink.Ports, s.Render, s.Observe)
 	b.Hub.OnLease(func(string, bool) { s.HostsChanged() })
 	b.background("network", s.Run)
+	b.checks.Add(s.Checks()...)
 	b.serve(s.REST())
 	return nil
 }

@@ -29,6 +29,7 @@ type contracts struct {
 	grown       *grownVolumes // compute is told through it
 	networks    network.ForCompute
 	objects     objectstore.Store
+	across      across // for checks that compare services
 }
 
 // serviceSteps builds the services in the order of dependency.

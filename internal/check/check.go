@@ -61,6 +61,9 @@ const (
 	Volumes = hostlink.Volumes
 )
 
+// Ready is the phase of what is as desired.
+const Ready = hostlink.Ready
+
 // Host is a host and what it says it has.
 type Host struct {
 	Name     string

@@ -57,6 +57,13 @@ func (d *DB) Below(ctx context.Context, q Querier, column string, limit int64) (
 	return n, translate(err, "look at "+column)
 }
 
+// Loose lists the rows whose column names, by its id, a row of another table
+// that is not there; empty names none.
+func (d *DB) Loose(ctx context.Context, q Querier, table, column, to string) ([]Problem, error) {
+	return problems(ctx, q, "SELECT id, '"+column+" is ' || "+column+" || ', which is not there' FROM "+table+
+		" WHERE "+column+" <> '' AND "+column+" NOT IN (SELECT id FROM "+to+")")
+}
+
 func problems(ctx context.Context, q Querier, query string) ([]Problem, error) {
 	rows, err := q.QueryContext(ctx, query)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mekcloud/mek/internal/check"
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/hostlink"
@@ -190,6 +191,20 @@ func (s *Service) forgetHost(name string) {
 
 // ForCompute is what compute asks of networks.
 func (s *Service) ForCompute() network.ForCompute { return s.attach }
+
+// Checks are the conservation queries of networking.
+func (s *Service) Checks() []check.Check {
+	out := s.records.Checks()
+	if s.sync != nil {
+		out = append(out, s.sync.Checks()...)
+	}
+	return out
+}
+
+// ServerPorts lists the ports that have a device, for checks across services.
+func (s *Service) ServerPorts(ctx context.Context, q db.Querier) (map[string]records.ServerPort, error) {
+	return records.ServerPorts(ctx, q)
+}
 
 // Render is the hostlink.Renderer of section Ports.
 func (s *Service) Render(ctx context.Context, host string) (any, int64, error) {

@@ -22,6 +22,7 @@ import (
 type Database interface {
 	Apply(ctx context.Context, scope string, rows []ovn.Row) error
 	Resync(ctx context.Context, scopes map[string][]ovn.Row) (repaired int, err error)
+	Compare(scopes map[string][]ovn.Row) []ovn.Difference
 	Close()
 }
 
@@ -134,15 +135,9 @@ func (s *Sync) one(ctx context.Context, scope string) error {
 
 func (s *Sync) everything(ctx context.Context, q *Queue) error {
 	q.take()
-	names, err := s.scopes(ctx)
+	all, err := s.renderAll(ctx)
 	if err != nil {
 		return err
-	}
-	all := map[string][]ovn.Row{}
-	for _, scope := range names {
-		if all[scope], err = s.render(ctx, scope); err != nil {
-			return err
-		}
 	}
 	repaired, err := s.db.Resync(ctx, all)
 	if err != nil {

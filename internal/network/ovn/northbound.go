@@ -117,6 +117,32 @@ func (n *Northbound) Resync(ctx context.Context, scopes map[string][]Row) (repai
 	return repaired + len(strays), errors.Join(failed...)
 }
 
+// Difference is a scope that is not as rendered.
+type Difference struct{ Scope, Text string }
+
+// Compare tells which scopes differ from what was read when the database was
+// opened, or written since. It changes nothing.
+func (n *Northbound) Compare(scopes map[string][]Row) []Difference {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var out []Difference
+	for _, name := range slices.SortedFunc(maps.Keys(scopes), CompareScopes) {
+		p := n.plan(name, scopes[name])
+		switch {
+		case len(p.missing) > 0:
+			out = append(out, Difference{name, "rows say it hangs on " + strings.Join(p.missing, ", ") + ", which the database does not have"})
+		case len(p.ops) > 0:
+			out = append(out, Difference{name, fmt.Sprintf("rows mean %d records; %d differ and %d are too many", len(scopes[name]), len(p.put), len(p.drop))})
+		}
+	}
+	for name := range n.mirror.scopes {
+		if _, ok := scopes[name]; !ok {
+			out = append(out, Difference{name, "the database has it, no row means it"})
+		}
+	}
+	return out
+}
+
 // Scopes lists what was applied, by name.
 func (n *Northbound) Scopes() []string {
 	n.mu.Lock()

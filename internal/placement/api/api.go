@@ -3,11 +3,13 @@
 package placementapi
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/mekcloud/mek/internal/check"
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/fault"
@@ -38,6 +40,14 @@ func New(d *db.DB, c clock.Clock) *Service { return &Service{records.New(d, c), 
 
 // Allocator is what other services use.
 func (s *Service) Allocator() placement.Allocator { return s.store }
+
+// Checks are the conservation queries of Placement.
+func (s *Service) Checks() []check.Check { return s.store.Checks() }
+
+// Held lists what every consumer has, for checks across services.
+func (s *Service) Held(ctx context.Context, l *check.Look) (map[string]records.Holder, error) {
+	return s.store.Held(ctx, l)
+}
 
 // REST is the service's API.
 func (s *Service) REST() *rest.Service {
