@@ -15,14 +15,16 @@ import (
 
 func adminCommand(g *global) *cobra.Command {
 	c := &cobra.Command{Use: "admin", Short: "Explain a stuck cloud"}
-	c.AddCommand(&cobra.Command{Use: "hosts", Short: "Hosts as the server sees them", Args: usageArgs(cobra.NoArgs),
+	hosts := &cobra.Command{Use: "hosts", Short: "Hosts as the server sees them", Args: usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			i, err := g.installation()
 			if err != nil {
 				return err
 			}
 			return i.Hosts(c.Context())
-		}})
+		}}
+	hosts.AddCommand(hostCommands(g)...)
+	c.AddCommand(hosts)
 	c.AddCommand(&cobra.Command{Use: "tasks", Short: "Long work that is under way, and clean-up that waits", Args: usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return g.tasks(c.Context()) }})
 	return c

@@ -62,8 +62,7 @@ func agentCommand(g *global) *cobra.Command {
 			return ended(c.Context(), runAgent(c.Context(), g))
 		}}
 	c.Flags().BoolVar(&simulate, "simulate", false, "simulate the host in memory; needs no privilege")
-	c.AddCommand(&cobra.Command{Use: "join TOKEN", Short: "Join this machine to a cloud as a further host", Args: usageArgs(cobra.ExactArgs(1)),
-		RunE: func(*cobra.Command, []string) error { return installation.NotBuilt("joining further hosts") }})
+	c.AddCommand(joinCommand(g), tokenCommand(g))
 	return c
 }
 

@@ -69,6 +69,11 @@ func (c *Client) Own(ctx context.Context, path string, out any) error {
 	return closing(c.provider.Request(ctx, http.MethodGet, c.root+path, &gophercloud.RequestOpts{JSONResponse: out, OkCodes: anyOK}))
 }
 
+// OwnPost asks the cloud itself for something at a path, beside the OpenStack APIs.
+func (c *Client) OwnPost(ctx context.Context, path string, body, out any) error {
+	return closing(c.provider.Request(ctx, http.MethodPost, c.root+path, &gophercloud.RequestOpts{JSONBody: body, JSONResponse: out, OkCodes: anyOK}))
+}
+
 // The services that commands use.
 const (
 	Compute  = "compute"

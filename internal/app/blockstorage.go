@@ -26,6 +26,13 @@ func (b *builder) blockstorage(ctx context.Context) error {
 	}
 	b.shared.volumes = s.ForCompute()
 	b.shared.imageClaims.add(s.Volumes)
+	b.shared.hostKeeps = func(ctx context.Context, host string) error {
+		k, err := s.Volumes.KeptBy(ctx, host)
+		if err == nil && k.Volumes+k.Snapshots > 0 {
+			err = fault.Conflictf("Unable to delete compute service that keeps %d volumes and %d snapshots. Migrate or delete them first.", k.Volumes, k.Snapshots)
+		}
+		return err
+	}
 	b.Hub.Register(hostlink.Volumes, s.Render, nil)
 	b.Hub.HandleStream(disk.StreamRead, s.Volumes.Stream)
 	b.Hub.HandleStream(disk.StreamBackup, s.Backups.Stream)

@@ -15,6 +15,7 @@ import (
 	"github.com/mekcloud/mek/internal/config"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/hostlink/hub"
+	"github.com/mekcloud/mek/internal/joining"
 	"github.com/mekcloud/mek/internal/outbox"
 	"github.com/mekcloud/mek/internal/peers"
 	"github.com/mekcloud/mek/internal/policy"
@@ -46,6 +47,7 @@ type Parts struct {
 type Cloud struct {
 	Handler http.Handler // the front door
 	Objects http.Handler // the object store's own port: S3, and Swift at the root; nil for none
+	Members *joining.Service
 	REST    *rest.Server // for classic ports and route lists
 	Listed  []string     // routes besides those of REST, as it lists them
 	Tasks   *task.Engine
@@ -102,7 +104,7 @@ func Build(ctx context.Context, p Parts) (*Cloud, error) {
 	b.door.Store(server)
 	stalled := p.Config.Limits.StallTimeout
 	return &Cloud{Handler: harden(server, apiContent, stalled), Objects: harden(b.objects, userContent, stalled), REST: server,
-		Listed: b.listed, Tasks: b.tasks, Checks: b.checks, run: b.runners, openers: b.openers}, nil
+		Listed: b.listed, Members: b.shared.joining, Tasks: b.tasks, Checks: b.checks, run: b.runners, openers: b.openers}, nil
 }
 
 // publish numbers and chains the audit records of the last second.

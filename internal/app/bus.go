@@ -8,24 +8,27 @@ import (
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/config"
 	"github.com/mekcloud/mek/internal/hostlink/remote"
+	"github.com/mekcloud/mek/internal/joining"
 	"github.com/mekcloud/mek/internal/pki"
 )
 
 // busServer is the server's end of the bus. Only agents' certificates of our
-// own authority pass, each for the host it names.
-func busServer(p Parts) (remote.ServerConfig, error) {
+// own authority pass, each for the host it names, while that belongs to the cloud.
+func busServer(p Parts, members *joining.Service) (remote.ServerConfig, error) {
 	conf, err := busTLS(p.Config.Bus)
 	if err != nil {
 		return remote.ServerConfig{}, err
 	}
 	return remote.ServerConfig{Hub: p.Hub, Control: p.Config.Bus.Listen, Streams: p.Config.Bus.Streams, TLS: conf, Log: p.Log,
-		HostOf: func(c *x509.Certificate) (string, error) {
-			role, host, err := pki.Peer(c)
-			if err == nil && role != pki.RoleAgent {
-				err = fmt.Errorf("the certificate is of a %s", role)
-			}
-			return host, err
-		}}, nil
+		HostOf: hostOf(p, members)}, nil
+}
+
+// hostOf says whose a certificate is. Simulated hosts join nothing.
+func hostOf(p Parts, members *joining.Service) func(*x509.Certificate) (string, error) {
+	if p.Config.Simulated() {
+		return joining.AgentOf
+	}
+	return members.Admit
 }
 
 // busTLS holds this end's certificate, renewed on disk by others, and the

@@ -24,6 +24,7 @@ func (b *builder) compute(context.Context) error {
 	})
 	b.shared.imageClaims.add(s.Servers)
 	b.shared.grown.to = s.Servers
+	s.Hosts.OnRemove(hosts.Removal{Check: b.shared.hostKeeps, Commit: b.shared.joining.Removed})
 	b.Hub.OnFacts(s.Hosts.Seen)
 	b.Hub.OnLease(s.Hosts.LeaseChanged)
 	b.Hub.Register(hostlink.Guests, s.Servers.Render, s.Servers.Observe)
@@ -64,6 +65,11 @@ func (p hostInventory) EnsureHost(ctx context.Context, h hosts.Provider) error {
 		placement.MemoryMB: units(h.MemoryMiB, p.ratios.ReservedMiB, p.ratios.MemoryRatio),
 		placement.DiskGB:   units(h.DiskGiB, p.ratios.ReservedDisk/1024, p.ratios.DiskRatio),
 	}})
+}
+
+// RemoveHost takes a host's inventory away.
+func (p hostInventory) RemoveHost(ctx context.Context, id string) error {
+	return p.placement.RemoveProvider(ctx, id)
 }
 
 // projectLookup asks identity whether a project exists.

@@ -16,13 +16,16 @@ const (
 
 // network builds Neutron.
 func (b *builder) network(context.Context) error {
-	d := networkapi.Deps{DB: b.DB, Clock: b.Clock, Log: b.Log, Agents: b.Hub, Quotas: b.Config.Quotas,
+	d := networkapi.Deps{DB: b.DB, Clock: b.Clock, Log: b.Log, Agents: b.Hub, Home: b.Config.HostName, Quotas: b.Config.Quotas,
 		Physical: networks.Physical{Name: b.Config.Network.PhysicalNet, MTU: physicalMTU, TunnelMTU: tunnelMTU}}
 	if b.Config.Northbound != "" {
 		d.Northbound = "unix:" + b.Config.Northbound
 	}
 	s := networkapi.New(d)
 	b.shared.networks = s.ForCompute()
+	if b.Config.Southbound != "" {
+		b.Hub.HandleStream(southboundStream, serveSouthbound(b.Config.Southbound))
+	}
 	b.Hub.Register(hostlink.Ports, s.Render, s.Observe)
 	b.Hub.OnLease(func(string, bool) { s.HostsChanged() })
 	b.background("network", s.Run)

@@ -45,7 +45,7 @@ func RunServer(ctx context.Context, cfg config.Server, log *slog.Logger, level *
 		return err
 	}
 	cloud.Open()
-	bus, leave, err := joinHosts(ctx, parts)
+	bus, leave, err := joinHosts(ctx, parts, cloud)
 	if err != nil {
 		return err
 	}
@@ -65,6 +65,9 @@ func RunServer(ctx context.Context, cfg config.Server, log *slog.Logger, level *
 			return err
 		}
 		group.Go(func() error { return Serve(ctx, own, cloud.Objects, cfg.Limits, log) })
+	}
+	if bus != nil && !cfg.Simulated() {
+		group.Go(func() error { return cloud.Members.Watch(ctx, bus) })
 	}
 	group.Go(func() error { return cloud.Run(ctx) })
 	group.Go(func() error { return returnMemory(ctx, parts.Clock) })
@@ -101,12 +104,12 @@ func open(ctx context.Context, cfg config.Server, log *slog.Logger) (Parts, erro
 
 // joinHosts connects the control plane with its hosts: simulated ones in this
 // process, or agents over the bus.
-func joinHosts(ctx context.Context, p Parts) (*remote.Server, func(), error) {
+func joinHosts(ctx context.Context, p Parts, cloud *Cloud) (*remote.Server, func(), error) {
 	if p.Config.Simulated() && !p.Config.SimulateApart {
 		leave, err := Simulate(ctx, p.Hub, p.Config.Simulate, p.Log)
 		return nil, leave, err
 	}
-	conf, err := busServer(p)
+	conf, err := busServer(p, cloud.Members)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/mekcloud/mek/internal/identity"
 	identityapi "github.com/mekcloud/mek/internal/identity/api"
 	"github.com/mekcloud/mek/internal/image"
+	"github.com/mekcloud/mek/internal/joining"
 	"github.com/mekcloud/mek/internal/network"
 	"github.com/mekcloud/mek/internal/objectstore"
 	"github.com/mekcloud/mek/internal/placement"
@@ -30,6 +31,9 @@ type contracts struct {
 	networks    network.ForCompute
 	objects     objectstore.Store
 	across      across // for checks that compare services
+	joining     *joining.Service
+	// hostKeeps refuses to remove a host that has volumes.
+	hostKeeps func(ctx context.Context, host string) error
 }
 
 // serviceSteps builds the services in the order of dependency.
@@ -38,6 +42,7 @@ var serviceSteps = []struct {
 	build func(*builder, context.Context) error
 }{
 	{"identity", (*builder).identity},
+	{"joining", (*builder).joining},
 	{"placement", (*builder).placement},
 	{"image", (*builder).image},
 	{"network", (*builder).network},

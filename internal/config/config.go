@@ -32,6 +32,10 @@ type Config struct {
 	LogLevel      string `koanf:"log_level"`   // debug, info, warn, error
 	Image         string `koanf:"image"`       // file of the image "tiny"; empty: looked for
 
+	// Address is this machine's, where the cloud's other machines reach it; empty: there are none.
+	Address string `koanf:"address"`
+	Join    Join   `koanf:"join"`
+
 	Database string   `koanf:"database"` // sqlite:///path or postgres://…
 	Servers  []string `koanf:"servers"`  // HOST:PORT of every server's bus, for this host's agent; empty: the one of this machine
 	Bus      Bus      `koanf:"bus"`
@@ -50,6 +54,11 @@ type Config struct {
 type Bus struct {
 	Listen  string `koanf:"listen"`  // HOST:PORT for messages (NATS)
 	Streams string `koanf:"streams"` // HOST:PORT for byte streams that agents dial
+}
+
+// Join is what a machine was told when it joined a cloud; empty where a server runs.
+type Join struct {
+	API []string `koanf:"api"` // https://HOST:PORT of servers, where certificates are renewed
 }
 
 // Identity holds Keystone's options that operators change.
@@ -206,6 +215,9 @@ func (c Config) ObjectListen() string {
 
 // Simulated tells whether hosts are simulated, so that no privilege is needed.
 func (c Config) Simulated() bool { return c.Simulate > 0 }
+
+// Joined tells whether this machine is a host of a cloud whose servers are elsewhere.
+func (c Config) Joined() bool { return len(c.Join.API) > 0 }
 
 // Scheme is http or https.
 func (c Config) Scheme() string {

@@ -11,6 +11,7 @@ type Server struct {
 	BootstrapFile     string // Bootstrap as JSON: first passwords
 	Bus               BusFiles
 	Northbound        string // unix socket of OVN's northbound database; empty when simulated
+	Southbound        string // the same of the southbound, for hosts that joined
 	ImageDir          string
 	ObjectDir         string
 	VolumeDir         string // of drivers that the server itself runs
@@ -39,7 +40,7 @@ type Agent struct {
 	GuestDir    string // vmlinuz and initrd.img of the tiny guest, booted to probe the accelerator; may be missing
 	LedgerFile  string // of host changes
 	SwitchDB    string // unix socket of the host's Open vSwitch database; empty when simulated
-	Southbound  string // unix socket of OVN's southbound database
+	Southbound  string // unix socket of OVN's southbound database; on a machine that joined it is the agent's
 	SwitchDir   string // run directory of the host's Open vSwitch and ovn-controller
 	Sockets     string // run directory of guests' sockets
 	ReadyFile   string // written when the first report was accepted by the server, removed at start and stop
@@ -74,6 +75,7 @@ func (c Config) Server() Server {
 	}
 	if !c.Simulated() && !c.ServerOnly {
 		s.Northbound = filepath.Join(c.RunDir(), "ovn", "nb.sock")
+		s.Southbound = filepath.Join(c.RunDir(), "ovn", "sb.sock")
 	}
 	return s
 }

@@ -62,6 +62,15 @@ func (c Config) Validate() error {
 		check("objectstore.listen", hostPort(l))
 		check("insecure_http", c.loopbackOnly(l))
 	}
+	if _, err := netip.ParseAddr(c.Address); err != nil && c.Address != "" {
+		check("address", fmt.Errorf("%q is not an address", c.Address))
+	}
+	for _, u := range c.Join.API {
+		check("join.api", publicURL(u))
+	}
+	if c.Joined() && c.Simulated() {
+		check("join", errors.New("simulated hosts join no cloud"))
+	}
 	if c.Objects.ReserveMiB < 0 {
 		check("objectstore.reserve_mib", errors.New("must not be negative"))
 	}

@@ -15,6 +15,9 @@ import (
 // Certificates makes or renews every certificate of this machine. It is called
 // by up and, every hour, by the supervisor.
 func (i *Installation) Certificates() (changed bool, err error) {
+	if i.cfg.Joined() {
+		return i.renewHost()
+	}
 	uid, gid, err := plan.Account()
 	if err != nil {
 		return false, err
@@ -80,6 +83,9 @@ func doorNames(c config.Config) pki.Names {
 		if a, err := netip.ParseAddr(host); err == nil && !a.IsUnspecified() {
 			add(a)
 		}
+	}
+	if a, err := netip.ParseAddr(c.Address); err == nil {
+		add(a)
 	}
 	if public, err := netip.ParsePrefix(c.Network.PublicRange); err == nil && !c.Simulated() {
 		add(public.Addr().Next()) // of this host on the external network, where it will be

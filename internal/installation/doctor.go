@@ -2,7 +2,6 @@ package installation
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -252,12 +251,4 @@ next:
 		out = append(out, finding("I-03/ghost-tap", "link "+l.Name, "on this host, no port in the API", "wait for the reconciler; it is removed when nothing claims it"))
 	}
 	return out
-}
-
-// errNotBuilt answers commands whose part of the cloud does not exist yet.
-var errNotBuilt = errors.New("this part is not built yet")
-
-// NotBuilt is the honest answer of a command without a cloud behind it.
-func NotBuilt(what string) error {
-	return &Failure{Code: ExitFailed, What: what, Why: errNotBuilt}
 }

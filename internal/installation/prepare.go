@@ -110,6 +110,12 @@ func (i *Installation) makeFolders(led *ledger.Ledger) error {
 			return fmt.Errorf("make folder: %w", err)
 		}
 	}
+	if i.cfg.Joined() {
+		if err := os.MkdirAll(southboundDir(i.cfg), 0o750); err != nil {
+			return fmt.Errorf("make folder: %w", err)
+		}
+		return nil
+	}
 	for dir, mode := range map[string]os.FileMode{
 		i.cfg.Path("db"): 0o700, i.cfg.Path("secrets"): 0o700, i.cfg.Path("images"): 0o700, i.cfg.Path("objects"): 0o700,
 		i.cfg.Path("volumes"): 0o700, filepath.Join(run, "server"): 0o755,

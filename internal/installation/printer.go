@@ -59,6 +59,13 @@ func (p *Printer) line(format string, args ...any) {
 	}
 }
 
+// note tells something beside the data, where that does not disturb it.
+func (p *Printer) note(format string, args ...any) {
+	if !p.JSON && !p.Quiet {
+		p.write(p.Err, strings.TrimRight(fmt.Sprintf(format, args...), " "))
+	}
+}
+
 // data prints what the command was asked for, to standard output.
 func (p *Printer) data(format string, args ...any) { p.write(p.Out, fmt.Sprintf(format, args...)) }
 

@@ -50,8 +50,12 @@ func (i *Installation) Look(ctx context.Context) (Status, error) {
 		return st, err
 	}
 	st.Guests = len(guests)
-	if err := plan.Healthy(ctx, i.cfg); err != nil {
-		st.Problems = append(st.Problems, err.Error())
+	healthy, main := plan.Healthy(ctx, i.cfg), plan.ServerName
+	if i.cfg.Joined() {
+		st.API, healthy, main = i.cfg.Join.API[0], i.hostReady(ctx), plan.AgentName
+	}
+	if healthy != nil {
+		st.Problems = append(st.Problems, healthy.Error())
 	}
 	if !set.Status(plan.SupervisorName).Running && !systemdRuns() {
 		st.Problems = append(st.Problems, "the supervisor does not run: what dies stays dead")
@@ -59,7 +63,7 @@ func (i *Installation) Look(ctx context.Context) (Status, error) {
 	if len(st.Problems) > 0 {
 		st.State = StateDegraded
 	}
-	if !set.Status(plan.ServerName).Running && !set.Status(plan.SupervisorName).Running {
+	if !set.Status(main).Running && !set.Status(plan.SupervisorName).Running {
 		st.State = StateStopped
 	}
 	return st, nil
@@ -101,6 +105,10 @@ func (i *Installation) showStatus(st Status) {
 	}
 	if st.Guests > 0 {
 		i.Print.step(markDone, "guests", "%d on this host", st.Guests)
+	}
+	if i.cfg.Joined() {
+		i.Print.line("\n  Host %s of the cloud at %s\n", i.cfg.HostName, st.API)
+		return
 	}
 	i.closing(i.cloudsFile())
 }

@@ -21,7 +21,13 @@ func (i *Installation) Supervise(ctx context.Context) error {
 	if err := i.makeFolders(led); err != nil {
 		return err
 	}
-	if _, err := i.Certificates(); err != nil {
+	every := time.Hour
+	if _, err := i.Certificates(); i.cfg.Joined() {
+		every = time.Minute // one that was off for long may wait for its server to come back
+		if err != nil {
+			i.Log.Warn("certificate of this host", "error", err)
+		}
+	} else if err != nil {
 		return err
 	}
 	p, err := plan.Prepare(ctx, i.cfg, i.program(), i.Log)
@@ -34,7 +40,7 @@ func (i *Installation) Supervise(ctx context.Context) error {
 	}
 	i.Log.Info("supervising", "data_dir", i.cfg.DataDir)
 	return supervisor.Run(ctx, supervisor.Config{
-		Set: set, Stages: p.Stages(), Clock: i.Clock, Log: i.Log, Every: time.Hour,
+		Set: set, Stages: p.Stages(), Clock: i.Clock, Log: i.Log, Every: every,
 		Chores: func(context.Context) error {
 			changed, err := i.Certificates()
 			if changed {

@@ -28,6 +28,9 @@ type UpOptions struct {
 
 // Up starts the cloud, or repairs it, and returns when it is ready.
 func (i *Installation) Up(ctx context.Context, o UpOptions) error {
+	if i.exists() && i.cfg.Joined() {
+		return i.upHost(ctx, o)
+	}
 	begun := i.Clock.Now()
 	i.Print.line("\n  mek %s · host %s · %d CPU\n", i.Version, i.cfg.HostName, runtime.NumCPU())
 	if err := i.settle(); err != nil {
@@ -101,8 +104,7 @@ func (i *Installation) settle() error {
 func (i *Installation) check(ctx context.Context, o UpOptions) (preflight.Choices, error) {
 	i.Print.line("  Checks")
 	if missing := packages.Missing(); o.NoInstall && !i.cfg.Simulated() && len(missing) > 0 {
-		names := strings.Join(missing, " ")
-		return nil, &Failure{Code: ExitBlocked, What: "packages are missing: " + names, Do: "Install them:  apt-get install --no-install-recommends " + names}
+		return nil, missingPackages(missing)
 	}
 	results, choices := preflight.Run(ctx, preflight.Want{Config: i.cfg, ListenGiven: o.ListenGiven, Running: i.exists() && i.ours(), Fixed: i.exists()})
 	i.showChecks(results)
@@ -170,14 +172,9 @@ func (i *Installation) prepare(ctx context.Context, led *ledger.Ledger, choices 
 	maps.Copy(remember, config.Environment(i.Env))
 	maps.Copy(remember, i.Flags)
 	maps.Copy(remember, choices)
-	if err := config.Remember(i.cfg.DataDir, remember); err != nil {
+	if err := i.remember(remember); err != nil {
 		return err
 	}
-	cfg, err := config.Load(i.cfg.DataDir, i.Env, nil)
-	if err != nil {
-		return &Failure{Code: ExitUsage, What: "configuration", Why: err, Look: i.cfg.Path(config.SettingsFile)}
-	}
-	i.cfg = cfg
 	if err := i.makeFolders(led); err != nil {
 		return err
 	}

@@ -29,6 +29,8 @@ type Provider struct {
 // Placement keeps the inventory of hosts; called again it changes nothing.
 type Placement interface {
 	EnsureHost(ctx context.Context, p Provider) error
+	// RemoveHost forgets a host; Conflict while anything is allocated there.
+	RemoveHost(ctx context.Context, id string) error
 }
 
 // Alive tells whether a host's lease holds.
@@ -58,6 +60,7 @@ type Hosts struct {
 	alive     Alive
 	servers   Servers
 	server    string // this server's host name
+	onRemove  []Removal
 	started   time.Time
 
 	mu   sync.Mutex
@@ -73,6 +76,15 @@ const downAfter = time.Minute
 func New(d *db.DB, c clock.Clock, p Placement, a Alive, s Servers, server string) *Hosts {
 	return &Hosts{db: d, clock: c, placement: p, alive: a, servers: s, server: server, started: c.Now(), lost: map[string]time.Time{}}
 }
+
+// Removal is another service's part in removing a host; an error keeps the host.
+type Removal struct {
+	Check  func(ctx context.Context, host string) error            // before; may be nil
+	Commit func(ctx context.Context, tx *db.Tx, host string) error // in the transaction; may be nil
+}
+
+// OnRemove adds a part. For wiring, before the first request.
+func (s *Hosts) OnRemove(r Removal) { s.onRemove = append(s.onRemove, r) }
 
 // LeaseChanged notes when a host falls silent; a hub's observer of leases.
 func (s *Hosts) LeaseChanged(host string, alive bool) {
@@ -185,17 +197,44 @@ func (s *Hosts) remove(ctx context.Context, name string, record event.Record) er
 	if len(residents) > 0 {
 		return fault.Conflictf("Unable to delete compute service that is hosting instances. Migrate or delete the instances first.")
 	}
-	return s.db.Write(ctx, func(tx *db.Tx) error {
+	known, err := byName(ctx, s.db, name)
+	if err != nil {
+		return err
+	}
+	for _, f := range s.onRemove {
+		if f.Check == nil {
+			continue
+		}
+		if err := f.Check(ctx, name); err != nil {
+			return err
+		}
+	}
+	if err := s.placement.RemoveHost(ctx, known.ID); err != nil {
+		return err
+	}
+	err = s.db.Write(ctx, func(tx *db.Tx) error {
 		r, err := byName(ctx, tx, name)
 		if err != nil {
 			return err
 		}
 		record.Object = r.ServiceID
+		for _, f := range s.onRemove {
+			if f.Commit == nil {
+				continue
+			}
+			if err := f.Commit(ctx, tx, name); err != nil {
+				return err
+			}
+		}
 		if err := rows.Delete(ctx, tx, r.ID); err != nil {
 			return err
 		}
 		return outbox.Write(ctx, tx, record)
 	})
+	if err != nil {
+		return err
+	}
+	return s.placement.RemoveHost(ctx, known.ID) // again: its agent may have said hello meanwhile
 }
 
 func wireTime(us int64) string {

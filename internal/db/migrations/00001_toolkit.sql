@@ -108,7 +108,27 @@ CREATE TABLE toolkit_roles (
     owner text NOT NULL
 );
 
+-- machines that joined as hosts, each with the hash of the one key it has for as long as it belongs to the cloud
+CREATE TABLE joining_hosts (
+    name text PRIMARY KEY,
+    key_hash text NOT NULL,
+    joined_at bigint NOT NULL,
+    renewed_at bigint NOT NULL
+);
+CREATE UNIQUE INDEX joining_hosts_key ON joining_hosts (key_hash);
+
+-- what lets one machine join, once
+CREATE TABLE joining_tokens (
+    id text PRIMARY KEY,
+    secret_hash text NOT NULL,
+    expires_at bigint NOT NULL,
+    used_by text NOT NULL       -- hash of the key that used it; empty: nobody
+);
+CREATE INDEX joining_tokens_expiry ON joining_tokens (expires_at);
+
 -- +goose Down
+DROP TABLE joining_tokens;
+DROP TABLE joining_hosts;
 DROP TABLE toolkit_roles;
 DROP TABLE toolkit_servers;
 DROP TABLE serials;

@@ -122,16 +122,19 @@ func Prepare(ctx context.Context, c config.Config, exe string, log *slog.Logger)
 	if err != nil {
 		return Plan{}, err
 	}
-	central := engines.Central{Data: c.Path("ovn"), Run: filepath.Join(c.RunDir(), "ovn"), Logs: c.Path("log", "ovn"), UID: uid, GID: gid}
 	host := engines.Host{Data: c.Path("switch"), Run: agent.SwitchDir, Logs: c.Path("log", "switch"), Userspace: !kernel, Identity: sw.Identity()}
-	if err := errors.Join(central.Prepare(ctx), host.Prepare(ctx), giveFiles(central.Data, uid, gid)); err != nil {
-		return Plan{}, err
-	}
 	p := Plan{Own: own, Userspace: !kernel}
-	if p.Central, err = central.Processes(); err != nil {
+	if err := host.Prepare(ctx); err != nil {
 		return Plan{}, err
 	}
-	p.Switch, err = host.Processes()
+	if p.Switch, err = host.Processes(); err != nil || c.Joined() {
+		return p, err // OVN's databases are where the server is
+	}
+	central := engines.Central{Data: c.Path("ovn"), Run: filepath.Join(c.RunDir(), "ovn"), Logs: c.Path("log", "ovn"), UID: uid, GID: gid}
+	if err := errors.Join(central.Prepare(ctx), giveFiles(central.Data, uid, gid)); err != nil {
+		return Plan{}, err
+	}
+	p.Central, err = central.Processes()
 	return p, err
 }
 
@@ -160,6 +163,13 @@ func ownProcesses(c config.Config, exe string, uid, gid int) ([]engine.Process, 
 	if err != nil {
 		return nil, err
 	}
+	agent := engine.Process{
+		Name: AgentName, Path: exe, Args: []string{"agent", "--data-dir", c.DataDir}, Log: c.Path("log", "agent.log"), Version: version,
+		Ready: AgentReady(c), ReadyTimeout: time.Minute, Alone: true, Env: []string{"HOME=/root"},
+	}
+	if c.Joined() {
+		return []engine.Process{agent}, nil
+	}
 	server := engine.Process{
 		Name: ServerName, Path: exe, Args: []string{"server", "--data-dir", c.DataDir}, Log: c.Path("log", "server.log"), Version: version,
 		UID: uid, GID: gid, Ready: serverReady(c), ReadyTimeout: time.Minute, Alone: true, Env: []string{"HOME=/nonexistent"},
@@ -173,10 +183,6 @@ func ownProcesses(c config.Config, exe string, uid, gid int) ([]engine.Process, 
 	}
 	if c.Simulated() {
 		return []engine.Process{server}, nil
-	}
-	agent := engine.Process{
-		Name: AgentName, Path: exe, Args: []string{"agent", "--data-dir", c.DataDir}, Log: c.Path("log", "agent.log"), Version: version,
-		Ready: AgentReady(c), ReadyTimeout: time.Minute, Alone: true, Env: []string{"HOME=/root"},
 	}
 	return []engine.Process{server, agent}, nil
 }

@@ -33,6 +33,7 @@ type Want struct {
 	Config      config.Config
 	ListenGiven bool // the operator named the port: no other is chosen
 	Running     bool // this cloud runs already: its own ports are no obstacle
+	Host        bool // it joins a cloud: no API is served here
 	Fixed       bool // its address ranges were chosen before, and its networks have them
 }
 
@@ -44,7 +45,10 @@ func Run(ctx context.Context, w Want) ([]Result, Choices) {
 		results = append(results, virtualisation(), reachable(w.Config.DataDir), clockSync(ctx))
 		results = append(results, ranges(w, choices), forwarding(ctx), others())
 	}
-	results = append(results, ports(w, choices), hostName(w.Config.HostName))
+	if !w.Host {
+		results = append(results, ports(w, choices))
+	}
+	results = append(results, hostName(w.Config.HostName))
 	return results, choices
 }
 

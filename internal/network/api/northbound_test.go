@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -295,6 +296,46 @@ func (q quiet) Names() []string {
 	return []string{"host-1"}
 }
 
+// holding is a northbound database with these gateways.
+type holding struct {
+	northbound.Database
+	hosts []string
+}
+
+func (h holding) Gateways() []string { return h.hosts }
+
+// TestChooseGateways: gateways stay where they are while their host lives, go
+// elsewhere when it does not, and a dead host is not named beside a living one.
+func TestChooseGateways(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		holding  []string
+		live     []string
+		others   []string
+		expected []string
+		want     string
+	}{
+		"first start":                   {live: []string{"a", "home"}, want: "[home]"},
+		"stays away from home":          {holding: []string{"a"}, live: []string{"a", "home"}, want: "[a]"},
+		"dies":                          {holding: []string{"a"}, live: []string{"home"}, others: []string{"a"}, want: "[home]"},
+		"comes back":                    {holding: []string{"home"}, live: []string{"a", "home"}, want: "[home]"},
+		"nobody lives":                  {holding: []string{"a"}, others: []string{"a", "home"}, want: "[a]"},
+		"nobody is known":               {others: []string{"b"}, want: "[b]"},
+		"restart, others come first":    {holding: []string{"a"}, live: []string{"b"}, expected: []string{"a"}, want: "[a]"},
+		"restart, it does not come":     {holding: []string{"a"}, live: []string{"b"}, want: "[b]"},
+		"three may fail over by OVN":    {holding: []string{"b"}, live: []string{"a", "b", "home"}, want: "[b home a]"},
+		"of three one dies":             {holding: []string{"b", "home", "a"}, live: []string{"a", "home"}, want: "[home]"},
+		"none at all":                   {want: "[]"},
+		"home is away":                  {live: []string{"b", "c"}, want: "[b]"},
+		"removed, and nobody holds any": {holding: nil, live: []string{"b"}, others: []string{"a"}, want: "[b]"},
+	} {
+		got := chooseGateways(c.holding, "home", c.live, c.others, func(n string) bool { return slices.Contains(c.expected, n) })
+		if fmt.Sprint(got) != c.want {
+			t.Errorf("%s: %v, want %s", name, got, c.want)
+		}
+	}
+}
+
 // TestSilentHostKeepsGateways: a network goes on without its agent, and after
 // a restart of the server, before the agent is heard of again.
 func TestSilentHostKeepsGateways(t *testing.T) {
@@ -308,13 +349,13 @@ func TestSilentHostKeepsGateways(t *testing.T) {
 	s.HostsChanged()
 	silent = true
 	s.HostsChanged()
-	if hosts, err := s.gateways(t.Context()); err != nil || fmt.Sprint(hosts) != "[host-1]" {
+	if hosts, err := s.gateways(t.Context(), holding{}); err != nil || fmt.Sprint(hosts) != "[host-1]" {
 		t.Errorf("after the agent fell silent: %v %v", hosts, err)
 	}
 	w := newSite(t, d, "")
 	n := w.make("network", "networks", map[string]any{"name": "n"})
 	w.make("port", "ports", map[string]any{"network_id": n, "binding:host_id": "host-1"})
-	if hosts, err := fresh().gateways(t.Context()); err != nil || fmt.Sprint(hosts) != "[host-1]" {
+	if hosts, err := fresh().gateways(t.Context(), holding{}); err != nil || fmt.Sprint(hosts) != "[host-1]" {
 		t.Errorf("after the server was restarted: %v %v", hosts, err)
 	}
 }

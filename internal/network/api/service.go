@@ -54,6 +54,7 @@ type Deps struct {
 	Clock      clock.Clock
 	Log        *slog.Logger
 	Agents     Agents
+	Home       string // host on the server's own machine: gateways begin there
 	Physical   networks.Physical
 	Northbound string         // endpoint of OVN's northbound database; empty: there is none
 	Quotas     map[string]int // defaults of the operator, by resource
@@ -70,15 +71,17 @@ type Service struct {
 	attach  *attach.Service
 	hosts   *hosts.Hosts
 
-	mu   sync.Mutex
-	seen map[string]catalog.Host // every host since the start
+	started time.Time
+	mu      sync.Mutex
+	seen    map[string]catalog.Host // every host since the start
+	holders holders                 // of gateways
 }
 
 const syncName = "network.northbound"
 
 // New puts the service together.
 func New(d Deps) *Service {
-	s := &Service{deps: d, seen: map[string]catalog.Host{}}
+	s := &Service{deps: d, seen: map[string]catalog.Host{}, started: d.Clock.Now()}
 	watch := records.Watchers{
 		Northbound: func(...string) {},
 		Host:       func(host string) { d.Agents.Poke(host, hostlink.Ports) },
@@ -94,7 +97,8 @@ func New(d Deps) *Service {
 	var work []reconcile.Reconciler
 	if d.Northbound != "" {
 		s.sync = northbound.New(s.records, s.openNorthbound, s.gateways, d.Clock, d.Log)
-		work = append(work, reconcile.Reconciler{Name: syncName, Every: time.Minute, Run: func(ctx context.Context) error { return s.sync.Run(ctx, s.queue) }})
+		work = append(work, reconcile.Reconciler{Name: syncName, Every: time.Minute, Run: func(ctx context.Context) error { return s.sync.Run(ctx, s.queue) }},
+			reconcile.Reconciler{Name: "network.gateways", Every: watchGateways, Run: s.gatewaysStay})
 	}
 	s.loop = reconcile.New(d.Clock, d.Log, work...)
 	return s
@@ -116,28 +120,6 @@ func (s *Service) HostsChanged() {
 	if s.queue != nil {
 		s.queue.All()
 	}
-}
-
-// gateways are the hosts that may hold gateways: those that live first, then
-// those that were heard of or have ports. One that does not answer keeps its
-// gateways while there is no other: its network goes on without its agent.
-func (s *Service) gateways(ctx context.Context) ([]string, error) {
-	live, silent := []string{}, []string{}
-	for _, h := range s.listHosts() {
-		if h.Alive {
-			live = append(live, h.Name)
-			continue
-		}
-		silent = append(silent, h.Name)
-	}
-	bound, err := s.records.BoundHosts(ctx)
-	for _, name := range bound {
-		if !slices.Contains(live, name) && !slices.Contains(silent, name) {
-			silent = append(silent, name)
-		}
-	}
-	slices.Sort(silent)
-	return append(live, silent...), err
 }
 
 // listHosts is every host that joined since the start, with whether it lives.

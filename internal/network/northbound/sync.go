@@ -23,6 +23,8 @@ type Database interface {
 	Apply(ctx context.Context, scope string, rows []ovn.Row) error
 	Resync(ctx context.Context, scopes map[string][]ovn.Row) (repaired int, err error)
 	Compare(scopes map[string][]ovn.Row) []ovn.Difference
+	// Gateways lists the hosts that it lets hold gateways, the most wanted first.
+	Gateways() []string
 	Close()
 }
 
@@ -33,7 +35,7 @@ const fullEvery = 10 * time.Minute
 type Sync struct {
 	records  *records.Records
 	open     func(context.Context) (Database, error)
-	gateways func(context.Context) ([]string, error)
+	gateways func(context.Context, Database) ([]string, error)
 	clock    clock.Clock
 	log      *slog.Logger
 
@@ -43,7 +45,7 @@ type Sync struct {
 
 // New makes a sync. open connects to the database, again after it was lost;
 // gateways lists the hosts that may hold gateways, the most wanted first.
-func New(r *records.Records, open func(context.Context) (Database, error), gateways func(context.Context) ([]string, error), c clock.Clock, log *slog.Logger) *Sync {
+func New(r *records.Records, open func(context.Context) (Database, error), gateways func(context.Context, Database) ([]string, error), c clock.Clock, log *slog.Logger) *Sync {
 	return &Sync{records: r, open: open, gateways: gateways, clock: c, log: log}
 }
 
@@ -304,7 +306,7 @@ func (s *Sync) router(ctx context.Context, id string) (ovn.RouterView, error) {
 		return ovn.RouterView{}, err
 	}
 	v := ovn.RouterView{Router: *r}
-	if v.Chassis, err = s.gateways(ctx); err != nil {
+	if v.Chassis, err = s.gateways(ctx, s.db); err != nil {
 		return v, err
 	}
 	inner, err := s.records.InterfacesOf(ctx, s.records.DB, id)

@@ -137,7 +137,7 @@ func (d *Driver) numberOf(portID string) (uint32, error) {
 	}
 	// Start at a place of the port's own, so that a number is not soon reused
 	// for another one.
-	last := uint32(1)<<(32-d.cfg.MetadataRange.Bits()) - 4 // network, listener, next hop, broadcast
+	last := uint32(1)<<(32-d.cfg.MetadataRange.Bits()) - 8 // network, both ends of tunnels with their range, listener, next hop, broadcast
 	h := sha256.Sum256([]byte(portID))
 	start := binary.BigEndian.Uint32(h[:4]) % last
 	for i := range last {

@@ -42,7 +42,13 @@ func (d *Driver) setUp(ctx context.Context) error {
 	if err := d.metadataLink(); err != nil {
 		return fmt.Errorf("metadata link: %w", err)
 	}
-	return d.external(ctx)
+	if err := d.ensureTunnels(ctx); err != nil {
+		return fmt.Errorf("way of tunnels: %w", err)
+	}
+	if err := d.external(ctx); err != nil {
+		return err
+	}
+	return d.translate(ctx)
 }
 
 // Identity is what ovn-controller must know of the host and cloud.
@@ -126,10 +132,7 @@ func (d *Driver) external(ctx context.Context) error {
 	if !d.cfg.Masquerade {
 		return nil
 	}
-	if err := d.forwarding(ctx); err != nil {
-		return err
-	}
-	return d.masquerade(ctx)
+	return d.forwarding(ctx)
 }
 
 // forwarding turns on routing of IPv4 in the host's network namespace.
@@ -149,8 +152,12 @@ func (d *Driver) forwarding(ctx context.Context) error {
 	return os.WriteFile(path, []byte("1"), 0)
 }
 
-// masquerade writes the whole packet filter table of this cloud at once.
-func (d *Driver) masquerade(ctx context.Context) error {
+// translate writes the whole packet filter table of this cloud at once.
+func (d *Driver) translate(ctx context.Context) error {
+	outward := d.cfg.Masquerade && d.cfg.External.IsValid()
+	if !outward && !d.cfg.tunnels() {
+		return nil
+	}
 	table := d.cfg.prefix()
 	if err := d.cfg.Ledger.Record(ctx, hostnet.Change{Kind: "nft-table", Name: "ip " + table}); err != nil {
 		return err
@@ -163,8 +170,18 @@ func (d *Driver) masquerade(ctx context.Context) error {
 	tx.Add(&knftables.Table{})
 	tx.Add(&knftables.Chain{Name: "out", Type: knftables.PtrTo(knftables.NATType), Hook: knftables.PtrTo(knftables.PostroutingHook),
 		Priority: knftables.PtrTo(knftables.SNATPriority)})
+	tx.Add(&knftables.Chain{Name: "in", Type: knftables.PtrTo(knftables.NATType), Hook: knftables.PtrTo(knftables.PreroutingHook),
+		Priority: knftables.PtrTo(knftables.DNATPriority)})
 	tx.Flush(&knftables.Chain{Name: "out"})
-	tx.Add(&knftables.Rule{Chain: "out", Rule: knftables.Concat("ip saddr", d.cfg.External.Masked().String(), "oifname !=", d.cfg.ExternalBridge(), "masquerade")})
+	tx.Flush(&knftables.Chain{Name: "in"})
+	if outward {
+		tx.Add(&knftables.Rule{Chain: "out", Rule: knftables.Concat("ip saddr", d.cfg.External.Masked().String(), "oifname !=", d.cfg.ExternalBridge(), "masquerade")})
+	}
+	if d.cfg.tunnels() {
+		own, _ := d.cfg.tunnelEnds()
+		tx.Add(&knftables.Rule{Chain: "in", Rule: knftables.Concat("ip daddr", d.cfg.Encap.String(), "udp dport", genevePort, "dnat to", own.String())})
+		tx.Add(&knftables.Rule{Chain: "out", Rule: knftables.Concat("ip saddr", own.String(), "udp dport", genevePort, "snat to", d.cfg.Encap.String())})
+	}
 	if err := nft.Run(ctx, tx); err != nil {
 		return fmt.Errorf("packet filter: %w", err)
 	}

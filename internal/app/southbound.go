@@ -1,0 +1,89 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/hostlink"
+)
+
+// southboundStream leads ovn-controller of a host that joined to OVN's
+// southbound database. So the database has no port of its own, and a host that
+// was removed is cut off from it with everything else.
+const southboundStream = "ovn-southbound"
+
+// serveSouthbound is the server's end.
+func serveSouthbound(socket string) hostlink.StreamHandler {
+	return func(ctx context.Context, _ string, _ json.RawMessage) (io.ReadWriteCloser, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		if err != nil {
+			return nil, fault.Unavailablef("the southbound database does not answer").Because(err)
+		}
+		return conn, nil
+	}
+}
+
+// carrySouthbound is the host's end: a socket where the database's would be if
+// the server were here. What comes while the server is away is turned off, and
+// ovn-controller tries again.
+func (h *host) carrySouthbound(ctx context.Context) error {
+	if err := os.Remove(h.cfg.Southbound); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("southbound socket: %w", err)
+	}
+	l, err := net.Listen("unix", h.cfg.Southbound)
+	if err != nil {
+		return fmt.Errorf("southbound socket: %w", err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() }) // ends Accept
+	defer stop()
+	var work sync.WaitGroup
+	defer work.Wait()
+	for {
+		conn, err := l.Accept()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("southbound socket: %w", err)
+		}
+		work.Go(func() {
+			if err := h.leadSouthbound(ctx, conn); err != nil && ctx.Err() == nil {
+				h.log.Debug("no way to the southbound database; ovn-controller asks again", "error", err)
+			}
+		})
+	}
+}
+
+func (h *host) leadSouthbound(ctx context.Context, local net.Conn) error {
+	defer local.Close()
+	up, err := h.relay.Current()
+	if err != nil {
+		return err
+	}
+	far, err := up.Open(ctx, southboundStream, struct{}{})
+	if err != nil {
+		return err
+	}
+	ends := sync.OnceFunc(func() {
+		_ = local.Close() // both are closed together: half a connection is of no use here
+		_ = far.Close()
+	})
+	stop := context.AfterFunc(ctx, ends)
+	defer stop()
+	var back sync.WaitGroup
+	back.Go(func() {
+		defer ends()
+		_, _ = io.Copy(local, far) // the end is all there is to know
+	})
+	_, err = io.Copy(far, local)
+	ends()
+	back.Wait()
+	return err
+}
