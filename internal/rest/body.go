@@ -29,6 +29,7 @@ func (c *Call) Payload() json.RawMessage { return c.payload }
 // of strings and lists, value of numbers), enum=a|b, uuid, name (no leading or
 // trailing blanks, printable), match=REGEXP (last in the list).
 func (c *Call) Decode(into any) error {
+	c.trace.decodes(into)
 	return decode(c.payload, into, c.Version)
 }
 

@@ -34,6 +34,7 @@ type Call struct {
 	base       bool            // the address asked for an older version without microversions
 	authorised bool
 	turn       Turn // nil: without a gate, or inside of another request
+	trace      *Trace
 }
 
 // Var is the value of a placeholder of the route's path.
@@ -57,14 +58,17 @@ func (c *Call) Caller() policy.Target {
 
 // Allow evaluates any rule on a target.
 func (c *Call) Allow(rule string, target policy.Target) bool {
-	return c.policy.Allow(rule, c.Auth, target)
+	ok := c.policy.Allow(rule, c.Auth, target)
+	c.trace.decided(rule, false, ok)
+	return ok
 }
 
 // Authorize evaluates the route's own rule on an object and remembers that it
 // was asked. A refusal is Forbidden, with upstream's wording.
 func (c *Call) Authorize(target policy.Target) error {
 	c.authorised = true
-	if c.Allow(c.rule, target) {
+	ok := c.Allow(c.rule, target)
+	if c.trace.decided(c.rule, true, ok); ok {
 		return nil
 	}
 	return c.refused()

@@ -72,6 +72,9 @@ var reserved = map[string]bool{"limit": true, "marker": true, "sort": true, "sor
 // neither be filtered nor sorted by.
 func (r *Resource[T]) Query(c *Call) (listing.Query, Page, error) {
 	style := &c.service.Dialect.List
+	if c.trace != nil {
+		r.tell(c.trace)
+	}
 	q := listing.Query{Order: append([]listing.Order(nil), r.Order...)}
 	page, err := r.page(c, &q, style)
 	if err != nil {
@@ -265,6 +268,18 @@ func (r *Resource[T]) pageLinks(c *Call, q listing.Query, page Page, items []*T)
 		links.Previous = at(items[0], true)
 	}
 	return links
+}
+
+// tell names what a list can be filtered and sorted by.
+func (r *Resource[T]) tell(t *Trace) {
+	for i := range r.Fields {
+		if r.Fields[i].Column != "" {
+			t.Params = append(t.Params, r.Fields[i].Name)
+		}
+	}
+	for i := range r.Filters {
+		t.Params = append(t.Params, r.Filters[i].Name)
+	}
 }
 
 // policyAny is the target of a question that is about no object: "may list all".

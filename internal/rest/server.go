@@ -154,7 +154,7 @@ func (s *Server) Only(name string) http.Handler {
 
 func (s *Server) serve(m *mounted, w http.ResponseWriter, r *http.Request, path string) {
 	began := s.clock.Now()
-	c := &Call{Request: r, W: w, policy: m.policy, service: m.Service, Auth: &policy.Credentials{}}
+	c := &Call{Request: r, W: w, policy: m.policy, service: m.Service, Auth: &policy.Credentials{}, trace: traceOf(r.Context())}
 	if m.Dialect.RequestID != nil {
 		c.RequestID = m.Dialect.RequestID(r, began)
 	} else {
@@ -165,6 +165,7 @@ func (s *Server) serve(m *mounted, w http.ResponseWriter, r *http.Request, path 
 	}
 	reply, err := s.answer(c, m, path)
 	defer c.leave()
+	c.trace.ended(c, err)
 	if err != nil {
 		f := fault.As(err)
 		if f.Kind == fault.Internal {

@@ -26,13 +26,12 @@ const (
 
 // Rules are the policy rules of attachments, with upstream's names and defaults.
 func Rules() []policy.Rule {
-	scopes := []string{"project"}
 	return []policy.Rule{
-		{Name: ruleCreate, Check: policy.ProjectMemberOrAdmin, Scopes: scopes, Description: "Reserve a volume."},
-		{Name: ruleUpdate, Check: policy.ProjectMemberOrAdmin, Scopes: scopes, Description: "Connect an attachment."},
-		{Name: ruleDelete, Check: policy.ProjectMemberOrAdmin, Scopes: scopes, Description: "Delete an attachment."},
-		{Name: ruleComplete, Check: policy.ProjectMemberOrAdmin, Scopes: scopes, Description: "Complete an attachment."},
-		{Name: ruleGet, Check: policy.ProjectReaderOrAdmin, Scopes: scopes, Description: "Look at attachments."},
+		{Name: ruleCreate, Check: policy.ProjectMemberOrAdmin, Description: "Reserve a volume."},
+		{Name: ruleUpdate, Check: policy.ProjectMemberOrAdmin, Description: "Connect an attachment."},
+		{Name: ruleDelete, Check: policy.ProjectMemberOrAdmin, Description: "Delete an attachment."},
+		{Name: ruleComplete, Check: policy.ProjectMemberOrAdmin, Description: "Complete an attachment."},
+		{Name: ruleGet, Check: policy.ProjectReaderOrAdmin, Description: "Look at attachments."},
 	}
 }
 

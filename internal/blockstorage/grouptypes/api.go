@@ -25,10 +25,9 @@ const (
 
 // Rules are the policy rules of group types, with upstream's names and defaults.
 func Rules() []policy.Rule {
-	scopes := []string{"project"}
-	out := []policy.Rule{{Name: ruleGet, Check: policy.Any, Scopes: scopes, Description: "Look at group types."}}
+	out := []policy.Rule{{Name: ruleGet, Check: policy.Any, Description: "Look at group types."}}
 	for _, name := range []string{ruleCreate, ruleUpdate, ruleDelete, ruleSpecs, ruleSpecGet, ruleSpecGetAll, ruleSpecCreate, ruleSpecUpdate, ruleSpecDelete} {
-		out = append(out, policy.Rule{Name: name, Check: policy.Admin, Scopes: scopes, Description: "Group types: " + name[strings.Index(name, ":")+1:] + "."})
+		out = append(out, policy.Rule{Name: name, Check: policy.Admin, Description: "Group types: " + name[strings.Index(name, ":")+1:] + "."})
 	}
 	return out
 }

@@ -24,12 +24,11 @@ const (
 
 // Rules are the policy rules of this package, with upstream's names and defaults.
 func Rules() []policy.Rule {
-	scopes := []string{"project"}
 	return []policy.Rule{
-		{Name: ruleVolume, Check: policy.Admin, Scopes: scopes, Description: "Manage an existing volume."},
-		{Name: ruleVolumes, Check: policy.Admin, Scopes: scopes, Description: "List volumes available to manage."},
-		{Name: ruleSnapshot, Check: policy.Admin, Scopes: scopes, Description: "Manage an existing snapshot."},
-		{Name: ruleSnapshots, Check: policy.Admin, Scopes: scopes, Description: "List snapshots available to manage."},
+		{Name: ruleVolume, Check: policy.Admin, Description: "Manage an existing volume."},
+		{Name: ruleVolumes, Check: policy.Admin, Description: "List volumes available to manage."},
+		{Name: ruleSnapshot, Check: policy.Admin, Description: "Manage an existing snapshot."},
+		{Name: ruleSnapshots, Check: policy.Admin, Description: "List snapshots available to manage."},
 	}
 }
 

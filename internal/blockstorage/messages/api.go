@@ -19,11 +19,10 @@ const (
 
 // Rules are the policy rules of messages, with upstream's names and defaults.
 func Rules() []policy.Rule {
-	scopes := []string{"project"}
 	return []policy.Rule{
-		{Name: ruleGetAll, Check: policy.ProjectReaderOrAdmin, Scopes: scopes, Description: "List messages."},
-		{Name: ruleGet, Check: policy.ProjectReaderOrAdmin, Scopes: scopes, Description: "Show a message."},
-		{Name: ruleDelete, Check: policy.ProjectMemberOrAdmin, Scopes: scopes, Description: "Delete a message."},
+		{Name: ruleGetAll, Check: policy.ProjectReaderOrAdmin, Description: "List messages."},
+		{Name: ruleGet, Check: policy.ProjectReaderOrAdmin, Description: "Show a message."},
+		{Name: ruleDelete, Check: policy.ProjectMemberOrAdmin, Description: "Delete a message."},
 	}
 }
 

@@ -35,23 +35,22 @@ const (
 
 // Rules are the policy rules of this package; those that anybody has have no name upstream.
 func Rules() []policy.Rule {
-	scopes := []string{"project"}
 	return []policy.Rule{
-		{Name: ruleServices, Check: policy.Admin, Scopes: scopes, Description: "List services."},
-		{Name: ruleSwitch, Check: policy.Admin, Scopes: scopes, Description: "Open and close hosts for new volumes."},
-		{Name: rulePools, Check: policy.Admin, Scopes: scopes, Description: "List back-end pools."},
-		{Name: ruleHosts, Check: policy.Admin, Scopes: scopes, Description: "List hosts."},
-		{Name: ruleCapabilities, Check: policy.Admin, Scopes: scopes, Description: "Show what a back end can do."},
-		{Name: ruleFreeze, Check: policy.Admin, Scopes: scopes, Description: "Keep new volumes from a host."},
-		{Name: ruleThaw, Check: policy.Admin, Scopes: scopes, Description: "Let new volumes come to a frozen host again."},
-		{Name: ruleFailover, Check: policy.Admin, Scopes: scopes, Description: "Fail a replicated host over."},
-		{Name: ruleCluster, Check: policy.Admin, Scopes: scopes, Description: "Show a cluster."},
-		{Name: ruleClusters, Check: policy.Admin, Scopes: scopes, Description: "List clusters."},
-		{Name: ruleClusterSet, Check: policy.Admin, Scopes: scopes, Description: "Open and close clusters."},
-		{Name: ruleCleanup, Check: policy.Admin, Scopes: scopes, Description: "Clean up after services that died."},
-		{Name: ruleZones, Check: policy.Any, Scopes: scopes, Description: "List availability zones."},
-		{Name: ruleExtensions, Check: policy.Any, Scopes: scopes, Description: "List extensions."},
-		{Name: ruleFilters, Check: policy.Any, Scopes: scopes, Description: "List filters."},
+		{Name: ruleServices, Check: policy.Admin, Description: "List services."},
+		{Name: ruleSwitch, Check: policy.Admin, Description: "Open and close hosts for new volumes."},
+		{Name: rulePools, Check: policy.Admin, Description: "List back-end pools."},
+		{Name: ruleHosts, Check: policy.Admin, Description: "List hosts."},
+		{Name: ruleCapabilities, Check: policy.Admin, Description: "Show what a back end can do."},
+		{Name: ruleFreeze, Check: policy.Admin, Description: "Keep new volumes from a host."},
+		{Name: ruleThaw, Check: policy.Admin, Description: "Let new volumes come to a frozen host again."},
+		{Name: ruleFailover, Check: policy.Admin, Description: "Fail a replicated host over."},
+		{Name: ruleCluster, Check: policy.Admin, Description: "Show a cluster."},
+		{Name: ruleClusters, Check: policy.Admin, Description: "List clusters."},
+		{Name: ruleClusterSet, Check: policy.Admin, Description: "Open and close clusters."},
+		{Name: ruleCleanup, Check: policy.Admin, Description: "Clean up after services that died."},
+		{Name: ruleZones, Check: policy.Any, Description: "List availability zones."},
+		{Name: ruleExtensions, Check: policy.Any, Description: "List extensions."},
+		{Name: ruleFilters, Check: policy.Any, Description: "List filters."},
 	}
 }
 

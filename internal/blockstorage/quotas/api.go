@@ -20,14 +20,13 @@ const (
 
 // Rules are the policy rules of quotas, with upstream's names and defaults.
 func Rules() []policy.Rule {
-	scopes := []string{"project"}
 	return []policy.Rule{
-		{Name: ruleShow, Check: policy.ProjectReaderOrAdmin, Scopes: scopes, Description: "Show a project's quota."},
-		{Name: ruleUpdate, Check: policy.Admin, Scopes: scopes, Description: "Change a project's quota."},
-		{Name: ruleDelete, Check: policy.Admin, Scopes: scopes, Description: "Give a project the default quota."},
-		{Name: ruleClassShow, Check: policy.Admin, Scopes: scopes, Description: "Show a quota class."},
-		{Name: ruleClassUpdate, Check: policy.Admin, Scopes: scopes, Description: "Change a quota class."},
-		{Name: ruleLimits, Check: policy.ProjectReaderOrAdmin, Scopes: scopes, Description: "Show limits and their use."},
+		{Name: ruleShow, Check: policy.ProjectReaderOrAdmin, Description: "Show a project's quota."},
+		{Name: ruleUpdate, Check: policy.Admin, Description: "Change a project's quota."},
+		{Name: ruleDelete, Check: policy.Admin, Description: "Give a project the default quota."},
+		{Name: ruleClassShow, Check: policy.Admin, Description: "Show a quota class."},
+		{Name: ruleClassUpdate, Check: policy.Admin, Description: "Change a quota class."},
+		{Name: ruleLimits, Check: policy.ProjectReaderOrAdmin, Description: "Show limits and their use."},
 	}
 }
 

@@ -19,13 +19,12 @@ const (
 
 // Rules are the policy rules of transfers, with upstream's names and defaults.
 func Rules() []policy.Rule {
-	scopes := []string{"project"}
 	return []policy.Rule{
-		{Name: ruleCreate, Check: policy.ProjectMemberOrAdmin, Scopes: scopes, Description: "Offer a volume."},
-		{Name: ruleAccept, Check: policy.ProjectMemberOrAdmin, Scopes: scopes, Description: "Accept a volume."},
-		{Name: ruleDelete, Check: policy.ProjectMemberOrAdmin, Scopes: scopes, Description: "Take an offer back."},
-		{Name: ruleGet, Check: policy.ProjectReaderOrAdmin, Scopes: scopes, Description: "Show an offer."},
-		{Name: ruleGetAll, Check: policy.ProjectReaderOrAdmin, Scopes: scopes, Description: "List offers."},
+		{Name: ruleCreate, Check: policy.ProjectMemberOrAdmin, Description: "Offer a volume."},
+		{Name: ruleAccept, Check: policy.ProjectMemberOrAdmin, Description: "Accept a volume."},
+		{Name: ruleDelete, Check: policy.ProjectMemberOrAdmin, Description: "Take an offer back."},
+		{Name: ruleGet, Check: policy.ProjectReaderOrAdmin, Description: "Show an offer."},
+		{Name: ruleGetAll, Check: policy.ProjectReaderOrAdmin, Description: "List offers."},
 	}
 }
 

@@ -38,7 +38,6 @@ const (
 
 // Rules are the policy rules of types, with upstream's names and defaults.
 func Rules() []policy.Rule {
-	scopes := []string{"project"}
 	var out []policy.Rule
 	for check, names := range map[string][]string{
 		policy.ProjectReaderOrAdmin: {ruleGet, ruleGetAll, ruleSpecs, ruleSpecIndex, ruleSpecShow},
@@ -48,7 +47,7 @@ func Rules() []policy.Rule {
 			ruleEncryptCreate, ruleEncryptGet, ruleEncryptUpdate, ruleEncryptDelete},
 	} {
 		for _, name := range names {
-			out = append(out, policy.Rule{Name: name, Check: check, Scopes: scopes, Description: "Volume types: " + name[strings.LastIndex(name, ":")+1:] + "."})
+			out = append(out, policy.Rule{Name: name, Check: check, Description: "Volume types: " + name[strings.LastIndex(name, ":")+1:] + "."})
 		}
 	}
 	return out

@@ -12,7 +12,7 @@ func Rules(resource string, byCheck map[string][]string) []policy.Rule {
 	var out []policy.Rule
 	for check, names := range byCheck {
 		for _, name := range names {
-			out = append(out, policy.Rule{Name: name, Check: check, Scopes: []string{"project"},
+			out = append(out, policy.Rule{Name: name, Check: check,
 				Description: resource + ": " + strings.ReplaceAll(name[strings.LastIndex(name, ":")+1:], "_", " ") + "."})
 		}
 	}

@@ -13,7 +13,8 @@ import (
 const ruleExtensions = "os_compute_api:extensions"
 
 func rules() []policy.Rule {
-	return []policy.Rule{{Name: ruleExtensions, Check: policy.Any, Scopes: []string{"project"}, Description: "List extensions."}}
+	return []policy.Rule{{Name: "service_or_admin", Check: "rule:service_api or rule:context_is_admin", Description: "Other services, and administrators."},
+		{Name: ruleExtensions, Check: policy.Any, Scopes: []string{"project"}, Description: "List extensions."}}
 }
 
 func versionRoutes() []rest.Route {

@@ -18,6 +18,7 @@ const (
 	ruleMigrate     = prefix + "os-migrate-server:migrate"
 	ruleMigrateHost = prefix + "os-migrate-server:migrate:host"
 	ruleMigrateLive = prefix + "os-migrate-server:migrate_live"
+	ruleLiveHost    = prefix + "os-migrate-server:migrate_live:host"
 	ruleEvacuate    = prefix + "os-evacuate"
 )
 
@@ -29,7 +30,8 @@ func moveRules() []policy.Rule {
 		}
 	}
 	add(policy.ProjectMemberOrAdmin, "Resize a server, and confirm or revert that.", ruleResize, ruleConfirm, ruleRevert)
-	add(policy.Admin, "Move a server to another host.", ruleMigrate, ruleMigrateHost, ruleMigrateLive, ruleEvacuate)
+	add(policy.ProjectManagerOrAdmin, "Move a server to another host.", ruleMigrate, ruleMigrateLive)
+	add(policy.Admin, "Choose the host that a server is moved to.", ruleMigrateHost, ruleLiveHost, ruleEvacuate)
 	return out
 }
 
@@ -170,6 +172,9 @@ func (a *api) migrateLive(c *rest.Call) (rest.Reply, error) {
 		return rest.Reply{}, fault.Invalidf("Can't force to a non-provided destination")
 	}
 	if in.Host.V != "" {
+		if !c.Allow(ruleLiveHost, target(&one.Server)) {
+			return rest.Reply{}, fault.Forbiddenf("Policy doesn't allow %s to be performed.", ruleLiveHost)
+		}
 		if _, err := a.s.hostNamed(c.Context(), in.Host.V); err != nil {
 			return rest.Reply{}, err
 		}

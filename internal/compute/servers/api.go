@@ -38,7 +38,7 @@ const (
 	ruleForceDel   = prefix + "os-deferred-delete:force"
 	ruleConsole    = prefix + "os-console-output"
 	ruleExtended   = prefix + "os-extended-server-attributes"
-	ruleSpecs      = prefix + "os-flavor-extra-specs:index"
+	ruleSpecs      = prefix + "servers:show:flavor-extra-specs"
 	ruleIPs        = prefix + "ips:index"
 	ruleIP         = prefix + "ips:show"
 	ruleMeta       = prefix + "server-metadata:"
@@ -59,14 +59,15 @@ func Rules() []policy.Rule {
 			out = append(out, policy.Rule{Name: n, Check: check, Scopes: []string{"project"}, Description: n})
 		}
 	}
-	add(policy.ProjectReaderOrAdmin, ruleIndex, ruleDetail, ruleShow, ruleIPs, ruleIP, ruleMeta+"index", ruleMeta+"show", ruleTags+"index", ruleTags+"show",
+	add(policy.ProjectReaderOrAdmin, ruleIndex, ruleSpecs, ruleDetail, ruleShow, ruleIPs, ruleIP, ruleMeta+"index", ruleMeta+"show", ruleTags+"index", ruleTags+"show",
 		ruleVolumes+"index", ruleVolumes+"show", ruleCards+"list", ruleCards+"show", ruleActions+"list", ruleActions+"show", ruleGroups)
 	add(policy.ProjectMemberOrAdmin, ruleCreate, ruleDelete, ruleUpdate, ruleStart, ruleStop, ruleReboot, rulePause, ruleUnpause, ruleSuspend, ruleResume,
 		ruleLock, ruleUnlock, ruleConsole, ruleForceDel, ruleMeta+"create", ruleMeta+"update", ruleMeta+"update_all", ruleMeta+"delete",
 		ruleTags+"update", ruleTags+"update_all", ruleTags+"delete", ruleTags+"delete_all", ruleVolumes+"create", ruleVolumes+"update",
 		ruleVolumes+"delete", ruleCards+"create", ruleCards+"delete")
 	add(policy.Admin, ruleIndexAll, ruleDetailAll, ruleAllFilters, ruleHostStatus, ruleForceHost, ruleZeroDisk, ruleOverride, ruleReset, ruleExtended,
-		ruleActions+"events", ruleActions+"events:details", ruleSwap, ruleExternal)
+		ruleActions+"events", ruleActions+"events:details", ruleExternal)
+	add(policy.ServiceOrAdmin, ruleSwap)
 	return slices.Concat(out, imageRules(), rebuildRules(), rescueRules(), shelveRules(), moveRules(), migrationRules(), usageRules(), eventRules(), insideRules())
 }
 

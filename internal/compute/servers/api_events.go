@@ -21,7 +21,7 @@ const (
 
 func eventRules() []policy.Rule {
 	return []policy.Rule{
-		{Name: ruleEvents, Check: policy.Admin, Scopes: []string{"project"}, Description: "Tell compute what happened to servers' ports and volumes."},
+		{Name: ruleEvents, Check: policy.ServiceOrAdmin, Scopes: []string{"project"}, Description: "Tell compute what happened to servers' ports and volumes."},
 		{Name: ruleTopology, Check: policy.ProjectReaderOrAdmin, Scopes: []string{"project"}, Description: "Show a server's NUMA topology."},
 		{Name: ruleNodes, Check: policy.Admin, Scopes: []string{"project"}, Description: "Show a server's NUMA topology with its host's."},
 	}

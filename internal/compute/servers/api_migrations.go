@@ -13,15 +13,22 @@ import (
 )
 
 const (
-	ruleMigrations = prefix + "os-migrations:index"
-	ruleMoves      = prefix + "servers:migrations:"
+	ruleMigrations     = prefix + "os-migrations:index"
+	ruleMigrationsAll  = ruleMigrations + ":all_projects"
+	ruleMigrationsHost = ruleMigrations + ":host"
+	ruleMoves          = prefix + "servers:migrations:"
+	ruleMovesHost      = ruleMoves + "index:host"
 )
 
 func migrationRules() []policy.Rule {
 	var out []policy.Rule
-	for _, n := range []string{ruleMigrations, ruleMoves + "index", ruleMoves + "show", ruleMoves + "force_complete", ruleMoves + "delete"} {
-		out = append(out, policy.Rule{Name: n, Check: policy.Admin, Scopes: []string{"project"}, Description: "See and steer migrations."})
+	add := func(check, description string, names ...string) {
+		for _, n := range names {
+			out = append(out, policy.Rule{Name: n, Check: check, Scopes: []string{"project"}, Description: description})
+		}
 	}
+	add(policy.ProjectManagerOrAdmin, "See and steer migrations of the project.", ruleMigrations, ruleMoves+"index", ruleMoves+"force_complete", ruleMoves+"delete")
+	add(policy.Admin, "See every migration, and its hosts.", ruleMigrationsAll, ruleMigrationsHost, ruleMovesHost, ruleMoves+"show")
 	return out
 }
 
@@ -67,6 +74,19 @@ func migrationView(c *rest.Call, m *migration) map[string]any {
 	return out
 }
 
+// hostMembers are what only those see of migrations who may see hosts.
+var hostMembers = []string{"source_node", "source_compute", "dest_node", "dest_compute", "dest_host"}
+
+// without empties the members about hosts unless the caller may see them.
+func without(view map[string]any, hosts bool) map[string]any {
+	if !hosts {
+		for _, name := range hostMembers {
+			view[name] = nil
+		}
+	}
+	return view
+}
+
 // migrationFilters are the parameters that lists of migrations know, by column.
 var migrationFilters = map[string]string{"status": "status", "instance_uuid": "server", "source_compute": "source_host", "migration_type": "kind",
 	"user_id": "user_id", "project_id": "project_id"}
@@ -76,14 +96,21 @@ func (a *api) migrations(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
+	if !c.Allow(ruleMigrationsAll, c.Caller()) {
+		if asked := c.Values().Get("project_id"); asked != "" && c.At(compute.MigrationOwners) && asked != c.Auth.ProjectID {
+			return rest.Reply{}, fault.Forbiddenf("Policy doesn't allow %s to be performed.", ruleMigrationsAll)
+		}
+		q = q.And("project_id", listing.Eq, c.Auth.ProjectID)
+	}
+	hosts := c.Allow(ruleMigrationsHost, c.Caller())
 	found, err := a.s.store.migrations(c.Context(), q)
 	if err != nil {
 		return rest.Reply{}, err
 	}
 	out := []map[string]any{}
 	for _, m := range found {
-		if host := c.Values().Get("host"); host == "" || host == m.SourceHost || host == m.DestHost {
-			out = append(out, migrationView(c, m))
+		if host := c.Values().Get("host"); host == "" || hosts && (host == m.SourceHost || host == m.DestHost) {
+			out = append(out, without(migrationView(c, m), hosts))
 		}
 	}
 	body := map[string]any{"migrations": out}
@@ -187,7 +214,7 @@ func (a *api) moves(c *rest.Call) (rest.Reply, error) {
 	out := []map[string]any{}
 	for _, m := range found {
 		if m.InProgress() {
-			out = append(out, moveView(c, m))
+			out = append(out, without(moveView(c, m), c.Allow(ruleMovesHost, target(&one.Server))))
 		}
 	}
 	return rest.OK(map[string]any{"migrations": out})

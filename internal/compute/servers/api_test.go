@@ -54,8 +54,7 @@ func frontOn(t *testing.T, d *db.DB) *front {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- engine.Run(ctx) }()
-	extra := []policy.Rule{}
-	enforcer, err := policy.New(policy.Base(), append(Rules(), append(extra, policy.Rule{Name: ruleSpecs, Check: policy.ProjectReaderOrAdmin, Scopes: []string{"project"}})...))
+	enforcer, err := policy.New(policy.Base(), Rules())
 	if err != nil {
 		t.Fatal(err)
 	}

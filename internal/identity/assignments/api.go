@@ -25,7 +25,7 @@ func Rules() []policy.Rule {
 	change := "(rule:admin_required) or (" + pairsOf("admin") + ") and " + ownRole + " or (" + pairsOf("manager") + ") and rule:domain_managed_target_role"
 	list := "(rule:admin_required) or " + wire.SystemReader + " or (role:reader and domain_id:%(target.domain_id)s)"
 	rules := []policy.Rule{
-		wire.Rule("check_grant", "(rule:admin_required) or ("+wire.SystemReader+" or ("+pairsOf("reader")+")) and "+ownRole, wire.AllScopes, "Check an assignment."),
+		wire.Rule("check_grant", "(rule:admin_required) or ("+wire.SystemReader+" or ("+pairsOf("reader")+") and "+ownRole+")", wire.AllScopes, "Check an assignment."),
 		wire.Rule("list_grants", "(rule:admin_required) or ("+wire.SystemReader+" or "+pairsOf("reader")+")", wire.AllScopes, "List the roles of an actor on a target."),
 		wire.Rule("create_grant", change, wire.AllScopes, "Give a role."),
 		wire.Rule("revoke_grant", change, wire.AllScopes, "Take a role away."),

@@ -17,6 +17,11 @@ import (
 func Rules() []policy.Rule {
 	const subject = "user_id:%(target.token.user_id)s"
 	return []policy.Rule{
+		{Name: "owner", Check: "user_id:%(user_id)s", Description: "The user that an object is of."},
+		{Name: "token_subject", Check: subject, Description: "The user that a token is of."},
+		{Name: "admin_or_owner", Check: "rule:admin_required or rule:owner", Description: "Administrators, and the user that an object is of."},
+		{Name: "admin_or_token_subject", Check: "rule:admin_required or rule:token_subject", Description: "Administrators, and the user that a token is of."},
+		{Name: "service_admin_or_token_subject", Check: "rule:service_or_admin or rule:token_subject", Description: "Services, administrators, and the user that a token is of."},
 		wire.Rule("check_token", wire.AdminOrSystemReader+" or "+subject, wire.AllScopes, "Check a token."),
 		wire.Rule("validate_token", wire.AdminOrSystemReader+" or rule:service_role or "+subject, wire.AllScopes, "Show a token."),
 		wire.Rule("revoke_token", "rule:admin_required or "+subject, wire.AllScopes, "End a token."),

@@ -23,7 +23,9 @@ func metadefRules() []policy.Rule {
 			out = append(out, policy.Rule{Name: name, Check: check, Description: description, Scopes: []string{policy.ScopeProject}})
 		}
 	}
-	add(admin, "Write metadata definitions.", "metadef_admin")
+	out = append(out, policy.Rule{Name: "metadef_default", Check: "", Description: "What metadata definitions were open to."},
+		policy.Rule{Name: "metadef_admin", Check: admin, Description: "Who writes metadata definitions."},
+		policy.Rule{Name: "service_api", Check: "role:service or role:admin", Description: "Other services, and administrators."})
 	add(asReader, "List namespaces.", "get_metadef_namespaces")
 	add(visible, "Read a namespace and its definitions.", "get_metadef_namespace", "get_metadef_objects", "get_metadef_object",
 		"get_metadef_properties", "get_metadef_property", "get_metadef_tags", "get_metadef_tag", "get_metadef_resource_type",

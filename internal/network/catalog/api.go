@@ -33,8 +33,10 @@ func New(r *records.Records, hosts func() []Host, forget func(name string)) *Ser
 // Rules are the policy rules of the catalog.
 func Rules() []policy.Rule {
 	out := wire.Rules(wire.Reader, "get_floatingip_pool")
-	out = append(out, wire.Rules(policy.Any, "list_operations", "get_extension", "get_availability_zone", "get_service_provider")...)
-	return append(out, wire.Rules(wire.Admin, "get_agent", "update_agent", "delete_agent", "get_network_ip_availability")...)
+	out = append(out, wire.Rules(policy.Any, "list_operations", "get_extension")...)
+	out = append(out, wire.Rules("role:reader", "get_availability_zone", "get_service_provider")...)
+	out = append(out, wire.Rules(wire.Service, "get_network_ip_availability")...)
+	return append(out, wire.Rules(wire.Admin, "get_agent", "update_agent", "delete_agent")...)
 }
 
 // Routes are the operations of the catalog.

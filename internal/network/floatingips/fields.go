@@ -12,7 +12,7 @@ import (
 func Rules() []policy.Rule {
 	out := wire.Rules(wire.Member, "create_floatingip", "update_floatingip", "delete_floatingip")
 	out = append(out, wire.Rules(wire.Reader, "get_floatingip")...)
-	return append(out, wire.Rules(wire.Admin, "create_floatingip:floating_ip_address", "get_floatingips:all")...)
+	return append(out, append(wire.Rules(wire.Manager, "create_floatingip:floating_ip_address"), wire.Rules(wire.Admin, "get_floatingips:all")...)...)
 }
 
 func resource(r *records.Records) *rest.Resource[network.FloatingIP] {

@@ -26,8 +26,8 @@ func (s *Service) Routes() []rest.Route {
 		{Method: "GET", Path: "/v2.0/security-groups/{id}", Rule: "get_security_group", Object: true, Handle: a.groups.Read},
 		{Method: "PUT", Path: "/v2.0/security-groups/{id}", Rule: "update_security_group", Object: true, Audit: "update", Handle: a.update},
 		{Method: "DELETE", Path: "/v2.0/security-groups/{id}", Rule: "delete_security_group", Object: true, Audit: "delete", Handle: a.remove},
-		{Method: "GET", Path: "/v2.0/security-group-rules", Rule: "get_security_group_rule", Handle: a.listRules},
-		{Method: "POST", Path: "/v2.0/security-group-rules", Rule: "create_security_group_rule", Audit: "create", Handle: a.createRule,
+		{Method: "GET", Path: "/v2.0/security-group-rules", Rule: "get_security_group", Handle: a.listRules},
+		{Method: "POST", Path: "/v2.0/security-group-rules", Rule: "create_security_group_rule", Object: true, Audit: "create", Handle: a.createRule,
 			Variants: []string{"security_group_rules"}},
 		{Method: "GET", Path: "/v2.0/security-group-rules/{id}", Rule: "get_security_group_rule", Object: true, Handle: a.rules.Read},
 		{Method: "DELETE", Path: "/v2.0/security-group-rules/{id}", Rule: "delete_security_group_rule", Object: true, Audit: "delete", Handle: a.removeRule},
@@ -128,6 +128,9 @@ func (a *api) createRule(c *rest.Call) (rest.Reply, error) {
 		if err != nil {
 			return rest.Reply{}, err
 		}
+		if err := c.Authorize(ruleTarget(g.ProjectID)); err != nil { // who shares a group does not let others change it
+			return rest.Reply{}, err
+		}
 		if made[i], err = in.rule(); err != nil {
 			return rest.Reply{}, err
 		}
@@ -157,6 +160,13 @@ func (a *api) remotes(c *rest.Call, r *network.Rule) error {
 		return fault.NotFoundf("Address group %s could not be found.", r.AddressGroupID).With("AddressGroupNotFound")
 	}
 	return err
+}
+
+// ruleTarget is what policy asks about a rule of a project's group.
+func ruleTarget(project string) policy.Target {
+	t := wire.Target(project)
+	t["security_group:tenant_id"] = project
+	return t
 }
 
 func addressTarget(c *rest.Call, g *network.AddressGroup) policy.Target {

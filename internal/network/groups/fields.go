@@ -12,11 +12,11 @@ import (
 
 // Rules are the policy rules of security groups and their rules.
 func Rules() []policy.Rule {
-	out := wire.Rules(wire.Member, "create_security_group", "update_security_group", "delete_security_group", "create_security_group_rule")
+	out := wire.Rules(wire.Member, "create_security_group", "update_security_group", "delete_security_group")
 	out = append(out, policy.Rule{Name: "shared_security_group", Check: "field:security_groups:shared=True", Description: "Shared security groups."})
 	out = append(out, wire.Rules(wire.Reader+" or rule:shared_security_group", "get_security_group")...)
-	out = append(out, wire.Rules(wire.Reader+" or tenant_id:%(security_group:tenant_id)s", "get_security_group_rule")...)
-	out = append(out, wire.Rules(wire.Member+" or tenant_id:%(security_group:tenant_id)s", "delete_security_group_rule")...)
+	out = append(out, wire.Rules("rule:admin_only or (role:reader and rule:sg_owner)", "get_security_group_rule")...)
+	out = append(out, wire.Rules("rule:admin_only or (role:member and rule:sg_owner)", "create_security_group_rule", "delete_security_group_rule")...)
 	out = append(out, wire.Rules("role:reader", "get_default_security_group_rule")...)
 	return append(out, wire.Rules(wire.Admin, "get_security_groups:all", "create_default_security_group_rule", "delete_default_security_group_rule")...)
 }

@@ -11,7 +11,7 @@ import (
 // Rules are the policy rules of networks.
 func Rules() []policy.Rule {
 	rules := wire.Rules(wire.Member, "create_network", "update_network", "delete_network", "create_network:port_security_enabled", "update_network:port_security_enabled")
-	rules = append(rules, wire.Rules(wire.Reader+" or rule:shared or rule:external", "get_network")...)
+	rules = append(rules, wire.Rules(wire.Reader+" or rule:shared or rule:external or rule:service_api or rule:context_is_advsvc", "get_network")...)
 	return append(rules, wire.Rules(wire.Admin, "create_network:shared", "create_network:router:external", "create_network:is_default",
 		"create_network:provider:network_type", "update_network:shared", "update_network:router:external", "update_network:is_default",
 		"get_network:provider:network_type", "get_network:provider:physical_network", "get_network:provider:segmentation_id", "get_networks:all")...)

@@ -21,7 +21,7 @@ func (s *Service) Routes() []rest.Route {
 	a.resource = resource(s.records, a.target)
 	return []rest.Route{
 		{Method: "GET", Path: "/v2.0/ports", Rule: "get_port", Handle: a.resource.Index},
-		{Method: "POST", Path: "/v2.0/ports", Rule: "create_port", Audit: "create", Handle: a.create, Variants: []string{"ports"}},
+		{Method: "POST", Path: "/v2.0/ports", Rule: "create_port", Object: true, Audit: "create", Handle: a.create, Variants: []string{"ports"}},
 		{Method: "GET", Path: "/v2.0/ports/{id}", Rule: "get_port", Object: true, Handle: a.resource.Read},
 		{Method: "PUT", Path: "/v2.0/ports/{id}", Rule: "update_port", Object: true, Audit: "update", Handle: a.update},
 		{Method: "DELETE", Path: "/v2.0/ports/{id}", Rule: "delete_port", Object: true, Audit: "delete", Handle: a.remove},
@@ -60,6 +60,9 @@ func (a *api) build(c *rest.Call, in createBody) (*network.Port, []records.Want,
 	p := &network.Port{Standard: network.Standard{ID: id.New(), ProjectID: owner}, NetworkID: n.ID, AdminStateUp: true, PortSecurity: n.PortSecurity}
 	t := wire.Target(owner)
 	t["network:tenant_id"], t["shared"] = n.ProjectID, n.SharedWith.Includes(c.Auth.ProjectID)
+	if err := c.Authorize(t); err != nil {
+		return nil, nil, err
+	}
 	if err := wire.Restricted(c, t, in.restricted("create")); err != nil {
 		return nil, nil, err
 	}

@@ -15,16 +15,21 @@ import (
 
 // Rules are the policy rules of ports.
 func Rules() []policy.Rule {
-	rules := wire.Rules(wire.Member, "create_port")
-	rules = append(rules, wire.Rules(wire.Member+" or rule:network_owner", "update_port", "delete_port")...)
-	rules = append(rules, wire.Rules(wire.Reader+" or rule:network_owner", "get_port")...)
-	rules = append(rules, wire.Rules(wire.NetworkOwner, "create_port:mac_address", "create_port:port_security_enabled", "create_port:allowed_address_pairs", "create_port:mac_learning_enabled", "update_port:mac_learning_enabled",
-		"update_port:port_security_enabled", "update_port:allowed_address_pairs")...)
-	rules = append(rules, wire.Rules(wire.NetworkOwner+" or rule:shared", "create_port:fixed_ips", "update_port:fixed_ips")...)
+	const ofNetwork, own = wire.Service + " or (role:member and rule:network_owner)", " or (role:member and project_id:%(project_id)s)"
+	rules := wire.Rules(ofNetwork+" or (role:member and rule:shared)", "create_port", "create_port:fixed_ips")
+	rules = append(rules, wire.Rules(wire.Service+own, "update_port")...)
+	rules = append(rules, wire.Rules(ofNetwork+own, "delete_port")...)
+	rules = append(rules, wire.Rules(wire.Service+" or (role:reader and (rule:network_owner or project_id:%(project_id)s))", "get_port")...)
+	rules = append(rules, wire.Rules(ofNetwork, "create_port:mac_address", "create_port:port_security_enabled", "create_port:allowed_address_pairs",
+		"create_port:mac_learning_enabled", "update_port:mac_learning_enabled", "update_port:port_security_enabled", "update_port:allowed_address_pairs",
+		"update_port:fixed_ips")...)
+	rules = append(rules, wire.Rules(wire.Service+" or (role:manager and rule:network_owner)", "update_port:mac_address")...)
+	rules = append(rules, wire.Rules("rule:service_api", "create_port:binding:profile", "update_port:binding:profile")...)
+	rules = append(rules, wire.Rules(wire.Service, "create_port:binding:host_id", "update_port:binding:host_id", "get_port:binding:host_id", "get_port:binding:profile",
+		"get_port:binding:vif_type", "get_port:binding:vif_details")...)
 	rules = append(rules, policy.Rule{Name: "admin_or_data_plane_int", Check: "rule:context_is_admin or role:data_plane_integrator", Description: "Administrators, and who watches the data plane."})
 	rules = append(rules, wire.Rules("rule:admin_or_data_plane_int", "create_port:data_plane_status", "update_port:data_plane_status")...)
-	return append(rules, wire.Rules(wire.Admin, "create_port:binding:host_id", "create_port:binding:profile", "update_port:binding:host_id", "update_port:binding:profile",
-		"update_port:mac_address", "get_port:binding:host_id", "get_port:binding:profile", "get_port:binding:vif_type", "get_port:binding:vif_details", "get_ports:all")...)
+	return append(rules, wire.Rules(wire.Admin, "get_ports:all")...)
 }
 
 func resource(r *records.Records, target func(*rest.Call, *network.Port) policy.Target) *rest.Resource[network.Port] {

@@ -20,7 +20,7 @@ func (s *Service) Routes() []rest.Route {
 	a.resource = resource(s.records, a.target)
 	return []rest.Route{
 		{Method: "GET", Path: "/v2.0/subnets", Rule: "get_subnet", Handle: a.resource.Index},
-		{Method: "POST", Path: "/v2.0/subnets", Rule: "create_subnet", Audit: "create", Handle: a.create, Variants: []string{"subnets"}},
+		{Method: "POST", Path: "/v2.0/subnets", Rule: "create_subnet", Object: true, Audit: "create", Handle: a.create, Variants: []string{"subnets"}},
 		{Method: "GET", Path: "/v2.0/subnets/{id}", Rule: "get_subnet", Object: true, Handle: a.resource.Read},
 		{Method: "PUT", Path: "/v2.0/subnets/{id}", Rule: "update_subnet", Object: true, Audit: "update", Handle: a.update},
 		{Method: "DELETE", Path: "/v2.0/subnets/{id}", Rule: "delete_subnet", Object: true, Audit: "delete", Handle: a.remove},
@@ -70,10 +70,9 @@ func (a *api) onNetwork(c *rest.Call, s *network.Subnet) error {
 	if err != nil {
 		return err
 	}
-	if !c.Allow("admin_or_network_owner", policy.Target{"network:tenant_id": n.ProjectID}) {
-		return fault.Forbiddenf("(rule:create_subnet) is disallowed by policy").With("PolicyNotAuthorized")
-	}
-	return nil
+	t := wire.Target(s.ProjectID)
+	t["network:tenant_id"] = n.ProjectID
+	return c.Authorize(t)
 }
 
 func (a *api) update(c *rest.Call) (rest.Reply, error) {
@@ -111,6 +110,7 @@ func (a *api) target(c *rest.Call, s *network.Subnet) policy.Target {
 	n, err := a.records.Networks.Get(c.Context(), s.NetworkID)
 	if err == nil { // otherwise it was just deleted: only the owner and administrators see the subnet
 		t["shared"], t["network:tenant_id"] = n.SharedWith.Includes(c.Auth.ProjectID), n.ProjectID
+		t["router:external"] = n.ExternalTo.Includes(c.Auth.ProjectID)
 	}
 	return t
 }

@@ -10,9 +10,9 @@ import (
 
 // Rules are the policy rules of subnets.
 func Rules() []policy.Rule {
-	rules := wire.Rules(wire.NetworkOwner+" or "+wire.Member, "update_subnet", "delete_subnet")
-	rules = append(rules, wire.Rules(wire.Member, "create_subnet")...)
-	rules = append(rules, wire.Rules(wire.Reader+" or rule:shared or rule:network_owner", "get_subnet")...)
+	rules := wire.Rules(wire.NetworkMember, "create_subnet")
+	rules = append(rules, wire.Rules(wire.NetworkMember+" or (role:member and project_id:%(project_id)s)", "update_subnet", "delete_subnet")...)
+	rules = append(rules, wire.Rules(wire.Reader+" or rule:shared or rule:external_network or (role:reader and rule:network_owner) or rule:service_api", "get_subnet")...)
 	return append(rules, wire.Rules(wire.Admin, "get_subnets:all")...)
 }
 

@@ -23,8 +23,29 @@ func New(r *records.Records) *Service { return &Service{r} }
 
 // Rules are the policy rules of tags.
 func Rules() []policy.Rule {
-	return append(wire.Rules(wire.Reader+" or rule:shared or rule:external", "get_tags"), wire.Rules(wire.Member, "update_tags", "delete_tags")...)
+	var out []policy.Rule
+	add := func(read, change string, kinds ...string) {
+		for _, kind := range kinds {
+			out = append(out, wire.Rules(read, "get_"+kind+":tags")...)
+			out = append(out, wire.Rules(change, "update_"+kind+":tags", "delete_"+kind+":tags")...)
+		}
+	}
+	const service, own = " or rule:context_is_advsvc", " or (role:member and project_id:%(project_id)s)"
+	add(wire.Reader, wire.Member, "floatingip", "router", "trunk")
+	add(wire.Reader+" or rule:shared or rule:external"+service, wire.Member, "network")
+	add(wire.Reader+" or rule:shared_security_group", wire.Member, "security_group")
+	add(wire.Reader+" or rule:shared_subnetpools", wire.Member, "subnetpool")
+	add(wire.Reader+" or rule:shared_address_groups", wire.Member, "address_group")
+	add(wire.Reader+" or rule:shared_qos_policy", wire.Manager, "policy")
+	add(wire.Reader+" or rule:shared or rule:external_network or (role:reader and rule:network_owner)", wire.NetworkMember+own, "subnet")
+	out = append(out, wire.Rules(wire.Reader+" or (role:reader and rule:network_owner)"+service, "get_port:tags")...)
+	out = append(out, wire.Rules(wire.Member+service, "update_port:tags")...)
+	return append(out, wire.Rules(wire.NetworkMember+own+service, "delete_port:tags")...)
 }
+
+// words are what rules call the kinds.
+var words = map[string]string{"networks": "network", "subnets": "subnet", "ports": "port", "routers": "router", "floatingips": "floatingip", "trunks": "trunk",
+	"security-groups": "security_group", "subnetpools": "subnetpool", "policies": "policy", "address-groups": "address_group"}
 
 // Routes are the operations of tags. The kind of resource is part of the path,
 // so an unknown one is an unknown route.
@@ -35,15 +56,17 @@ func (s *Service) Routes() []rest.Route {
 		if kind == "policies" {
 			path = "qos/policies"
 		}
+		word := words[kind] + ":tags"
+		getTags, updateTags, deleteTags := "get_"+word, "update_"+word, "delete_"+word
 		all, one := "/v2.0/"+path+"/{id}/tags", "/v2.0/"+path+"/{id}/tags/{tag}"
 		out = append(out,
-			rest.Route{Method: "GET", Path: all, Rule: "get_tags", Object: true, Handle: s.list(kind)},
-			rest.Route{Method: "PUT", Path: all, Rule: "update_tags", Object: true, Audit: "update", Handle: s.replace(kind)},
-			rest.Route{Method: "POST", Path: all, Rule: "update_tags", Object: true, Audit: "update", Handle: s.more(kind)},
-			rest.Route{Method: "DELETE", Path: all, Rule: "delete_tags", Object: true, Audit: "update", Handle: s.change(kind, 204, func(c *rest.Call, _ []string) ([]string, error) { return []string{}, nil })},
-			rest.Route{Method: "GET", Path: one, Rule: "get_tags", Object: true, Handle: s.has(kind)},
-			rest.Route{Method: "PUT", Path: one, Rule: "update_tags", Object: true, Audit: "update", Handle: s.change(kind, 201, add)},
-			rest.Route{Method: "DELETE", Path: one, Rule: "delete_tags", Object: true, Audit: "update", Handle: s.change(kind, 204, drop)})
+			rest.Route{Method: "GET", Path: all, Rule: getTags, Object: true, Handle: s.list(kind)},
+			rest.Route{Method: "PUT", Path: all, Rule: updateTags, Object: true, Audit: "update", Handle: s.replace(kind)},
+			rest.Route{Method: "POST", Path: all, Rule: updateTags, Object: true, Audit: "update", Handle: s.more(kind)},
+			rest.Route{Method: "DELETE", Path: all, Rule: deleteTags, Object: true, Audit: "update", Handle: s.change(kind, 204, func(c *rest.Call, _ []string) ([]string, error) { return []string{}, nil })},
+			rest.Route{Method: "GET", Path: one, Rule: getTags, Object: true, Handle: s.has(kind)},
+			rest.Route{Method: "PUT", Path: one, Rule: updateTags, Object: true, Audit: "update", Handle: s.change(kind, 201, add)},
+			rest.Route{Method: "DELETE", Path: one, Rule: deleteTags, Object: true, Audit: "update", Handle: s.change(kind, 204, drop)})
 	}
 	return out
 }
@@ -52,7 +75,7 @@ func (s *Service) Routes() []rest.Route {
 func (s *Service) standard(c *rest.Call, kind string) (network.Standard, error) {
 	id := c.Var("id")
 	std, target, err := s.kinds()[kind](c, id)
-	if fault.Is(err, fault.NotFound) || err == nil && !c.Allow("get_tags", target) {
+	if fault.Is(err, fault.NotFound) || err == nil && !c.Allow("get_"+words[kind]+":tags", target) {
 		return std, fault.NotFoundf("Resource %s %s could not be found.", kind, id).With("TagResourceNotFound")
 	}
 	if err != nil {
@@ -68,8 +91,8 @@ func (s *Service) kinds() map[string]finder {
 		"networks": find(r.Networks.Get, func(c *rest.Call, n *network.Network) (network.Standard, policy.Target) {
 			return n.Standard, wire.NetworkTarget(c, n)
 		}),
-		"subnets":         find(r.Subnets.Get, own(func(v *network.Subnet) network.Standard { return v.Standard })),
-		"ports":           find(r.Ports.Get, own(func(v *network.Port) network.Standard { return v.Standard })),
+		"subnets":         find(r.Subnets.Get, onNetwork(r, func(v *network.Subnet) (network.Standard, string) { return v.Standard, v.NetworkID })),
+		"ports":           find(r.Ports.Get, onNetwork(r, func(v *network.Port) (network.Standard, string) { return v.Standard, v.NetworkID })),
 		"routers":         find(r.Routers.Get, own(func(v *network.Router) network.Standard { return v.Standard })),
 		"floatingips":     find(r.Floatings.Get, own(func(v *network.FloatingIP) network.Standard { return v.Standard })),
 		"trunks":          find(r.Trunks.Get, own(func(v *network.Trunk) network.Standard { return v.Standard })),
@@ -97,6 +120,19 @@ func find[T any](get func(context.Context, string) (*T, error), about func(*rest
 func own[T any](std func(*T) network.Standard) func(*rest.Call, *T) (network.Standard, policy.Target) {
 	return func(_ *rest.Call, v *T) (network.Standard, policy.Target) {
 		return std(v), wire.Target(std(v).ProjectID)
+	}
+}
+
+// onNetwork is own for what lies on a network, whose owner has a say.
+func onNetwork[T any](r *records.Records, of func(*T) (network.Standard, string)) func(*rest.Call, *T) (network.Standard, policy.Target) {
+	return func(c *rest.Call, v *T) (network.Standard, policy.Target) {
+		std, on := of(v)
+		target := wire.Target(std.ProjectID)
+		if n, err := r.Networks.Get(c.Context(), on); err == nil { // otherwise it was just deleted: only the owner and administrators see the object
+			target["network:tenant_id"], target["shared"] = n.ProjectID, n.SharedWith.Includes(c.Auth.ProjectID)
+			target["router:external"] = n.ExternalTo.Includes(c.Auth.ProjectID)
+		}
+		return std, target
 	}
 }
 
