@@ -17,6 +17,7 @@ type Trace struct {
 	Allowed bool           // by its last evaluation
 	Refused []string       // rules that denied something
 	Bodies  []reflect.Type // what the body was decoded into
+	Member  string         // the member of the body that Bodies are about; empty: the whole
 	Params  []string       // filters and sort keys of the list
 	Caller  *policy.Credentials
 	Failure error // the fault that was answered
@@ -50,6 +51,15 @@ func (t *Trace) decided(rule string, own, allowed bool) {
 func (t *Trace) decodes(into any) {
 	if t != nil {
 		t.Bodies = append(t.Bodies, reflect.TypeOf(into).Elem())
+	}
+}
+
+// Expects tells that a member of the body holds a value of some type, where
+// the handler reads it by itself.
+func (c *Call) Expects(member string, value any) {
+	if c.trace != nil {
+		c.trace.Member = member
+		c.trace.Bodies = append(c.trace.Bodies, reflect.TypeOf(value))
 	}
 }
 

@@ -32,6 +32,7 @@ type Cloud struct {
 	DB    *db.DB
 	Hub   *hub.Hub
 	app   *app.Cloud
+	clock *shifted
 	t     testing.TB
 
 	broken bool // on purpose
@@ -63,9 +64,9 @@ func New(t testing.TB, options ...Option) *Cloud {
 	server := cfg.Server()
 	ctx, cancel := context.WithCancel(context.Background())
 	log := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: logLevel()}))
-	database := dbtest.One(t)
+	database, now := dbtest.One(t), new(shifted)
 	h := hub.New(hub.Config{Log: log})
-	built, err := app.Build(ctx, app.Parts{Config: server, DB: database, Clock: clock.Real{}, Log: log, Hub: h, Master: id.Bytes(32),
+	built, err := app.Build(ctx, app.Parts{Config: server, DB: database, Clock: now, Log: log, Hub: h, Master: id.Bytes(32),
 		Bootstrap: config.Bootstrap{AdminPassword: AdminPassword, DemoPassword: DemoPassword, ServicePassword: ServicePassword},
 		Metrics:   prometheus.NewRegistry(), ImageProgram: workertest.Program})
 	must(t, err)
@@ -76,7 +77,7 @@ func New(t testing.TB, options ...Option) *Cloud {
 	doors, closeDoors := context.WithCancel(context.Background())
 	front, frontDone := serve(doors, t, server, built.Handler, log)
 	objects, objectsDone := serve(doors, t, server, built.Objects, log)
-	c := &Cloud{URL: front, S3: objects, DB: database, Hub: h, app: built, t: t}
+	c := &Cloud{URL: front, S3: objects, DB: database, Hub: h, app: built, clock: now, t: t}
 	t.Cleanup(func() {
 		c.atEnd()
 		closeDoors()

@@ -98,6 +98,7 @@ func Owner(c *rest.Call, tenant, project *string) (string, error) {
 // Bulk decodes a body with one new resource or a list of them.
 func Bulk[T any](c *rest.Call, one, many string) (items []T, bulk bool, err error) {
 	var envelope map[string]json.RawMessage
+	c.Expects(one, *new(T))
 	if err := json.Unmarshal(c.Payload(), &envelope); err != nil {
 		return nil, false, fault.Invalidf("Malformed request body: not valid JSON")
 	}
