@@ -60,8 +60,8 @@ func New(cfg Config) *Agent {
 		started:  make(chan struct{}),
 	}
 	for name, applier := range cfg.Appliers {
-		a.sections[name] = &section{name: name, applier: applier, clock: cfg.Clock, log: cfg.Log, tell: a.changed,
-			doc: was.documents[name], objects: map[string]hostlink.ObjectReport{}, wake: make(chan struct{}, 1)}
+		a.sections[name] = &section{name: name, applier: applier, clock: cfg.Clock, log: cfg.Log, tell: a.changed, save: cfg.Journal.append,
+			doc: was.documents[name], before: was.before[name], kept: keptByID(was.kept[name]), objects: map[string]hostlink.ObjectReport{}, wake: make(chan struct{}, 1)}
 		a.order = append(a.order, name)
 	}
 	slices.Sort(a.order)
@@ -193,7 +193,12 @@ func (a *Agent) Command(ctx context.Context, cmd hostlink.Command) (json.RawMess
 	if cmd.Verb == hostlink.TakeInventory {
 		return s.inventory(ctx)
 	}
-	run := func(ctx context.Context) (json.RawMessage, error) { return s.applier.Command(ctx, cmd) }
+	run := func(ctx context.Context) (json.RawMessage, error) {
+		if cmd.Verb == hostlink.VerbRelease {
+			return nil, s.release(cmd.Object)
+		}
+		return s.applier.Command(ctx, cmd)
+	}
 	return a.commands.do(ctx, life, cmd, run, a.spawn)
 }
 

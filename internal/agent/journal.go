@@ -32,6 +32,7 @@ type record struct {
 	Result   *result            `json:"result,omitempty"`
 	Forget   string             `json:"forget,omitempty"`
 	Sequence int64              `json:"sequence,omitempty"` // no report had a higher one
+	Kept     *keptList          `json:"kept,omitempty"`
 }
 
 // result is the outcome of a command.
@@ -42,21 +43,37 @@ type result struct {
 	Error *hostlink.WireError `json:"error,omitempty"`
 }
 
+// keptList is everything that a section keeps, in place of what it kept before.
+type keptList struct {
+	Section hostlink.Section `json:"section"`
+	Objects []hostlink.Kept  `json:"objects,omitempty"`
+}
+
 // saved is the sum of a journal's records.
 type saved struct {
 	documents map[hostlink.Section]hostlink.Document
+	before    map[hostlink.Section]hostlink.Document // of an earlier epoch, until what it named is sorted out
+	kept      map[hostlink.Section][]hostlink.Kept
 	results   map[string]result
 	sequence  int64
 }
 
 func newSaved() saved {
-	return saved{documents: map[hostlink.Section]hostlink.Document{}, results: map[string]result{}}
+	return saved{documents: map[hostlink.Section]hostlink.Document{}, before: map[hostlink.Section]hostlink.Document{},
+		kept: map[hostlink.Section][]hostlink.Kept{}, results: map[string]result{}}
 }
 
 func (s *saved) apply(r record) {
 	switch {
 	case r.Document != nil:
-		s.documents[r.Document.Section] = *r.Document
+		name, old := r.Document.Section, s.documents[r.Document.Section]
+		if _, waits := s.before[name]; !waits && old.Digest != "" && old.Epoch < r.Document.Epoch {
+			s.before[name] = old
+		}
+		s.documents[name] = *r.Document
+	case r.Kept != nil:
+		delete(s.before, r.Kept.Section)
+		s.kept[r.Kept.Section] = r.Kept.Objects
 	case r.Result != nil:
 		s.results[r.Result.Token] = *r.Result
 	case r.Forget != "":
@@ -69,6 +86,12 @@ func (s *saved) apply(r record) {
 // records lists what is left, for compaction.
 func (s *saved) records() []record {
 	list := []record{{Sequence: s.sequence}}
+	for name, objects := range s.kept { // in this order: a list of kept objects drops what came before
+		list = append(list, record{Kept: &keptList{name, objects}})
+	}
+	for _, d := range s.before {
+		list = append(list, record{Document: &d})
+	}
 	for _, d := range s.documents {
 		list = append(list, record{Document: &d})
 	}

@@ -27,9 +27,12 @@ type section struct {
 	clock   clock.Clock
 	log     *slog.Logger
 	tell    func(hostlink.Section) // something changed; never blocks
+	save    func(record) error
 
 	mu      sync.Mutex
 	doc     hostlink.Document // zero: none accepted
+	before  hostlink.Document // of an earlier epoch, until recover looked at it
+	kept    map[string]hostlink.Kept
 	applied int64
 	objects map[string]hostlink.ObjectReport
 	stop    context.CancelFunc // of the running Apply
@@ -43,12 +46,15 @@ func (s *section) accept(doc hostlink.Document, put func() error) error {
 	switch {
 	case doc.Held() == s.doc.Held():
 		return nil
-	case doc.Revision < s.doc.Revision:
+	case doc.Epoch < s.doc.Epoch:
+		return fault.Conflictf("%s is of a time that is over", s.name)
+	case doc.Epoch == s.doc.Epoch && doc.Revision < s.doc.Revision:
 		return fault.Conflictf("revision %d of %s is older than %d", doc.Revision, s.name, s.doc.Revision)
 	}
 	if err := put(); err != nil {
 		return fault.Unavailablef("the host cannot write its journal").Because(err)
 	}
+	s.enter(doc)
 	s.doc = doc
 	if s.stop != nil {
 		s.stop()
@@ -122,7 +128,10 @@ func (s *section) applyOnce(ctx context.Context) (superseded bool, err error) {
 	s.mu.Unlock()
 	defer cancel()
 
-	err = s.applier.Apply(ctx, doc, func(list ...hostlink.ObjectReport) { s.report(doc.Revision, list) })
+	doc.Kept, err = s.recover(ctx, doc)
+	if err == nil {
+		err = s.applier.Apply(ctx, doc, func(list ...hostlink.ObjectReport) { s.report(doc, list) })
+	}
 	if err == nil {
 		err = ctx.Err() // an applier that returns early without an error has not finished
 	}
@@ -133,13 +142,17 @@ func (s *section) applyOnce(ctx context.Context) (superseded bool, err error) {
 	if err != nil {
 		return superseded, err
 	}
-	s.settle(ctx, doc.Revision)
+	s.settle(ctx, doc)
 	return superseded, nil
 }
 
-// report takes what the applier says of objects under a revision.
-func (s *section) report(revision int64, list []hostlink.ObjectReport) {
+// report takes what the applier says of objects under a document.
+func (s *section) report(doc hostlink.Document, list []hostlink.ObjectReport) {
 	s.mu.Lock()
+	revision := doc.Revision
+	if doc.Epoch != s.doc.Epoch {
+		revision = 0 // of another count
+	}
 	for _, o := range list {
 		o.Revision = revision
 		if s.objects[o.ID].Revision <= revision {
@@ -152,13 +165,18 @@ func (s *section) report(revision int64, list []hostlink.ObjectReport) {
 
 // settle follows an Apply that did all: what was not spoken of is as the
 // document says, or it is not on the host.
-func (s *section) settle(ctx context.Context, revision int64) {
+func (s *section) settle(ctx context.Context, doc hostlink.Document) {
+	revision := doc.Revision
 	list, err := s.applier.Inventory(ctx)
 	here := map[string]bool{}
 	for _, o := range list {
 		here[o.ID] = true
 	}
 	s.mu.Lock()
+	if doc.Epoch != s.doc.Epoch {
+		s.mu.Unlock()
+		return // what it brought about is told again under the document that replaced it
+	}
 	for id, o := range s.objects {
 		spoken := o.Revision >= revision
 		switch {
@@ -182,11 +200,14 @@ func (s *section) settle(ctx context.Context, revision int64) {
 func (s *section) summary() hostlink.Report {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := hostlink.Report{Section: s.name, Revision: s.doc.Revision, Digest: s.doc.Digest, Applied: s.applied}
-	r.Objects = make([]hostlink.ObjectReport, 0, len(s.objects))
+	r := hostlink.Report{Section: s.name, Revision: s.doc.Revision, Digest: s.doc.Digest, Epoch: s.doc.Epoch, Applied: s.applied}
+	r.Objects = make([]hostlink.ObjectReport, 0, len(s.objects)+len(s.kept))
 	for _, o := range s.objects {
-		r.Objects = append(r.Objects, o)
+		if _, ok := s.kept[o.ID]; !ok {
+			r.Objects = append(r.Objects, o)
+		}
 	}
+	s.tellKept(&r)
 	slices.SortFunc(r.Objects, func(a, b hostlink.ObjectReport) int { return strings.Compare(a.ID, b.ID) })
 	return r
 }
@@ -198,6 +219,11 @@ func (s *section) inventory(ctx context.Context) (json.RawMessage, error) {
 		return nil, err
 	}
 	s.mu.Lock()
+	for i, o := range list {
+		if k, ok := s.kept[o.ID]; ok && k.Kind == hostlink.KeptUnknown {
+			list[i].Phase, list[i].Kept = hostlink.Quarantined, k.Kind
+		}
+	}
 	out := hostlink.Inventory{Section: s.name, Revision: s.doc.Revision, Applied: s.applied, Objects: list}
 	s.mu.Unlock()
 	if e, ok := s.applier.(hostlink.Examiner); ok {
@@ -211,7 +237,7 @@ func (s *section) inventory(ctx context.Context) (json.RawMessage, error) {
 func (s *section) held() hostlink.Held {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return hostlink.Held{Section: s.name, Revision: s.doc.Revision, Digest: s.doc.Digest}
+	return s.doc.Held()
 }
 
 // stream asks the applier, keeping a refusal apart from a failure.

@@ -21,6 +21,7 @@ import (
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/hostlink/hub"
 	"github.com/mekcloud/mek/internal/hostlink/remote"
+	"github.com/mekcloud/mek/internal/hoststate"
 	"github.com/mekcloud/mek/internal/pki"
 )
 
@@ -97,9 +98,11 @@ func open(ctx context.Context, cfg config.Server, log *slog.Logger) (Parts, erro
 	if err := json.Unmarshal(content, &p.Bootstrap); err != nil {
 		return p, fmt.Errorf("first passwords: %w", err)
 	}
-	p.Hub = hub.New(hub.Config{Clock: p.Clock, Log: log})
-	p.DB, err = db.Open(ctx, cfg.Database)
-	return p, err
+	if p.DB, err = db.Open(ctx, cfg.Database); err != nil {
+		return p, err
+	}
+	p.Hub = hub.New(hub.Config{Clock: p.Clock, Log: log, Epochs: hoststate.NewEpochs(p.DB, p.Clock)})
+	return p, nil
 }
 
 // joinHosts connects the control plane with its hosts: simulated ones in this

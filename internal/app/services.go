@@ -48,6 +48,7 @@ var serviceSteps = []struct {
 	{"network", (*builder).network},
 	{"block storage", (*builder).blockstorage},
 	{"compute", (*builder).compute},
+	{"recovery", (*builder).recovery},
 	{"object store", (*builder).objectstore},
 	{"swift", (*builder).swift},
 	{"s3", (*builder).s3},

@@ -42,32 +42,72 @@ type simulated struct {
 // guests, ports and volumes in memory and say "sim" of themselves. leave ends
 // them and waits.
 func Simulate(ctx context.Context, h *hub.Hub, n int, log *slog.Logger) (leave func(), err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	var hosts []*simulated
-	var running errgroup.Group
-	leave = func() {
-		for _, s := range hosts {
-			s.close()
-		}
-		cancel()
-		if err := running.Wait(); err != nil {
-			log.Error("a simulated host ended", "error", err)
-		}
+	s, err := NewSimulation(ctx, n, log)
+	if err != nil {
+		return nil, err
 	}
+	if err := s.Join(ctx, h); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s.Close, nil
+}
+
+// Simulation is a number of simulated hosts. They outlive the server that they
+// have joined, as real ones do.
+type Simulation struct {
+	hosts   []*simulated
+	running errgroup.Group
+	cancel  context.CancelFunc
+	log     *slog.Logger
+}
+
+// NewSimulation starts n hosts that have joined nothing yet.
+func NewSimulation(ctx context.Context, n int, log *slog.Logger) (*Simulation, error) {
+	all := &Simulation{log: log}
+	ctx, all.cancel = context.WithCancel(ctx)
 	for i := range n {
 		s, err := simulate(ctx, fmt.Sprintf("sim-%d", i+1), &hostlink.Relay{}, log)
 		if err != nil {
-			leave()
+			all.Close()
 			return nil, err
 		}
-		hosts = append(hosts, s)
-		running.Go(func() error { return s.agent.Run(ctx) })
+		all.hosts = append(all.hosts, s)
+		all.running.Go(func() error { return s.agent.Run(ctx) })
+	}
+	return all, nil
+}
+
+// Join connects all hosts with a server.
+func (all *Simulation) Join(ctx context.Context, h *hub.Hub) (err error) {
+	for _, s := range all.hosts {
 		if s.leave, err = inproc.Join(ctx, h, s.agent); err != nil {
-			leave()
-			return nil, err
+			all.Leave()
+			return err
 		}
 	}
-	return leave, nil
+	return nil
+}
+
+// Leave ends the connections of all hosts.
+func (all *Simulation) Leave() {
+	for _, s := range all.hosts {
+		if s.leave != nil {
+			s.leave()
+			s.leave = nil
+		}
+	}
+}
+
+// Close ends the hosts and waits.
+func (all *Simulation) Close() {
+	for _, s := range all.hosts {
+		s.close()
+	}
+	all.cancel()
+	if err := all.running.Wait(); err != nil {
+		all.log.Error("a simulated host ended", "error", err)
+	}
 }
 
 func simulate(ctx context.Context, name string, relay *hostlink.Relay, log *slog.Logger) (*simulated, error) {

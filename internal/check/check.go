@@ -81,7 +81,7 @@ func (h Host) Has(s Section) (map[string]Object, bool) {
 	}
 	out := make(map[string]Object, len(inv.Objects))
 	for _, o := range inv.Objects {
-		if o.Phase != hostlink.Absent {
+		if o.Phase != hostlink.Absent && o.Phase != hostlink.Quarantined { // the latter has a check of its own
 			out[o.ID] = o
 		}
 	}

@@ -36,6 +36,7 @@ type DB struct {
 	read   *sql.DB
 	write  *sql.DB
 	leader *leader       // SQLite only
+	path   string        // SQLite only
 	pool   *pgxpool.Pool // PostgreSQL only
 	closed func()
 }
@@ -91,7 +92,7 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	}
 	read.SetMaxOpenConns(2 + 2*runtime.NumCPU())
 	read.SetMaxIdleConns(2 + 2*runtime.NumCPU())
-	d := &DB{engine: SQLite, read: read, write: write, leader: &leader{conn: conn}}
+	d := &DB{engine: SQLite, read: read, write: write, leader: &leader{conn: conn}, path: path}
 	d.closed = func() { conn.Close() }
 	return d, nil
 }

@@ -44,7 +44,7 @@ func (d Document) Intact() bool { return d.Digest == digest(d.Body) }
 
 // Held is what the other side needs to know of a document it has.
 func (d Document) Held() Held {
-	return Held{Section: d.Section, Revision: d.Revision, Digest: d.Digest}
+	return Held{Section: d.Section, Revision: d.Revision, Digest: d.Digest, Epoch: d.Epoch}
 }
 
 func digest(body []byte) string {

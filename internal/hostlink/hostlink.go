@@ -24,6 +24,14 @@ type Document struct {
 	Revision int64           `json:"revision"` // one counter per host and section, raised in the changing transaction
 	Digest   string          `json:"digest"`
 	Body     json.RawMessage `json:"body"`
+	// Epoch is raised when the server's database went back in time, as after a
+	// restore: a document of a later epoch replaces one of an earlier epoch
+	// whatever their revisions, and what the earlier one named and the later
+	// one does not is kept (see Kept).
+	Epoch int64 `json:"epoch,omitempty"`
+	// Kept is what the host keeps beside or instead of what Body says, by id.
+	// The agent's core sets it for Apply; it does not travel.
+	Kept map[string]Kept `json:"-"`
 }
 
 // Phase is how far a host is with one object.
@@ -35,7 +43,46 @@ const (
 	Ready   Phase = "ready"   // as desired
 	Failed  Phase = "failed"  // cannot be as desired; Error says why; tried again only when the object's spec changes
 	Absent  Phase = "absent"  // not on the host, and not desired
+	// Quarantined: on the host, and unknown to the server since its database
+	// went back in time. It is harmless and kept until it is released or
+	// desired again.
+	Quarantined Phase = "quarantined"
 )
+
+// KeptKind says why a host departs from its document.
+type KeptKind string
+
+// The kinds. All come from a database that went back in time.
+const (
+	KeptUnknown  KeptKind = "unknown"  // the host had it, the document does not name it: it is quarantined
+	KeptLost     KeptKind = "lost"     // the document names it, its data is not on the host: it is not made empty
+	KeptDiverged KeptKind = "diverged" // obeying the document would throw away what its disks hold: it stays as it is
+)
+
+// Kept is one such object. Quarantine ends when a document names the object
+// again or the server releases it; the others end when no document names it.
+type Kept struct {
+	ID    string          `json:"id"`
+	Kind  KeptKind        `json:"kind"`
+	Epoch int64           `json:"epoch"`          // in which it was found
+	Spec  json.RawMessage `json:"spec,omitempty"` // as the last document of the earlier epoch had it
+	Now   json.RawMessage `json:"now,omitempty"`  // as the first document of Epoch has it; lost and diverged
+}
+
+// VerbRelease is the command, of every section, that ends the quarantine of
+// its object and has the host remove it.
+const VerbRelease = "release-kept"
+
+// Recoverer is an Applier whose objects hold what cannot be made again.
+type Recoverer interface {
+	// Recover is called once when the database went back in time, before the
+	// first document of the new epoch is applied, with the last one of the old.
+	// It answers what of now is lost or diverged, and MUST NOT change anything.
+	Recover(ctx context.Context, old, now Document) ([]Kept, error)
+	// Over tells whether a lost or diverged object may become what a later spec
+	// says, because somebody decided so since.
+	Over(k Kept, spec json.RawMessage) bool
+}
 
 // ObjectReport is one object as the host sees it.
 type ObjectReport struct {
@@ -46,6 +93,8 @@ type ObjectReport struct {
 	// Revision is that of the newest document this phase was established
 	// under. The agent's core writes it; an Applier leaves it alone.
 	Revision int64 `json:"revision,omitempty"`
+	// Kept says that the host departs from the document; written by the core.
+	Kept KeptKind `json:"kept,omitempty"`
 }
 
 // Report is what an agent says about a section after a change or on reconnect.
@@ -58,6 +107,8 @@ type Report struct {
 	Applied  int64          `json:"applied"`  // of the last document whose Apply returned; what it does not list is not on the host
 	Sequence int64          `json:"sequence"` // grows with every report of this host and section
 	Objects  []ObjectReport `json:"objects"`
+	Epoch    int64          `json:"epoch,omitempty"` // of the last document accepted; revisions of another epoch mean nothing
+	Kept     []Kept         `json:"kept,omitempty"`
 }
 
 // Command is a one-shot (reboot, snapshot, dump). The agent keeps token and

@@ -15,6 +15,7 @@ type Held struct {
 	Section  Section `json:"section"`
 	Revision int64   `json:"revision"`
 	Digest   string  `json:"digest"`
+	Epoch    int64   `json:"epoch,omitempty"`
 }
 
 // Message is what Upstream.Tell carries.

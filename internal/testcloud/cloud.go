@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/db/dbtest"
 	"github.com/mekcloud/mek/internal/hostlink/hub"
+	"github.com/mekcloud/mek/internal/hoststate"
 	"github.com/mekcloud/mek/internal/id"
 	"github.com/mekcloud/mek/internal/image/worker/workertest"
 )
@@ -36,6 +38,11 @@ type Cloud struct {
 	t     testing.TB
 
 	broken bool // on purpose
+
+	cfg   config.Config
+	keys  []byte
+	hosts *app.Simulation
+	end   func()
 }
 
 // Option changes a cloud before it starts.
@@ -61,24 +68,42 @@ func New(t testing.TB, options ...Option) *Cloud {
 	for _, o := range options {
 		o(&cfg)
 	}
-	server := cfg.Server()
+	hosts, err := app.NewSimulation(context.Background(), cfg.Simulate, logger(t))
+	must(t, err)
+	t.Cleanup(hosts.Close)
+	return start(t, cfg, dbtest.One(t), id.Bytes(32), hosts)
+}
+
+// Again ends the control plane and starts another in its place, over another
+// database: the same keys and folders, and the same hosts, which went on.
+func (c *Cloud) Again(database *db.DB) *Cloud {
+	c.t.Helper()
+	c.broken = true // what counts is how the next one finds it
+	c.end()
+	return start(c.t, c.cfg, database, c.keys, c.hosts)
+}
+
+func logger(t testing.TB) *slog.Logger {
+	return slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: logLevel()}))
+}
+
+func start(t testing.TB, cfg config.Config, database *db.DB, keys []byte, hosts *app.Simulation) *Cloud {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	log := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: logLevel()}))
-	database, now := dbtest.One(t), new(shifted)
-	h := hub.New(hub.Config{Log: log})
-	built, err := app.Build(ctx, app.Parts{Config: server, DB: database, Clock: now, Log: log, Hub: h, Master: id.Bytes(32),
+	log, now := logger(t), new(shifted)
+	h := hub.New(hub.Config{Log: log, Epochs: hoststate.NewEpochs(database, clock.Real{})})
+	built, err := app.Build(ctx, app.Parts{Config: cfg.Server(), DB: database, Clock: now, Log: log, Hub: h, Master: keys,
 		Bootstrap: config.Bootstrap{AdminPassword: AdminPassword, DemoPassword: DemoPassword, ServicePassword: ServicePassword},
 		Metrics:   prometheus.NewRegistry(), ImageProgram: workertest.Program})
 	must(t, err)
-	leave, err := app.Simulate(ctx, h, cfg.Simulate, log)
-	must(t, err)
+	must(t, hosts.Join(ctx, h))
 	done := make(chan error, 1)
 	go func() { done <- built.Run(ctx) }()
 	doors, closeDoors := context.WithCancel(context.Background())
-	front, frontDone := serve(doors, t, server, built.Handler, log)
-	objects, objectsDone := serve(doors, t, server, built.Objects, log)
-	c := &Cloud{URL: front, S3: objects, DB: database, Hub: h, app: built, clock: now, t: t}
-	t.Cleanup(func() {
+	front, frontDone := serve(doors, t, cfg.Server(), built.Handler, log)
+	objects, objectsDone := serve(doors, t, cfg.Server(), built.Objects, log)
+	c := &Cloud{URL: front, S3: objects, DB: database, Hub: h, app: built, clock: now, t: t, cfg: cfg, keys: keys, hosts: hosts}
+	c.end = sync.OnceFunc(func() {
 		c.atEnd()
 		closeDoors()
 		for _, ended := range []chan error{frontDone, objectsDone} {
@@ -90,9 +115,10 @@ func New(t testing.TB, options ...Option) *Cloud {
 		if err := <-done; err != nil {
 			t.Errorf("the cloud ended with: %v", err)
 		}
-		leave()
+		hosts.Leave()
 		h.Close()
 	})
+	t.Cleanup(c.end)
 	c.Admin = c.Login("admin", AdminPassword, "admin")
 	c.Demo = c.Login("demo", DemoPassword, "demo")
 	return c

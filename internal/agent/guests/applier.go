@@ -74,7 +74,7 @@ func (a *Applier) Apply(ctx context.Context, doc hostlink.Document, report func(
 	if err != nil {
 		return err
 	}
-	jobs, err := a.begin(want, here, report)
+	jobs, err := a.begin(want, here, doc.Kept, report)
 	if err != nil {
 		return err
 	}
@@ -92,18 +92,24 @@ func (a *Applier) Apply(ctx context.Context, doc hostlink.Document, report func(
 
 // begin starts a job for each guest that differs from what was last done to it,
 // reports what is known already, and answers the jobs to wait for.
-func (a *Applier) begin(want guest.Document, here []guest.Facts, report func(...hostlink.ObjectReport)) (jobs []*job, err error) {
+func (a *Applier) begin(want guest.Document, here []guest.Facts, kept map[string]hostlink.Kept, report func(...hostlink.ObjectReport)) (jobs []*job, err error) {
 	a.mu.Lock() // until the end: no job reports before it was reported to be pending
 	defer a.mu.Unlock()
 	a.report = report
 	var news []hostlink.ObjectReport
 	a.specs = make(map[string]guest.Spec, len(want.Guests))
 	for _, spec := range want.Guests {
+		a.specs[spec.ID] = spec
+		spec, answer := instead(kept[spec.ID], spec)
+		if answer != nil {
+			answer.Facts = factsOf(spec.ID, here)
+			news = append(news, *answer)
+			continue
+		}
 		text, err := hostlink.Canonical(spec)
 		if err != nil {
 			return nil, err
 		}
-		a.specs[spec.ID] = spec
 		j := a.jobs[spec.ID]
 		switch {
 		case j == nil || j.text != string(text) || j.ended() && j.retry != nil:
@@ -115,6 +121,10 @@ func (a *Applier) begin(want guest.Document, here []guest.Facts, report func(...
 		jobs = append(jobs, j)
 	}
 	for id := range a.unwanted(here) {
+		if k, ok := kept[id]; ok {
+			a.quarantine(k)
+			continue
+		}
 		j := a.jobs[id]
 		if j == nil || j.text != removal || j.ended() {
 			j = a.start(id, removal, func(ctx context.Context) hostlink.ObjectReport { return a.destroy(ctx, id) })

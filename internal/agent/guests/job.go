@@ -13,6 +13,13 @@ import (
 // line is the longest there is; the next attempt starts it over.
 const jobLimit = time.Hour
 
+// A guest in quarantine has so many seconds to obey its power button, and a
+// host that cannot switch it off tries again after a pause.
+const (
+	quarantineStop  = 60
+	quarantinePause = 2 * time.Second
+)
+
 // removal is the text of a job that removes a guest.
 const removal = ""
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -74,7 +75,7 @@ func (a *Applier) Apply(ctx context.Context, doc hostlink.Document, report func(
 	a.mu.Lock()
 	a.report = report
 	a.mu.Unlock()
-	if err := a.drop(ctx, want, report); err != nil {
+	if err := a.drop(ctx, want, doc.Kept, report); err != nil {
 		return err
 	}
 	for _, s := range body.Volumes {
@@ -85,8 +86,8 @@ func (a *Applier) Apply(ctx context.Context, doc hostlink.Document, report func(
 	return a.wait(ctx)
 }
 
-// drop removes what the document does not name.
-func (a *Applier) drop(ctx context.Context, want map[string]disk.Spec, report func(...hostlink.ObjectReport)) error {
+// drop removes what the document does not name and nobody keeps.
+func (a *Applier) drop(ctx context.Context, want map[string]disk.Spec, kept map[string]hostlink.Kept, report func(...hostlink.ObjectReport)) error {
 	list, err := a.driver.List(ctx)
 	if err != nil {
 		return err
@@ -104,6 +105,7 @@ func (a *Applier) drop(ctx context.Context, want map[string]disk.Spec, report fu
 		}
 	}
 	a.mu.Unlock()
+	maps.DeleteFunc(gone, func(id string, _ bool) bool { _, keep := kept[id]; return keep })
 	for id := range gone {
 		if err := a.end(ctx, id); err != nil {
 			return err

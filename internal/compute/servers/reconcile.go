@@ -85,6 +85,10 @@ func (s *Servers) refresh(ctx context.Context, ids []string, nics map[string][]*
 func (s *Servers) Observe(ctx context.Context, r hostlink.Report) error {
 	var all error
 	for _, o := range r.Objects {
+		if o.Kept == hostlink.KeptLost || o.Kept == hostlink.KeptDiverged {
+			all = errors.Join(all, s.apart(ctx, r.Host, o))
+			continue
+		}
 		if len(o.Facts) == 0 {
 			continue
 		}
@@ -96,6 +100,31 @@ func (s *Servers) Observe(ctx context.Context, r hostlink.Report) error {
 		all = errors.Join(all, s.observe(ctx, r.Host, o.ID, f))
 	}
 	return all
+}
+
+// apart puts a server in ERROR whose host cannot obey without losing data, since
+// the database went back in time. It may be rebuilt or deleted.
+func (s *Servers) apart(ctx context.Context, host string, o hostlink.ObjectReport) error {
+	concerned := func(one *Server) bool {
+		return one.Host == host && one.Defined && one.Task == compute.NoTask && one.VM != compute.VMError && o.Phase == hostlink.Failed
+	}
+	if one, err := s.store.Get(ctx, o.ID); isGone(err) || err == nil && !concerned(one) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		one, err := lockServer(ctx, tx, o.ID)
+		if isGone(err) || err == nil && !concerned(one) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		s.failed(one, fault.Conflictf("%s", o.Error), "")
+		one.VM, one.UpdatedAt = compute.VMError, stamp(s.Clock)
+		return put(ctx, tx, one)
+	})
 }
 
 func (s *Servers) observe(ctx context.Context, host, serverID string, f guest.Facts) error {

@@ -130,6 +130,7 @@ func (l *Link) Report(ctx context.Context, r hostlink.Report) error {
 		return nil // a newer agent may know sections that this server does not
 	}
 	r.Host = l.host.name
+	r = h.ofThisEpoch(r)
 	h.mu.Lock()
 	st := l.host.state(r.Section)
 	h.mu.Unlock()
@@ -137,6 +138,11 @@ func (l *Link) Report(ctx context.Context, r hostlink.Report) error {
 	defer st.observing.Unlock()
 	if registered.observe != nil {
 		if err := registered.observe(ctx, r); err != nil {
+			return err
+		}
+	}
+	for _, f := range h.onReport {
+		if err := f(ctx, r); err != nil {
 			return err
 		}
 	}

@@ -49,6 +49,9 @@ func (h *Hub) Up(ctx context.Context, name string, hello hostlink.Hello, end hos
 	if hello.Facts.Host != name {
 		return nil, fault.Forbiddenf("host %q said it was %q", name, hello.Facts.Host)
 	}
+	if _, err := h.now(ctx); err != nil {
+		return nil, err
+	}
 	for _, f := range h.onFacts {
 		if err := f(ctx, hello.Facts); err != nil {
 			return nil, err

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mekcloud/mek/internal/clock"
@@ -20,6 +21,16 @@ type Config struct {
 	Lease      time.Duration // without a beat for so long a host is not alive; 3 s
 	Repair     time.Duration // every host is rendered again so often; 60 s
 	Renderings int           // how many run at once; 8
+	Epochs     Epochs        // nil: the database never goes back in time
+}
+
+// Epochs is the database's own word on which epoch it is in (hostlink.Document).
+type Epochs interface {
+	// Current is the present epoch; it is asked before each rendering.
+	Current(ctx context.Context) (int64, error)
+	// Next begins one later than above, because a host has accepted what the
+	// database does not know of. It may decline, and answers what holds then.
+	Next(ctx context.Context, above int64) (int64, error)
 }
 
 // Hub is the server's side of hostlink. Register, HandleStream and the On
@@ -35,6 +46,8 @@ type Hub struct {
 	streams  map[string]hostlink.StreamHandler
 	onFacts  []func(context.Context, hostlink.Facts) error
 	onLease  []func(host string, alive bool)
+	onReport []func(context.Context, hostlink.Report) error
+	epoch    atomic.Int64 // as Epochs said last
 	onTell   map[hostlink.Section][]func(context.Context, string, hostlink.Message) error
 	others   Others
 
@@ -105,6 +118,12 @@ func (h *Hub) OnFacts(f func(context.Context, hostlink.Facts) error) {
 
 // OnLease calls f when a host's lease begins and when it is lost. f must not block.
 func (h *Hub) OnLease(f func(host string, alive bool)) { h.onLease = append(h.onLease, f) }
+
+// OnReport calls f with every report, after the section's observer. f may see a
+// report twice, and out of order.
+func (h *Hub) OnReport(f func(context.Context, hostlink.Report) error) {
+	h.onReport = append(h.onReport, f)
+}
 
 // OnTell calls f with the messages of a section. f may see a message twice.
 func (h *Hub) OnTell(s hostlink.Section, f func(ctx context.Context, host string, m hostlink.Message) error) {

@@ -106,6 +106,10 @@ func (h *Hub) render(link *Link, s hostlink.Section, st *state, held hostlink.He
 	}
 	ctx, cancel := h.while(h.ctx, link, acceptTimeout)
 	defer cancel()
+	epoch, err := h.now(ctx)
+	if err != nil {
+		return err
+	}
 	body, revision, err := h.sections[s].render(ctx, link.host.name)
 	if fault.Is(err, fault.NotFound) {
 		return nil // no rows about this host yet; whoever makes them pokes
@@ -117,6 +121,9 @@ func (h *Hub) render(link *Link, s hostlink.Section, st *state, held hostlink.He
 	if err != nil {
 		return err
 	}
+	if doc.Epoch, err = h.ahead(ctx, link.host.name, epoch, doc, held); err != nil {
+		return err
+	}
 	if doc.Held() == held {
 		return nil
 	}
@@ -124,7 +131,7 @@ func (h *Hub) render(link *Link, s hostlink.Section, st *state, held hostlink.He
 		return err
 	}
 	h.mu.Lock()
-	if st.held.Revision <= doc.Revision {
+	if st.held.Epoch < doc.Epoch || st.held.Epoch == doc.Epoch && st.held.Revision <= doc.Revision {
 		st.held = doc.Held()
 	}
 	h.mu.Unlock()

@@ -80,6 +80,7 @@ func render(p *network.Port, a about) hostnet.Port {
 
 var statusOf = map[hostlink.Phase]network.PortStatus{
 	hostlink.Pending: network.PortDown, hostlink.Ready: network.PortActive, hostlink.Failed: network.PortError, hostlink.Absent: network.PortDown,
+	hostlink.Quarantined: network.PortDown,
 }
 
 // Observe is the hostlink.Observer of section Ports: it writes the statuses
