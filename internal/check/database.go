@@ -16,7 +16,7 @@ var (
 var unlimited = map[string]bool{
 	"network_rules.port_min": true, "network_rules.port_max": true, "network_rule_templates.port_min": true, "network_rule_templates.port_max": true,
 	"quota_limits.hard_limit": true, "identity_limits.resource_limit": true, "identity_registered_limits.default_limit": true,
-	"identity_trusts.remaining_uses": true, "image_images.virtual_size": true,
+	"identity_trusts.remaining_uses": true, "image_images.size": true, "image_images.virtual_size": true,
 }
 
 // Database checks what holds for every table: the file is whole, references

@@ -39,6 +39,7 @@ type DB struct {
 	path   string        // SQLite only
 	pool   *pgxpool.Pool // PostgreSQL only
 	closed func()
+	faults Faults // nil outside tests
 }
 
 // Open opens the database at a URL, "postgres://…" or "sqlite:///path/file.db",

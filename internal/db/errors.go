@@ -17,7 +17,10 @@ import (
 // Extended result codes of SQLite, https://www.sqlite.org/rescode.html.
 const (
 	sqliteBusy       = 5
+	sqliteReadOnly   = 8
+	sqliteIO         = 10 // with what it was in the higher bits
 	sqliteFull       = 13
+	sqliteCantOpen   = 14
 	sqliteForeignKey = 787
 	sqlitePrimaryKey = 1555
 	sqliteUnique     = 2067
@@ -43,6 +46,10 @@ func translate(err error, doing string) error {
 			return fault.Unavailablef("The disk of the control plane is full.").Because(wrapped)
 		case sqliteBusy:
 			return fault.Unavailablef("The database is busy.").Because(wrapped)
+		}
+		switch lite.Code() & 0xff {
+		case sqliteIO, sqliteReadOnly, sqliteCantOpen:
+			return fault.Unavailablef("The disk of the control plane does not answer.").Because(wrapped)
 		}
 	}
 	var pg *pgconn.PgError

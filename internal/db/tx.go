@@ -76,6 +76,13 @@ func (d *DB) Write(ctx context.Context, fn func(tx *Tx) error) error {
 			return ErrRehearsed
 		}
 	}
+	if d.faults != nil {
+		return d.writeFaulty(ctx, fn)
+	}
+	return d.writeSound(ctx, fn)
+}
+
+func (d *DB) writeSound(ctx context.Context, fn func(tx *Tx) error) error {
 	if d.engine == SQLite {
 		return d.leader.write(ctx, fn)
 	}

@@ -99,6 +99,13 @@ func (r *Run) Violation(format string, args ...any) {
 	r.t.Errorf("violation: "+format, args...)
 }
 
+// Violations counts broken promises that the test has reported itself.
+func (r *Run) Violations(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.f.Violations += n
+}
+
 // Answered notes that a request was answered, or that it was not. What counts
 // is the longest stretch in which requests failed and none was answered.
 func (r *Run) Answered(ok bool) {
