@@ -119,7 +119,7 @@ func (i *Installation) drainer(ctx context.Context, host string) (*drainer, erro
 		return nil, asked(err)
 	}
 	d := &drainer{Installation: i, host: host}
-	if d.compute, err = c.Service(apiclient.Compute, "2.88"); err != nil {
+	if d.compute, err = c.Service(apiclient.Compute, "2.74"); err != nil {
 		return nil, asked(err)
 	}
 	if d.volumes, err = c.Service(apiclient.Volume, ""); err != nil {

@@ -177,9 +177,12 @@ func (i *Installation) enrol(ctx context.Context, _ *ledger.Ledger, t joining.To
 		if have, err := pki.Fingerprint(root); err != nil || have != t.Fingerprint {
 			return &Failure{Code: ExitUsage, What: "this machine belongs to another cloud", Do: "Leave that one first:  mek uninstall --purge"}
 		}
-		if !pki.Worn(a.Bus.CertFile, i.Clock) {
+		if i.belongs(ctx, root) {
 			i.Print.step(markDone, "membership", "%s belongs to the cloud already", i.cfg.HostName)
 			return nil
+		}
+		if err := os.Remove(a.Bus.KeyFile); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("key of this host: %w", err)
 		}
 	}
 	csr, err := pki.HostRequest(a.Bus.KeyFile)
@@ -207,6 +210,27 @@ func (i *Installation) enrol(ctx context.Context, _ *ledger.Ledger, t joining.To
 		i.Print.step(markDone, "membership", "%s joined; the server is %s", answer.Host, s.Servers[0])
 	}
 	return err
+}
+
+// belongs tells whether the cloud still knows this machine. One that does not
+// answer now is believed to.
+func (i *Installation) belongs(ctx context.Context, root []byte) bool {
+	a := i.cfg.Agent()
+	csr, err := pki.HostRequest(a.Bus.KeyFile)
+	if err != nil {
+		return false
+	}
+	answer, err := joining.AskToRenew(ctx, i.cfg.Join.API, root, csr)
+	if refused := (joining.Refusal{}); errors.As(err, &refused) {
+		return false
+	}
+	if err == nil {
+		err = pki.StoreHost(a.Bus.CertFile, a.Bus.KeyFile, answer.Chain, root, i.cfg.HostName)
+	}
+	if err != nil {
+		i.Print.step(markLimited, "certificate", "%v", err) // the supervisor goes on trying
+	}
+	return true
 }
 
 // renewHost gets a new certificate for a host that joined when the old one is

@@ -54,10 +54,12 @@ func (s *Server) Drop(host string) {
 	}
 }
 
+// clients are the connections of agents: the server's own is within the
+// process, without TLS.
 func (s *Server) clients() []*natsd.ConnInfo {
 	all, err := s.bus.Connz(&natsd.ConnzOptions{Username: true, State: natsd.ConnOpen, Limit: 1 << 20})
 	if err != nil {
 		return nil // only wrong options are refused
 	}
-	return all.Conns
+	return slices.DeleteFunc(all.Conns, func(c *natsd.ConnInfo) bool { return c.TLSVersion == "" })
 }

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -322,5 +323,35 @@ func TestStrangersAreRefused(t *testing.T) {
 	if nc, err := nats.Connect("nats://" + w.control()); err == nil {
 		nc.Close()
 		t.Error("bus: a plain connection is let in")
+	}
+}
+
+func TestDroppedHostsAreGone(t *testing.T) {
+	t.Parallel()
+	h := hub.New(hub.Config{Log: slog.New(slog.DiscardHandler)})
+	t.Cleanup(h.Close)
+	w := newWorld(t, h)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if got := w.server.Connected(); len(got) > 0 {
+		t.Errorf("connected before anybody came: %v", got)
+	}
+	for _, name := range []string{"h1", "h2"} {
+		a := agent.New(agent.Config{Facts: hostlink.Facts{Host: name}, Journal: agent.MemoryJournal()})
+		go func() { _ = a.Run(ctx) }() // always nil
+		w.Connect(t, a)
+		eventually(t, name+" is alive", func() bool { return h.Alive(name) })
+	}
+	if got := w.server.Connected(); !slices.Equal(got, []string{"h1", "h2"}) {
+		t.Errorf("connected: %v", got)
+	}
+	w.server.Drop("h1")
+	if h.Alive("h1") {
+		t.Error("a dropped host is alive")
+	}
+	w.server.Drop("unknown")
+	eventually(t, "a host that is not refused comes back", func() bool { return h.Alive("h1") })
+	if !h.Alive("h2") {
+		t.Error("the other host was dropped too")
 	}
 }

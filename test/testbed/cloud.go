@@ -1,0 +1,207 @@
+package testbed
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/mekcloud/mek/internal/apiclient"
+	"github.com/mekcloud/mek/internal/installation/cloudsyaml"
+)
+
+// User is somebody who uses a cloud from one of the bed's machines.
+type User struct {
+	m                                  *Machine
+	Client                             *apiclient.Client
+	Compute, Volume, Network, Image    *apiclient.Service
+	flavor, image, network, key, group string
+}
+
+// askTimeout bounds one request of a user.
+const askTimeout = 20 * time.Second
+
+// User logs in as an entry of the machine's clouds.yaml.
+func (m *Machine) User(name string) *User {
+	m.bed.t.Helper()
+	entries, err := cloudsyaml.Read(filepath.Join(m.data, "clouds.yaml"))
+	if err != nil {
+		m.bed.t.Fatal(err)
+	}
+	e := entries[name]
+	u := &User{m: m, key: "demo", group: "ssh-and-ping"}
+	u.Client, err = apiclient.New(m.bed.t.Context(), apiclient.Options{AuthURL: e.Auth.AuthURL + "/", User: e.Auth.Username, Password: e.Auth.Password,
+		Project: e.Auth.ProjectName, Domain: e.Auth.UserDomainName, Region: e.RegionName,
+		Transport: &http.Transport{DialContext: m.Dial, DisableKeepAlives: true, ResponseHeaderTimeout: askTimeout,
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}) // the address is the machine's own
+	if err != nil {
+		m.bed.t.Fatal(err)
+	}
+	for kind, s := range map[string]struct {
+		at      **apiclient.Service
+		version string
+	}{apiclient.Compute: {&u.Compute, "2.74"}, apiclient.Volume: {&u.Volume, ""}, apiclient.Network: {&u.Network, ""}, apiclient.Image: {&u.Image, ""}} {
+		if *s.at, err = u.Client.Service(kind, s.version); err != nil {
+			m.bed.t.Fatal(err)
+		}
+	}
+	u.flavor = u.Named(u.Compute, "flavors", "flavors", "m1.tiny")
+	u.image = u.Named(u.Image, "images", "images", "tiny")
+	u.network = u.Named(u.Network, "networks", "networks", "private")
+	return u
+}
+
+// Named is the id of the one object of a name.
+func (u *User) Named(s *apiclient.Service, path, key, name string) string {
+	u.m.bed.t.Helper()
+	o, ok, err := s.Find(u.m.bed.t.Context(), path, key, name, nil)
+	if err != nil || !ok {
+		u.m.bed.t.Fatalf("%s %s: %v", path, name, err)
+	}
+	return o.Text("id")
+}
+
+func (u *User) post(s *apiclient.Service, path string, body, out any) {
+	u.m.bed.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	if err := s.Post(ctx, path, body, out); err != nil {
+		u.m.bed.t.Fatalf("%s: %s", path, apiclient.Reason(err))
+	}
+}
+
+// Server asks for a tiny server; on names its host, which takes an
+// administrator, or is empty.
+func (u *User) Server(name, on string) string {
+	u.m.bed.t.Helper()
+	body := map[string]any{"name": name, "flavorRef": u.flavor, "imageRef": u.image, "networks": []map[string]any{{"uuid": u.network}}}
+	if on == "" {
+		body["key_name"], body["security_groups"] = u.key, []map[string]any{{"name": u.group}}
+	} else {
+		body["host"] = on
+	}
+	var out map[string]apiclient.Object
+	u.post(u.Compute, "servers", map[string]any{"server": body}, &out)
+	return out["server"].Text("id")
+}
+
+// Show gives a server, or an error as the API answers it.
+func (u *User) Show(id string) (apiclient.Object, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	var out map[string]apiclient.Object
+	err := u.Compute.Get(ctx, "servers/"+id, &out)
+	return out["server"], err
+}
+
+// Await waits for a status without work under way, and gives the server.
+func (u *User) Await(id, status string, limit time.Duration) apiclient.Object {
+	u.m.bed.t.Helper()
+	var last apiclient.Object
+	u.m.bed.Until("server "+id+" becomes "+status, limit, func() (bool, string) {
+		s, err := u.Show(id)
+		if err != nil {
+			return false, err.Error()
+		}
+		last = s
+		if s.Text("status") == "ERROR" && status != "ERROR" {
+			u.m.bed.t.Fatalf("server %s is in ERROR: %v", id, s["fault"])
+		}
+		return s.Text("status") == status && s["OS-EXT-STS:task_state"] == nil, fmt.Sprint(s.Text("status"), s["OS-EXT-STS:task_state"])
+	})
+	return last
+}
+
+// Act does something with a server.
+func (u *User) Act(id, action string, params any) {
+	u.m.bed.t.Helper()
+	u.post(u.Compute, "servers/"+id+"/action", map[string]any{action: params}, nil)
+}
+
+// Remove deletes a server and answers how long it took to be gone.
+func (u *User) Remove(id string, limit time.Duration) time.Duration {
+	u.m.bed.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	if err := u.Compute.Delete(ctx, "servers/"+id); err != nil {
+		u.m.bed.t.Fatalf("delete server: %s", apiclient.Reason(err))
+	}
+	return u.m.bed.Until("server "+id+" is gone", limit, func() (bool, string) {
+		s, err := u.Show(id)
+		return apiclient.IsNotFound(err), fmt.Sprint(s.Text("status"), s["OS-EXT-STS:task_state"], err)
+	})
+}
+
+// Float gives a server a floating address.
+func (u *User) Float(id string) string {
+	u.m.bed.t.Helper()
+	ports, err := u.Network.List(u.m.bed.t.Context(), "ports", "ports", url.Values{"device_id": {id}})
+	if err != nil || len(ports) == 0 {
+		u.m.bed.t.Fatalf("ports of server %s: %v", id, err)
+	}
+	var out map[string]apiclient.Object
+	u.post(u.Network, "floatingips", map[string]any{"floatingip": map[string]any{
+		"floating_network_id": u.Named(u.Network, "networks", "networks", "public"), "port_id": ports[0].Text("id")}}, &out)
+	return out["floatingip"].Text("floating_ip_address")
+}
+
+// AddressOf is a server's address on its network.
+func (u *User) AddressOf(s apiclient.Object) string {
+	u.m.bed.t.Helper()
+	for _, list := range s.Inner("addresses") {
+		entries, _ := list.([]any)
+		for _, e := range entries {
+			if a, _ := e.(map[string]any); a["OS-EXT-IPS:type"] == "fixed" {
+				return fmt.Sprint(a["addr"])
+			}
+		}
+	}
+	u.m.bed.t.Fatalf("server without an address: %v", s["addresses"])
+	return ""
+}
+
+// Hosts tells of each host of the cloud whether it is up.
+func (u *User) Hosts() map[string]string {
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	list, err := u.Compute.List(ctx, "os-services", "services", url.Values{"binary": {"nova-compute"}})
+	out := map[string]string{}
+	if err != nil {
+		out["error"] = err.Error()
+	}
+	for _, s := range list {
+		out[s.Text("host")] = s.Text("state")
+	}
+	return out
+}
+
+// SSH runs a command in a guest, from this machine.
+func (m *Machine) SSH(address, command string) (string, error) {
+	out, err := m.Run(40*time.Second, "ssh", "-q", "-i", filepath.Join(m.dir, ".ssh", "mek-demo"), "-o", "BatchMode=yes", "-o", "ConnectTimeout=5",
+		"-o", "ServerAliveInterval=2", "-o", "ServerAliveCountMax=3", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+		"-o", "IdentitiesOnly=yes", "cirros@"+address, "PATH=$PATH:/sbin:/usr/sbin; "+command)
+	return strings.TrimRight(out, "\n"), err
+}
+
+// AwaitSSH waits until a guest answers.
+func (m *Machine) AwaitSSH(address string) time.Duration {
+	m.bed.t.Helper()
+	return m.bed.Until("ssh to "+address, 3*time.Minute, func() (bool, string) {
+		out, err := m.SSH(address, "echo up")
+		return err == nil && out == "up", fmt.Sprint(out, err)
+	})
+}
+
+// Guest is SSH that must succeed.
+func (m *Machine) Guest(address, command string) string {
+	m.bed.t.Helper()
+	out, err := m.SSH(address, command)
+	if err != nil {
+		m.bed.t.Fatalf("%s in the guest: %v", command, err)
+	}
+	return out
+}
