@@ -100,7 +100,11 @@ func Build(ctx context.Context, p Parts) (*Cloud, error) {
 	}
 	b.front()
 	b.background("other servers", b.listen)
-	server := rest.New(rest.Config{Auth: b.shared.auth, Clock: p.Clock, Log: p.Log, Observe: b.observe, Gate: b.gate}, b.others(), b.services...)
+	memory, err := b.remember()
+	if err != nil {
+		return nil, err
+	}
+	server := rest.New(rest.Config{Auth: b.shared.auth, Clock: p.Clock, Log: p.Log, Observe: b.observe, Gate: b.gate, Answers: memory}, b.others(), b.services...)
 	b.door.Store(server)
 	stalled := p.Config.Limits.StallTimeout
 	return &Cloud{Handler: harden(server, apiContent, stalled), Objects: harden(b.objects, userContent, stalled), REST: server,

@@ -45,7 +45,7 @@ func (b *builder) identity(ctx context.Context) error {
 		cost = passwords.BcryptCost()
 	}
 	s, err := identityapi.New(ctx, identityapi.Deps{DB: b.DB, Clock: b.Clock, Sealer: sealer, Compliance: rules, PasswordCost: cost,
-		TokenLifetime: b.Config.Identity.TokenLifetime, PublicURL: b.Config.PublicURL})
+		TokenLifetime: b.Config.Identity.TokenLifetime, Shared: b.Peers != nil, PublicURL: b.Config.PublicURL})
 	if err != nil {
 		return err
 	}
@@ -54,6 +54,11 @@ func (b *builder) identity(ctx context.Context) error {
 	}
 	b.shared.auth, b.shared.identity = s.Authenticator(), s
 	b.shared.keys, b.shared.directory = s.AccessKeys(), s.Directory()
+	b.heard[identityapi.Topic] = func(ctx context.Context, _ string) {
+		if err := s.Heard(ctx); err != nil && ctx.Err() == nil {
+			b.Log.Debug("identity cannot be read; it is polled anyway", "error", err)
+		}
+	}
 	loop := reconcile.New(b.Clock, b.Log, s.Reconcilers()...)
 	b.background("identity", reconciled(loop))
 	b.checks.Add(s.Checks()...)

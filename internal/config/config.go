@@ -38,12 +38,15 @@ type Config struct {
 
 	Database string   `koanf:"database"` // sqlite:///path or postgres://…
 	Servers  []string `koanf:"servers"`  // HOST:PORT of every server's bus, for this host's agent; empty: the one of this machine
-	Bus      Bus      `koanf:"bus"`
-	Identity Identity `koanf:"identity"`
-	Network  Network  `koanf:"network"`
-	Compute  Compute  `koanf:"compute"`
-	Objects  Objects  `koanf:"objectstore"`
-	Limits   Limits   `koanf:"limits"`
+	// SharedDir is a folder that all servers of the cloud see: images, backups of
+	// volumes, objects. Empty: the data directory, for one server.
+	SharedDir string   `koanf:"shared_dir"`
+	Bus       Bus      `koanf:"bus"`
+	Identity  Identity `koanf:"identity"`
+	Network   Network  `koanf:"network"`
+	Compute   Compute  `koanf:"compute"`
+	Objects   Objects  `koanf:"objectstore"`
+	Limits    Limits   `koanf:"limits"`
 	// WebDownload lets users have images fetched from addresses they name.
 	WebDownload WebDownload    `koanf:"web_download"`
 	Quotas      map[string]int `koanf:"quotas"` // by Nova's, Neutron's and Cinder's names; -1: unlimited. What is absent has upstream's default

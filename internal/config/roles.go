@@ -61,7 +61,7 @@ func (c Config) Server() Server {
 		CAFile: c.Path("tls", "ca.crt"),
 		Bus: BusFiles{Listen: c.Bus.Listen, Streams: c.Bus.Streams, CAFile: c.Path("tls", "bus-ca.crt"),
 			CertFile: c.Path("tls", "bus-server.crt"), KeyFile: c.Path("tls", "bus-server.key")},
-		ImageDir: c.Path("images"), ObjectDir: c.Path("objects"), VolumeDir: c.Path("volumes"),
+		ImageDir: c.shared("images"), ObjectDir: c.shared("objects"), VolumeDir: c.shared("volumes"),
 		PolicyFile: c.Policy, LocalSocket: filepath.Join(c.RunDir(), "server", "local.sock"), ReadyFile: filepath.Join(c.RunDir(), "server", "ready"),
 	}
 	if c.Objects.Dir != "" {
@@ -78,6 +78,14 @@ func (c Config) Server() Server {
 		s.Southbound = filepath.Join(c.RunDir(), "ovn", "sb.sock")
 	}
 	return s
+}
+
+// shared is a folder that every server of the cloud sees.
+func (c Config) shared(name string) string {
+	if c.SharedDir != "" {
+		return filepath.Join(c.SharedDir, name)
+	}
+	return c.Path(name)
 }
 
 // Agent resolves what the agent of this host needs.

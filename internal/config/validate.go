@@ -55,6 +55,9 @@ func (c Config) Validate() error {
 	if c.Compute.ConfirmAfter < 0 || c.Compute.KeepHistory < 0 {
 		check("compute.resize_confirm_window, history_retention", errors.New("must not be negative"))
 	}
+	if c.SharedDir != "" && !filepath.IsAbs(c.SharedDir) {
+		check("shared_dir", fmt.Errorf("%q is not absolute", c.SharedDir))
+	}
 	if c.Objects.Dir != "" && !filepath.IsAbs(c.Objects.Dir) {
 		check("objectstore.dir", fmt.Errorf("%q is not absolute", c.Objects.Dir))
 	}

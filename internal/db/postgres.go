@@ -21,6 +21,13 @@ const (
 	probeCount     = 3
 )
 
+// A server that is stopped in the middle of a transaction must not hold its
+// locks against the others for long: transactions here do nothing but queries.
+const (
+	idleTimeout = "idle_in_transaction_session_timeout"
+	idleLimit   = "4000" // ms
+)
+
 func openPostgres(ctx context.Context, address string) (*DB, error) {
 	config, err := pgxpool.ParseConfig(address)
 	if err != nil {
@@ -34,6 +41,9 @@ func openPostgres(ctx context.Context, address string) (*DB, error) {
 	}
 	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: probeIdle, Interval: probeInterval, Count: probeCount}}
 	config.ConnConfig.DialFunc = dialer.DialContext
+	if _, given := config.ConnConfig.RuntimeParams[idleTimeout]; !given {
+		config.ConnConfig.RuntimeParams[idleTimeout] = idleLimit
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, err

@@ -14,7 +14,7 @@ var (
 		"baremetal", "database", "dataprocessing", "telemetry", "metric", "alarm", "containers", "containerinfra", "dns", "keymanager",
 		"sharedfilesystem", "ec2"}
 	// storing are the toolkit packages that stand on the database, and may know each other.
-	storing = []string{"db", "quota", "task", "reconcile", "outbox", "hoststate", "hostlink", "check", "peers"}
+	storing = []string{"db", "quota", "task", "reconcile", "outbox", "hoststate", "hostlink", "check", "peers", "answers"}
 	toolkit = slices.Concat(leaves, storing, []string{"policy", "rest"})
 	// wiring may import everything.
 	wiring = []string{"app", "testcloud"}

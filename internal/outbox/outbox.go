@@ -11,6 +11,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/mekcloud/mek/internal/answers"
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/event"
@@ -42,6 +43,9 @@ func WriteAt(ctx context.Context, tx *db.Tx, r event.Record, at time.Time) error
 	}
 	if r.RequestID == "" {
 		r.RequestID = actor.RequestID
+	}
+	if err := answers.Claim(ctx, tx, r.Object, at); err != nil {
+		return err
 	}
 	return rows.Insert(ctx, tx, &row{ID: id.New(), CreatedAt: clock.Micros(at), Body: db.J(r)})
 }

@@ -20,6 +20,8 @@ type Call struct {
 	RequestID string
 	Action    string // name of the action, on action routes
 
+	server     *Server
+	mounted    *mounted
 	policy     *policy.Enforcer
 	service    *Service
 	route      *Route

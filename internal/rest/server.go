@@ -50,6 +50,7 @@ type Config struct {
 	Log     *slog.Logger
 	Observe Observer // may be nil
 	Gate    Gate     // may be nil
+	Answers Answers  // of requests under a client's key; nil: keys mean nothing
 }
 
 // Server is the front door: services under their prefixes. Safe for concurrent use.
@@ -59,6 +60,7 @@ type Server struct {
 	log      *slog.Logger
 	observe  Observer
 	gate     Gate
+	answers  Answers
 	services []*mounted
 	fallback http.Handler
 }
@@ -72,7 +74,7 @@ type mounted struct {
 
 // New mounts services. It panics on a declaration without rule or audit verb.
 func New(cfg Config, fallback http.Handler, services ...*Service) *Server {
-	s := &Server{auth: cfg.Auth, clock: cfg.Clock, log: cfg.Log, observe: cfg.Observe, gate: cfg.Gate, fallback: fallback}
+	s := &Server{auth: cfg.Auth, clock: cfg.Clock, log: cfg.Log, observe: cfg.Observe, gate: cfg.Gate, answers: cfg.Answers, fallback: fallback}
 	for _, svc := range services {
 		m := mount(svc)
 		if m.policy == nil {
@@ -154,7 +156,7 @@ func (s *Server) Only(name string) http.Handler {
 
 func (s *Server) serve(m *mounted, w http.ResponseWriter, r *http.Request, path string) {
 	began := s.clock.Now()
-	c := &Call{Request: r, W: w, policy: m.policy, service: m.Service, Auth: &policy.Credentials{}, trace: traceOf(r.Context())}
+	c := &Call{Request: r, W: w, server: s, policy: m.policy, service: m.Service, Auth: &policy.Credentials{}, trace: traceOf(r.Context())}
 	if m.Dialect.RequestID != nil {
 		c.RequestID = m.Dialect.RequestID(r, began)
 	} else {
@@ -214,6 +216,7 @@ func (s *Server) answer(c *Call, m *mounted, path string) (reply Reply, err erro
 			err = fault.Internalf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
+	c.mounted = m
 	found, values, project, err := m.route(c, path)
 	if err != nil {
 		return Reply{}, err
@@ -312,7 +315,7 @@ func (c *Call) dispatch() (Reply, error) {
 	if err := c.run(); err != nil {
 		return Reply{}, err
 	}
-	reply, err := handle(c)
+	reply, err := c.once(handle)
 	c.rest()
 	if err == nil && perObject && !c.authorised && reply.Status < http.StatusMultipleChoices {
 		return Reply{}, fault.Internalf("%s %s answered without authorising its object", r.Method, r.Path)

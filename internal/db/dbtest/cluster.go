@@ -25,6 +25,8 @@ import (
 
 type cluster struct {
 	dir    string
+	bin    string
+	attr   *syscall.SysProcAttr
 	server *exec.Cmd
 	log    *bytes.Buffer
 }
@@ -52,7 +54,9 @@ func shared() (*cluster, error) {
 	started.Lock()
 	defer started.Unlock()
 	if started.c == nil && started.err == nil {
-		started.c, started.err = start()
+		if started.c, started.err = start(); started.err == nil {
+			started.err = started.c.template()
+		}
 	}
 	return started.c, started.err
 }
@@ -77,14 +81,19 @@ func start() (*cluster, error) {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w: %s", err, out)
 	}
-	c := &cluster{dir: dir, log: new(bytes.Buffer)}
-	c.server = exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-F",
+	c := &cluster{dir: dir, bin: bin, attr: attr, log: new(bytes.Buffer)}
+	return c, c.run()
+}
+
+// run starts the server process and waits until it answers.
+func (c *cluster) run() error {
+	c.server = exec.Command(filepath.Join(c.bin, "postgres"), "-D", filepath.Join(c.dir, "data"), "-k", c.dir, "-F",
 		"-c", "listen_addresses=", "-c", "max_connections=300", "-c", "full_page_writes=off", "-c", "autovacuum=off")
-	c.server.SysProcAttr, c.server.Dir, c.server.Stderr = attr, dir, c.log
+	c.server.SysProcAttr, c.server.Dir, c.server.Stderr = c.attr, c.dir, c.log
 	if err := c.server.Start(); err != nil {
-		return nil, err
+		return err
 	}
-	return c, errors.Join(c.ready(), c.template())
+	return c.ready()
 }
 
 // template makes the migrated database that others are copied from.

@@ -126,7 +126,20 @@ CREATE TABLE joining_tokens (
 );
 CREATE INDEX joining_tokens_expiry ON joining_tokens (expires_at);
 
+-- what requests under a client's key came to (internal/answers)
+CREATE TABLE toolkit_answers (
+    key text PRIMARY KEY,       -- hash of user, project and the client's word
+    request_id text NOT NULL,
+    request text NOT NULL,      -- digest of the request
+    object text NOT NULL,
+    status bigint NOT NULL,     -- 0: no answer was saved
+    sealed text NOT NULL,
+    created_at bigint NOT NULL
+);
+CREATE INDEX toolkit_answers_age ON toolkit_answers (created_at);
+
 -- +goose Down
+DROP TABLE toolkit_answers;
 DROP TABLE joining_tokens;
 DROP TABLE joining_hosts;
 DROP TABLE toolkit_roles;

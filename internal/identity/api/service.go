@@ -34,6 +34,7 @@ type Deps struct {
 	Sealer        tokens.Sealer // for token keys and credentials
 	Compliance    identity.Compliance
 	TokenLifetime time.Duration  // 0: one hour
+	Shared        bool           // other servers use the database
 	PasswordCost  passwords.Cost // zero: the default; tests take less
 	PublicURL     string         // scheme://host:port that catalogs show; empty: what the client used
 }
@@ -82,7 +83,8 @@ func New(ctx context.Context, d Deps) (*Service, error) {
 	j := journal{d.DB}
 	s := &Service{db: d.DB, clock: d.Clock}
 	var err error
-	s.tokens, err = tokens.Open(ctx, tokens.Config{DB: d.DB, Clock: d.Clock, Sealer: d.Sealer, Journal: j, Lifetime: d.TokenLifetime})
+	s.tokens, err = tokens.Open(ctx, tokens.Config{DB: d.DB, Clock: d.Clock, Sealer: d.Sealer, Journal: j, Lifetime: d.TokenLifetime,
+		Shared: d.Shared})
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +129,13 @@ func (s *Service) Projects() identity.Projects { return s.projects }
 func (s *Service) Reconcilers() []reconcile.Reconciler {
 	all := []reconcile.Reconciler{{Name: "identity.keys", Every: 10 * time.Minute, Run: s.tokens.Maintain}}
 	if s.db.Engine() == db.Postgres { // SQLite has one server: this one
-		all = append(all, reconcile.Reconciler{Name: "identity.epochs", Every: 400 * time.Millisecond, Run: s.tokens.Poll})
+		all = append(all, reconcile.Reconciler{Name: "identity.epochs", Every: 250 * time.Millisecond, Run: s.tokens.Poll})
 	}
 	return all
 }
+
+// Heard takes what another server told under tokens.Topic.
+func (s *Service) Heard(ctx context.Context) error { return s.tokens.Poll(ctx) }
+
+// Topic is what Heard is for.
+const Topic = tokens.Topic

@@ -31,6 +31,9 @@ func NewAuthenticator(t *Service, r Resolver) *Authenticator { return &Authentic
 // dead. It queries only for what no token asked for since the last change of
 // identity rows.
 func (a *Authenticator) Authenticate(ctx context.Context, token string) (*policy.Credentials, error) {
+	if err := a.tokens.Ensure(ctx); err != nil {
+		return nil, err
+	}
 	t, access, err := a.Validate(ctx, token)
 	if err != nil {
 		return nil, err

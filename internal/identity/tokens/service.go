@@ -40,7 +40,17 @@ type Config struct {
 	Journal  Journal
 	Lifetime time.Duration // of a token; 0: one hour
 	KeyLife  time.Duration // between rotations; 0: one day
+	// Shared: other servers write to the database. Times of tokens and
+	// revocations are then the database's, and no token is taken on word that is
+	// older than Fresh.
+	Shared bool
 }
+
+// Topic is under which servers tell each other of identity's generation, by db.Tx.Notify.
+const Topic = "identity"
+
+// Fresh is how old what a server knows of revocations may be.
+const Fresh = 600 * time.Millisecond
 
 // Service makes, reads and revokes tokens. Safe for concurrent use.
 type Service struct {
@@ -58,6 +68,7 @@ type Service struct {
 	last       atomic.Int64 // latest stamp given, µs
 
 	polling sync.Mutex // one reload at a time
+	shared  *common    // nil: no other server
 }
 
 // Open loads keys and revocations; on an empty database it makes the keys.
@@ -69,6 +80,12 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 	}
 	if s.keyLife == 0 {
 		s.keyLife = 24 * time.Hour
+	}
+	if cfg.Shared {
+		s.shared = &common{clock: cfg.Clock}
+		if err := s.Poll(ctx); err != nil { // the time, before anything is stamped
+			return nil, err
+		}
 	}
 	if err := s.Maintain(ctx); err != nil {
 		return nil, err
@@ -88,7 +105,7 @@ func (s *Service) Lifetime() time.Duration { return s.lifetime }
 func (s *Service) Stamp() time.Time {
 	for {
 		old := s.last.Load()
-		now := max(clock.Micros(s.clock.Now()), old+1)
+		now := max(s.micros(), old+1)
 		if s.last.CompareAndSwap(old, now) {
 			return clock.FromMicros(now)
 		}
@@ -117,11 +134,11 @@ func (s *Service) changed(ctx context.Context, tx *db.Tx, ended []identity.Revoc
 		r.Until = now.Add(2 * s.lifetime)
 		list[i] = r
 	}
-	if err := s.store.revoke(ctx, tx, list); err != nil {
-		return err
-	}
 	n, err := s.store.advance(ctx, tx)
 	if err != nil {
+		return err
+	}
+	if err := s.store.revoke(ctx, tx, list); err != nil {
 		return err
 	}
 	tx.AfterCommit(func() {
@@ -141,17 +158,48 @@ func (s *Service) saw(n int64) {
 	}
 }
 
+func (s *Service) micros() int64 {
+	if s.shared != nil {
+		if now, ok := s.shared.now(); ok {
+			return now
+		}
+	}
+	return clock.Micros(s.clock.Now())
+}
+
 // Poll learns what other servers changed. It is one query of one row unless
 // something did; call it every few hundred milliseconds where there are other servers.
 func (s *Service) Poll(ctx context.Context) error {
-	n, err := s.store.generation(ctx, s.db)
+	if s.shared == nil {
+		return nil
+	}
+	asked := clock.Elapsed(s.clock)
+	n, now, err := s.store.generationAndTime(ctx, s.db)
 	if err != nil {
 		return err
 	}
-	if n == s.generation.Load() {
+	if n != s.generation.Load() {
+		if err := s.reload(ctx); err != nil {
+			return err
+		}
+	}
+	s.shared.learn(now, asked, clock.Elapsed(s.clock))
+	return nil
+}
+
+// Ensure makes certain that what this server knows of revocations is not older
+// than Fresh. It asks the database only when polling has fallen behind;
+// Unavailable when that does not answer.
+func (s *Service) Ensure(ctx context.Context) error {
+	if s.shared == nil || s.shared.fresh() {
 		return nil
 	}
-	return s.reload(ctx)
+	s.shared.asking.Lock()
+	defer s.shared.asking.Unlock()
+	if s.shared.fresh() {
+		return nil
+	}
+	return s.Poll(ctx)
 }
 
 func (s *Service) reload(ctx context.Context) error {
@@ -185,19 +233,29 @@ func (s *Service) Maintain(ctx context.Context) error {
 		return err
 	}
 	now := s.clock.Now()
+	if s.due(keys, now) {
+		return s.rotate(ctx, s.due)
+	}
+	return s.db.Write(ctx, func(tx *db.Tx) error { return s.store.prune(ctx, tx, now) })
+}
+
+// due tells whether a ring is to be turned.
+func (s *Service) due(keys []Key, now time.Time) bool {
 	due := len(keys) == 0
 	for _, k := range keys {
 		due = due || k.State == Staged && now.Sub(k.CreatedAt) >= s.keyLife
 	}
-	if due {
-		return s.Rotate(ctx)
-	}
-	return s.db.Write(ctx, func(tx *db.Tx) error { return s.store.prune(ctx, tx, now) })
+	return due
 }
 
 // Rotate turns the key ring once, whatever the age of the keys. The staged key
 // was published a turn ago, so every server can read what it seals.
 func (s *Service) Rotate(ctx context.Context) error {
+	return s.rotate(ctx, func([]Key, time.Time) bool { return true })
+}
+
+// rotate turns the ring if it is still due once no other server can turn it.
+func (s *Service) rotate(ctx context.Context, due func([]Key, time.Time) bool) error {
 	now := s.clock.Now()
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
 		if _, err := s.store.advance(ctx, tx); err != nil { // first: its lock keeps two servers from rotating at once
@@ -206,6 +264,9 @@ func (s *Service) Rotate(ctx context.Context) error {
 		keys, err := s.store.loadKeys(ctx, tx, s.sealer)
 		if err != nil {
 			return err
+		}
+		if !due(keys, now) {
+			return nil
 		}
 		kept, dropped := Rotate(keys, now, 2*s.lifetime)
 		return s.store.saveKeys(ctx, tx, s.sealer, kept, dropped)

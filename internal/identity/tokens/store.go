@@ -3,6 +3,7 @@ package tokens
 import (
 	"context"
 	"encoding/base64"
+	"strconv"
 	"time"
 
 	"github.com/mekcloud/mek/internal/clock"
@@ -47,12 +48,22 @@ func (store) generation(ctx context.Context, q db.Querier) (int64, error) {
 	return n, db.Translate(err, "read identity epoch")
 }
 
+// generationAndTime reads it together with the database's clock, in microseconds.
+func (store) generationAndTime(ctx context.Context, q db.Querier) (n, now int64, err error) {
+	err = q.QueryRowContext(ctx, "SELECT generation, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS bigint) FROM identity_epoch WHERE name = $1",
+		"identity").Scan(&n, &now)
+	return n, now, db.Translate(err, "read identity epoch")
+}
+
 // advance raises the generation and gives the new one. Its row lock is what
 // orders changes of several servers.
 func (store) advance(ctx context.Context, tx *db.Tx) (int64, error) {
 	var n int64
 	err := tx.QueryRowContext(ctx, "UPDATE identity_epoch SET generation = generation + 1 WHERE name = $1 RETURNING generation", "identity").Scan(&n)
-	return n, db.Translate(err, "raise identity epoch")
+	if err != nil {
+		return n, db.Translate(err, "raise identity epoch")
+	}
+	return n, tx.Notify(ctx, Topic, strconv.FormatInt(n, 10))
 }
 
 // revoke writes epochs; one that is already later stays.

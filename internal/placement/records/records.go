@@ -21,6 +21,8 @@ type Store struct {
 	standardClasses map[string]bool
 	standardTraits  map[string]bool
 
+	loading sync.Mutex // one load at a time: an older one must not end last
+
 	mu       sync.RWMutex // guards what follows
 	index    *search.Index
 	revision int64 // up to which the index knows

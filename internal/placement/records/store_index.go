@@ -58,11 +58,24 @@ func (s *Store) refresh(ctx context.Context) error {
 		if known >= revision {
 			return nil
 		}
-		if err := s.load(ctx, known, revision); err != nil {
+		if err := s.loadOnce(ctx, revision); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// loadOnce loads up to a revision, unless another did while it waited.
+func (s *Store) loadOnce(ctx context.Context, revision int64) error {
+	s.loading.Lock()
+	defer s.loading.Unlock()
+	s.mu.RLock()
+	known := s.revision
+	s.mu.RUnlock()
+	if known >= revision {
+		return nil
+	}
+	return s.load(ctx, known, revision)
 }
 
 func (s *Store) currentRevision(ctx context.Context) (n int64, err error) {
