@@ -65,20 +65,21 @@ type runner struct {
 // builder collects what services offer and need, in the order of dependency.
 type builder struct {
 	Parts
-	tasks    *task.Engine
-	services []*rest.Service
-	runners  []runner
-	routes   http.ServeMux // what is not an OpenStack API: health, metrics, consoles
-	shared   contracts
-	door     atomic.Pointer[rest.Server] // set once the cloud is built
-	objects  http.Handler
-	listed   []string
-	openers  []func()
-	observe  rest.Observer
-	gate     gate
-	checks   *check.Registry
-	heard    map[string]func(ctx context.Context, text string) // what other servers tell, by topic
-	missed   []func()                                          // called when something may have been told while nobody listened
+	tasks     *task.Engine
+	services  []*rest.Service
+	runners   []runner
+	routes    http.ServeMux // what is not an OpenStack API: health, metrics, consoles
+	shared    contracts
+	door      atomic.Pointer[rest.Server] // set once the cloud is built
+	objects   http.Handler
+	listed    []string
+	openers   []func()
+	observe   rest.Observer
+	gate      gate
+	checks    *check.Registry
+	heard     map[string]func(ctx context.Context, text string) // what other servers tell, by topic
+	missed    []func()                                          // called when something may have been told while nobody listened
+	elsewhere *objectHolder                                     // who has the object store open; nil: always this server
 }
 
 // Build puts a control plane together and prepares its first data. Nothing runs yet.
@@ -107,7 +108,7 @@ func Build(ctx context.Context, p Parts) (*Cloud, error) {
 	server := rest.New(rest.Config{Auth: b.shared.auth, Clock: p.Clock, Log: p.Log, Observe: b.observe, Gate: b.gate, Answers: memory}, b.others(), b.services...)
 	b.door.Store(server)
 	stalled := p.Config.Limits.StallTimeout
-	return &Cloud{Handler: harden(server, apiContent, stalled), Objects: harden(b.objects, userContent, stalled), REST: server,
+	return &Cloud{Handler: harden(b.elsewhere.door(server, b.objects), apiContent, stalled), Objects: harden(b.objects, userContent, stalled), REST: server,
 		Listed: b.listed, Members: b.shared.joining, Tasks: b.tasks, Checks: b.checks, run: b.runners, openers: b.openers}, nil
 }
 

@@ -16,7 +16,7 @@ const (
 
 // network builds Neutron.
 func (b *builder) network(context.Context) error {
-	d := networkapi.Deps{DB: b.DB, Clock: b.Clock, Log: b.Log, Agents: b.Hub, Home: b.Config.HostName, Quotas: b.Config.Quotas,
+	d := networkapi.Deps{DB: b.DB, Clock: b.Clock, Log: b.Log, Agents: b.Hub, Home: b.Config.HostName, Quotas: b.Config.Quotas, Lead: b.lead("northbound"),
 		Physical: networks.Physical{Name: b.Config.Network.PhysicalNet, MTU: physicalMTU, TunnelMTU: tunnelMTU}}
 	if b.Config.Northbound != "" {
 		d.Northbound = "unix:" + b.Config.Northbound
@@ -28,6 +28,11 @@ func (b *builder) network(context.Context) error {
 	}
 	b.Hub.Register(hostlink.Ports, s.Render, s.Observe)
 	b.Hub.OnLease(func(string, bool) { s.HostsChanged() })
+	b.heard[networkapi.Topic] = func(_ context.Context, scope string) { s.Heard(scope) }
+	b.missed = append(b.missed, s.Missed)
+	if b.Peers != nil {
+		b.Peers.OnChange(s.HostsChanged)
+	}
 	b.background("network", s.Run)
 	b.checks.Add(s.Checks()...)
 	b.serve(s.REST())

@@ -13,17 +13,18 @@ import (
 func (b *builder) objectstore(context.Context) error {
 	s := store.New(store.Config{Dir: b.Config.ObjectDir, Reserve: int64(b.Config.Objects.ReserveMiB) << 20, Clock: b.Clock, Log: b.Log})
 	b.shared.objects = s
+	b.elsewhere = newObjectHolder(b, s)
 	b.openers = append(b.openers, func() {
-		if err := s.Ready(); err != nil {
+		if err := s.Ready(); err != nil && b.elsewhere == nil {
 			b.Log.Error("the object store cannot be opened", "error", err)
 		}
 	})
-	loop := reconcile.New(b.Clock, b.Log, s.Reconcilers(b.DB)...)
+	loop := reconcile.New(b.Clock, b.Log, b.elsewhere.reconcilers(s.Reconcilers(b.DB))...)
 	b.background("object store", func(ctx context.Context) error {
 		loop.Run(ctx)
 		return s.Close()
 	})
-	b.checks.Add(s.Checks()...)
+	b.checks.Add(b.elsewhere.checks(s.Checks())...)
 	count := func(name, help string, pick func(store.Totals) int64) {
 		b.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(pick(s.Totals())) }))
 	}

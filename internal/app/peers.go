@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/mekcloud/mek/internal/config"
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/hostlink"
 	"github.com/mekcloud/mek/internal/peers"
 	"github.com/mekcloud/mek/internal/task"
 )
@@ -19,7 +21,6 @@ func newPeers(p Parts) *peers.Peers {
 	if view.Alone() {
 		return nil
 	}
-	p.Hub.Beside(view)
 	return view
 }
 
@@ -30,7 +31,9 @@ func ownURL(c config.Config) string {
 		return "" // Validate has refused it
 	}
 	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
-		host = c.HostName
+		if host = c.Address; host == "" {
+			host = c.HostName
+		}
 	}
 	return c.Scheme() + "://" + net.JoinHostPort(host, port)
 }
@@ -49,7 +52,76 @@ func (b *builder) buildTasks() {
 	b.background("beats", b.Peers.Run)
 	b.Peers.OnChange(b.tasks.PeersChanged)
 	b.heard[task.Topic] = func(_ context.Context, saga string) { b.tasks.Heard(saga) }
+	b.heard[task.Given] = func(_ context.Context, server string) {
+		if server == b.Config.HostName {
+			b.tasks.PeersChanged()
+		}
+	}
 	b.missed = append(b.missed, b.tasks.PeersChanged)
+	others := &beside{b.Peers, make(chan string, 1024)}
+	b.Hub.Beside(others)
+	b.background("pokes", func(ctx context.Context) error { return others.run(ctx, b) })
+	b.heard[pokeTopic] = func(_ context.Context, text string) {
+		host, section, _ := strings.Cut(text, " ")
+		b.Hub.Poked(host, hostlink.Section(section))
+	}
+}
+
+// beside is the other servers as the hub sees them.
+type beside struct {
+	*peers.Peers
+	pokes chan string
+}
+
+const pokeTopic = "poke"
+
+// Poke implements hub.Others.
+func (o *beside) Poke(host string, section hostlink.Section) {
+	select {
+	case o.pokes <- host + " " + string(section):
+	default: // every host is rendered again each minute
+	}
+}
+
+// run passes pokes on, all that are waiting at once.
+func (o *beside) run(ctx context.Context, b *builder) error {
+	for {
+		var all []string
+		select {
+		case <-ctx.Done():
+			return nil
+		case one := <-o.pokes:
+			all = append(all, one)
+		}
+		for len(o.pokes) > 0 {
+			all = append(all, <-o.pokes)
+		}
+		err := b.DB.Write(ctx, func(tx *db.Tx) error {
+			for _, one := range all {
+				tx.Notify(pokeTopic, one)
+			}
+			return nil
+		})
+		if err != nil && ctx.Err() == nil {
+			b.Log.Debug("other servers were not poked; hosts are rendered again in a minute", "error", err)
+		}
+	}
+}
+
+// lead tells whether this server has a role, for features that write where one
+// server may write at a time. Nil where there is one server.
+func (b *builder) lead(role string) func(ctx context.Context) (func() bool, error) {
+	if b.Peers == nil {
+		return nil
+	}
+	return func(ctx context.Context) (func() bool, error) {
+		term := b.Peers.Term()
+		leads, err := b.Peers.Lead(ctx, role)
+		if err != nil || !leads {
+			return nil, err
+		}
+		return func() bool { return b.Peers.Holds(term) }, nil
+	}
 }
 
 // listenPause is between attempts to hear the other servers.

@@ -21,9 +21,9 @@ func (b *builder) s3(context.Context) error {
 		Admit: func(ctx context.Context, caller, address, method string) (s3.Turn, error) {
 			return b.gate.Admit(ctx, caller, address, method)
 		}, Other: http.HandlerFunc(b.swiftAtRoot)})
-	b.objects = s
+	b.objects = b.elsewhere.front(s)
 	b.listed = append(b.listed, s3.Routes()...)
-	loop := reconcile.New(b.Clock, b.Log, s.Reconcilers()...)
+	loop := reconcile.New(b.Clock, b.Log, b.elsewhere.reconcilers(s.Reconcilers())...)
 	b.background("s3", reconciled(loop))
 	return nil
 }

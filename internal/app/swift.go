@@ -40,7 +40,11 @@ func (b *builder) swift(context.Context) error {
 			{Filter: quotas.New(store).Filter, Info: quotas.Info()},
 			{Filter: versionedwrites.New(store).Filter, Info: versionedwrites.Info()},
 		}})
-	b.serve(s.REST())
+	service := s.REST()
+	if b.elsewhere != nil {
+		service.Elsewhere = b.elsewhere.swift
+	}
+	b.serve(service)
 	return nil
 }
 

@@ -38,6 +38,7 @@ type DB struct {
 	leader *leader       // SQLite only
 	path   string        // SQLite only
 	pool   *pgxpool.Pool // PostgreSQL only
+	origin string        // of what this process tells others, so that it need not hear it
 	closed func()
 	faults Faults // nil outside tests
 }

@@ -6,11 +6,15 @@ import (
 	"net"
 	"net/url"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/mekcloud/mek/internal/id"
 )
 
 // How a dead PostgreSQL server is noticed when nothing comes back at all.
@@ -53,7 +57,7 @@ func openPostgres(ctx context.Context, address string) (*DB, error) {
 		pool.Close()
 		return nil, err
 	}
-	return &DB{engine: Postgres, read: handle, write: handle, pool: pool, closed: pool.Close}, nil
+	return &DB{engine: Postgres, read: handle, write: handle, pool: pool, origin: id.New(), closed: pool.Close}, nil
 }
 
 // channel carries everything that servers tell each other through the database.
@@ -61,17 +65,24 @@ const channel = "mek"
 
 // Notify tells the other servers of this database something once the
 // transaction is durable; nothing where there are none. It reaches those that
-// listen at the moment: who was away looks for itself.
-func (t *Tx) Notify(ctx context.Context, topic, text string) error {
-	if t.engine != Postgres {
-		return nil
+// listen at the moment: who was away looks for itself. text has less than 7 KB.
+func (t *Tx) Notify(topic, text string) {
+	if note := topic + " " + text; t.engine == Postgres && !slices.Contains(t.notes, note) {
+		t.notes = append(t.notes, note)
 	}
-	_, err := t.ExecContext(ctx, "SELECT pg_notify($1, $2)", channel, topic+" "+text)
-	return translate(err, "notify")
 }
 
-// Listen calls heard with what servers tell each other, this one included,
-// until the connection ends. ready is called first, when nothing is missed any
+// tell has the notes go out with the commit.
+func (t *Tx) tell(ctx context.Context, origin string) error {
+	for _, note := range t.notes {
+		if _, err := t.ExecContext(ctx, "SELECT pg_notify($1, $2)", channel, origin+" "+note); err != nil {
+			return translate(err, "notify")
+		}
+	}
+	return nil
+}
+
+// Listen calls heard with what other servers tell, until the connection ends. ready is called first, when nothing is missed any
 // more: what was told before has to be looked for. On SQLite it waits for ctx.
 func (d *DB) Listen(ctx context.Context, ready func(), heard func(message string)) error {
 	if d.engine != Postgres {
@@ -96,6 +107,8 @@ func (d *DB) Listen(ctx context.Context, ready func(), heard func(message string
 		if err != nil {
 			return fmt.Errorf("listen: %w", err)
 		}
-		heard(n.Payload)
+		if origin, message, _ := strings.Cut(n.Payload, " "); origin != d.origin {
+			heard(message)
+		}
 	}
 }

@@ -24,6 +24,7 @@ type Tx struct {
 	exec   executor
 	engine Engine
 	after  []func()
+	notes  []string // for other servers
 }
 
 // ExecContext runs a statement.
@@ -127,6 +128,9 @@ func (d *DB) writeOnce(ctx context.Context, fn func(tx *Tx) error) (err error) {
 	defer raw.Rollback() //nolint:errcheck // after a commit this does nothing, and otherwise the first error counts
 	tx := &Tx{exec: raw, engine: d.engine}
 	if err := call(fn, tx); err != nil {
+		return err
+	}
+	if err := tx.tell(ctx, d.origin); err != nil {
 		return err
 	}
 	if err := raw.Commit(); err != nil {

@@ -146,6 +146,10 @@ type Renderer func(ctx context.Context, host string) (body any, revision int64, 
 // report, and with reports out of order; it compares Sequence and revisions.
 type Observer func(ctx context.Context, r Report) error
 
+// Elsewhere is the member of a fault's detail that names the server from which a
+// host can be reached, when this one cannot reach it.
+const Elsewhere = "reached-from"
+
 // Hosts is what features of the server see of all hosts. Safe for concurrent use.
 type Hosts interface {
 	// Poke says that a section of a host may have changed. It carries no data,

@@ -197,9 +197,6 @@ func (p *Peers) Dead(name string) bool {
 	return p.beaten && p.last-p.began >= Lease
 }
 
-// Hears tells whether another server that lives hears a host.
-func (p *Peers) Hears(host string) bool { return p.With(host) != "" }
-
 // With names a live server, other than this, that hears a host; empty: none does.
 func (p *Peers) With(host string) string {
 	p.mu.Lock()
@@ -235,6 +232,15 @@ func (p *Peers) Lead(ctx context.Context, role string) (bool, error) {
 	term := p.Term()
 	owner, err := p.seize(ctx, role, p.Dead)
 	return err == nil && owner == p.self.Name && p.Holds(term), err
+}
+
+// Hold notes that this server has a role that something else makes unique, such
+// as a lock on files.
+func (p *Peers) Hold(ctx context.Context, role string) error {
+	if p.Alone() {
+		return nil
+	}
+	return p.hold(ctx, role)
 }
 
 // Leader names who has a role; empty: nobody.

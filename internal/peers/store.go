@@ -89,6 +89,13 @@ func (p *Peers) seize(ctx context.Context, role string, dead func(owner string) 
 	return owner, err
 }
 
+func (p *Peers) hold(ctx context.Context, role string) error {
+	return p.db.Write(ctx, func(tx *db.Tx) error {
+		_, err := tx.ExecContext(ctx, "INSERT INTO toolkit_roles (role, owner) VALUES ($1, $2) ON CONFLICT (role) DO UPDATE SET owner = excluded.owner", role, p.self.Name)
+		return db.Translate(err, "hold role")
+	})
+}
+
 func roleOwner(ctx context.Context, q db.Querier, role string) (owner string, err error) {
 	err = q.QueryRowContext(ctx, "SELECT owner FROM toolkit_roles WHERE role = $1", role).Scan(&owner)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -84,6 +85,9 @@ type Service struct {
 	Policy  *policy.Enforcer // of this service's rules, made by app; rule names are unique per service only
 	Routes  []Route
 	Planned []Planned
+	// Elsewhere answers a request that this server cannot, and tells whether it
+	// did; nil: it can.
+	Elsewhere func(w http.ResponseWriter, r *http.Request) bool
 }
 
 // check panics on a declaration that must not start.

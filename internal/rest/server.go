@@ -155,6 +155,9 @@ func (s *Server) Only(name string) http.Handler {
 }
 
 func (s *Server) serve(m *mounted, w http.ResponseWriter, r *http.Request, path string) {
+	if m.Elsewhere != nil && m.Elsewhere(w, r) {
+		return
+	}
 	began := s.clock.Now()
 	c := &Call{Request: r, W: w, server: s, policy: m.policy, service: m.Service, Auth: &policy.Credentials{}, trace: traceOf(r.Context())}
 	if m.Dialect.RequestID != nil {

@@ -46,6 +46,9 @@ type Peers interface {
 // Topic is under which engines tell each other of sagas, by db.Tx.Notify.
 const Topic = "task"
 
+// Given is under which an engine tells another, by its name, that it was given sagas.
+const Given = "task-given"
+
 // End tells how a saga ended.
 type End struct {
 	ID, Op, Object string

@@ -9,6 +9,7 @@ import (
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/fence"
+	"github.com/mekcloud/mek/internal/hostlink"
 )
 
 // What a worker reports instead of a delay.
@@ -177,6 +178,9 @@ func (x *execution) failed(err error) error {
 	if !again(err) {
 		return x.turn(err)
 	}
+	if server := elsewhere(err); server != "" && x.e.o.Peers != nil {
+		return x.handOver(server)
+	}
 	now := x.e.o.Clock.Now()
 	next := *x.row
 	next.NotBefore = min(next.Deadline, clock.Micros(now.Add(x.delay(next.Attempts))))
@@ -184,6 +188,32 @@ func (x *execution) failed(err error) error {
 	next.Error.V = causeOf(err)
 	x.e.o.Log.Debug("step is tried again", "saga", x.row.ID, "op", x.row.Op, "step", x.row.Step, "attempt", next.Attempts, "error", err)
 	return x.write(&next, false, nil)
+}
+
+// elsewhere names the server that can do what failed; empty: none is known.
+func elsewhere(err error) string {
+	server, _ := fault.As(err).Detail[hostlink.Elsewhere].(string)
+	return server
+}
+
+// handOver gives the saga to another server, which reaches its host.
+func (x *execution) handOver(server string) error {
+	x.e.o.Log.Info("saga goes to another server", "saga", x.row.ID, "op", x.row.Op, "step", x.row.Step, "server", server)
+	now := x.e.o.Clock.Now()
+	row := *x.row
+	row.NotBefore = min(row.Deadline, clock.Micros(now.Add(x.delay(row.Attempts)))) // it may see the host no better
+	row.Attempts++
+	err := x.e.o.DB.Write(context.WithoutCancel(x.outer), func(tx *db.Tx) error {
+		if err := give(context.WithoutCancel(x.outer), tx, &row, server, now); err != nil {
+			return err
+		}
+		tx.Notify(Given, server)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return errLost
 }
 
 // again tells whether a step is worth another attempt: the fault says so, or
@@ -221,6 +251,9 @@ func (x *execution) backward(step int) (over bool, err error) {
 		if !errors.As(err, &own) {
 			return over, err
 		}
+	}
+	if server := elsewhere(err); server != "" && x.e.o.Peers != nil && x.row.Attempts+1 < undoAttempts {
+		return false, x.handOver(server)
 	}
 	var gone hostGone
 	if errors.As(err, &gone) || x.row.Attempts+1 >= undoAttempts {

@@ -167,9 +167,7 @@ func (e *Engine) place(ctx context.Context, tx *db.Tx, row *sagaRow) (join strin
 			row.State = stateWaiting
 			tx.AfterCommit(func() { e.interrupt(o.ID) })
 			if o.Owner != e.o.Owner {
-				if err := tx.Notify(ctx, Topic, o.ID); err != nil {
-					return "", err
-				}
+				tx.Notify(Topic, o.ID)
 			}
 		}
 	}

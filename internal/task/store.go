@@ -134,6 +134,20 @@ func record(ctx context.Context, tx *db.Tx, r *sagaRow, now time.Time) error {
 	return rows.Err()
 }
 
+// give makes another server the owner of a saga, if this owner and epoch still hold it.
+func give(ctx context.Context, tx *db.Tx, r *sagaRow, to string, now time.Time) error {
+	done, err := tx.ExecContext(ctx, `UPDATE task_sagas SET owner = $1, epoch = epoch + 1, lease_until = $2, not_before = $3, attempts = $4
+		WHERE id = $5 AND owner = $6 AND epoch = $7 AND state = 'live'`,
+		to, clock.Micros(now.Add(leaseTime)), r.NotBefore, r.Attempts, r.ID, r.Owner, r.Epoch)
+	if err != nil {
+		return db.Translate(err, "hand saga over")
+	}
+	if n, err := done.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(errLost, err)
+	}
+	return nil
+}
+
 // finish removes a saga that ended and makes the next of its object live, if
 // one waits. The promoted saga belongs to the same owner.
 func finish(ctx context.Context, tx *db.Tx, r *sagaRow, now time.Time) (next *sagaRow, err error) {

@@ -79,12 +79,13 @@ func credentials() object {
 
 // tried is one request and what came of it.
 type tried struct {
-	at     time.Time
-	took   time.Duration // of the first attempt
-	failed bool          // the first attempt
-	twice  bool          // the second as well
-	told   bool          // the second was 503 with Retry-After
-	what   string
+	at      time.Time
+	took    time.Duration // of the first attempt
+	failed  bool          // the first attempt
+	twice   bool          // the second as well
+	told    bool          // the second was 503 with Retry-After
+	excused bool          // it was for objects, and the server that has them open hung
+	what    string
 }
 
 // user sends requests through the front and repeats each that fails once.
@@ -94,6 +95,8 @@ type user struct {
 	http  *http.Client
 	run   *report.Run
 	token string
+
+	excuse func(path string) bool
 
 	mu  *sync.Mutex
 	log *[]tried
@@ -124,6 +127,7 @@ func (u *user) do(method, path, key string, body any) answer {
 		time.Sleep(max(100*time.Millisecond, time.Duration(after)*time.Second))
 		a, err = ask(u.http, method, u.door+path, u.token, key, body)
 		r.twice = bad(a, err)
+		r.excused = u.excuse != nil && u.excuse(path)
 		r.told = err == nil && a.status == http.StatusServiceUnavailable && a.header.Get("Retry-After") != ""
 		r.what += ": " + first + "; again: " + say(a, err)
 	}

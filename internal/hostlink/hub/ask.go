@@ -21,7 +21,9 @@ func (h *Hub) Do(ctx context.Context, name string, cmd hostlink.Command) (json.R
 		cmd.Timeout = time.Minute
 	}
 	link, err := h.link(name)
-	if err == nil {
+	if err != nil {
+		err = h.away(name, err)
+	} else {
 		err = fence.Check(ctx) // after the link was chosen: the agent refuses what comes by one that was given up
 	}
 	if err != nil {
@@ -37,7 +39,7 @@ func (h *Hub) Do(ctx context.Context, name string, cmd hostlink.Command) (json.R
 func (h *Hub) Forget(ctx context.Context, name, token string) error {
 	link, err := h.link(name)
 	if err != nil {
-		return err
+		return h.away(name, err)
 	}
 	ctx, cancel := h.while(ctx, link, acceptTimeout)
 	defer cancel()
@@ -49,7 +51,7 @@ func (h *Hub) Forget(ctx context.Context, name, token string) error {
 func (h *Hub) Open(ctx context.Context, name, kind string, params any) (io.ReadWriteCloser, error) {
 	link, err := h.link(name)
 	if err != nil {
-		return nil, err
+		return nil, h.away(name, err)
 	}
 	raw, err := json.Marshal(params)
 	if err != nil {
@@ -68,6 +70,18 @@ func (h *Hub) link(name string) (*Link, error) {
 		return known.link, nil
 	}
 	return nil, fault.Unavailablef("host %s cannot be reached", name)
+}
+
+// away is what link answers, naming the server that the host can be reached
+// from, if there is one.
+func (h *Hub) away(name string, err error) error {
+	server := h.elsewhere(name)
+	if server == "" {
+		return err
+	}
+	f := fault.Unavailablef("host %s cannot be reached from this server", name).Because(err)
+	f.Detail = map[string]any{hostlink.Elsewhere: server}
+	return f
 }
 
 // unknown turns the end of a context into what it means: nobody knows the outcome.
@@ -93,6 +107,9 @@ func (h *Hub) Facts(name string) (hostlink.Facts, bool) {
 // object that a settled report does not list is Absent.
 func (h *Hub) Await(ctx context.Context, name string, s hostlink.Section, revision int64, object string) (hostlink.ObjectReport, error) {
 	h.Poke(name, s)
+	if !h.hears(name) && h.elsewhere(name) != "" {
+		return hostlink.ObjectReport{}, h.away(name, fault.Unavailablef("host %s reports elsewhere", name))
+	}
 	for {
 		h.mu.Lock()
 		st := h.host(name).state(s)

@@ -137,7 +137,15 @@ func (l *Link) Beat(held []hostlink.Held) bool {
 
 // Alive tells whether the host's lease holds, here or at another server.
 func (h *Hub) Alive(name string) bool {
-	return h.hears(name) || h.others != nil && h.others.Hears(name)
+	return h.hears(name) || h.elsewhere(name) != ""
+}
+
+// elsewhere names another server that hears a host; empty: none does.
+func (h *Hub) elsewhere(name string) string {
+	if h.others == nil {
+		return ""
+	}
+	return h.others.With(name)
 }
 
 func (h *Hub) hears(name string) bool {

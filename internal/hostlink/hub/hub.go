@@ -59,8 +59,10 @@ type Hub struct {
 
 // Others is what other servers of the cloud hear; package peers.
 type Others interface {
-	// Hears tells whether another server has a host's lease.
-	Hears(host string) bool
+	// With names another server that has a host's lease; empty: none has.
+	With(host string) string
+	// Poke passes a poke on. It never blocks; one that is lost is repaired in time.
+	Poke(host string, section hostlink.Section)
 }
 
 // Beside names the other servers. For wiring; without it there are none.

@@ -21,24 +21,39 @@ func (h *Hub) Poke(name string, s hostlink.Section) {
 	if _, ok := h.sections[s]; !ok {
 		return
 	}
+	if !h.poke(name, s) && h.elsewhere(name) != "" {
+		h.others.Poke(name, s)
+	}
+}
+
+// Poked takes a poke that another server passed on.
+func (h *Hub) Poked(name string, s hostlink.Section) {
+	if _, ok := h.sections[s]; ok {
+		h.poke(name, s)
+	}
+}
+
+// poke tells whether the host is connected here.
+func (h *Hub) poke(name string, s hostlink.Section) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.ctx.Err() != nil {
-		return
+		return true
 	}
 	known := h.hosts[name]
 	if known == nil || known.link == nil {
-		return // rendered when it connects
+		return false // rendered when it connects
 	}
 	st := known.state(s)
 	st.dirty = true
 	if st.rendering {
-		return
+		return true
 	}
 	st.rendering = true
 	h.busy++
 	h.work.Add(1)
 	go h.renderLoop(known, s, st)
+	return true
 }
 
 func (h *Hub) pokeAll() {

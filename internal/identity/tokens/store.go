@@ -60,10 +60,8 @@ func (store) generationAndTime(ctx context.Context, q db.Querier) (n, now int64,
 func (store) advance(ctx context.Context, tx *db.Tx) (int64, error) {
 	var n int64
 	err := tx.QueryRowContext(ctx, "UPDATE identity_epoch SET generation = generation + 1 WHERE name = $1 RETURNING generation", "identity").Scan(&n)
-	if err != nil {
-		return n, db.Translate(err, "raise identity epoch")
-	}
-	return n, tx.Notify(ctx, Topic, strconv.FormatInt(n, 10))
+	tx.Notify(Topic, strconv.FormatInt(n, 10))
+	return n, db.Translate(err, "raise identity epoch")
 }
 
 // revoke writes epochs; one that is already later stays.

@@ -153,7 +153,7 @@ func (s *site) settled(what string) {
 	check := northbound.New(s.s.records, func(ctx context.Context) (northbound.Database, error) {
 		d, err := ovn.Open(ctx, s.s.deps.Northbound, nil)
 		return counting{d, &repaired}, err
-	}, s.s.gateways, clock.Real{}, slog.New(slog.DiscardHandler))
+	}, s.s.gateways, nil, clock.Real{}, slog.New(slog.DiscardHandler))
 	if err := check.Run(ctx, northbound.NewQueue(func() {})); err != nil {
 		s.t.Fatalf("full pass after %s: %v", what, err)
 	}

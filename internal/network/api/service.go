@@ -56,8 +56,11 @@ type Deps struct {
 	Agents     Agents
 	Home       string // host on the server's own machine: gateways begin there
 	Physical   networks.Physical
-	Northbound string         // endpoint of OVN's northbound database; empty: there is none
-	Quotas     map[string]int // defaults of the operator, by resource
+	Northbound string // endpoint of OVN's northbound database; empty: there is none
+	// Lead tells whether this server writes the northbound database, and gives
+	// what tells so again right before each write. Nil: it is the only one.
+	Lead   northbound.Lead
+	Quotas map[string]int // defaults of the operator, by resource
 }
 
 // Service is networking with all its resources.
@@ -96,7 +99,7 @@ func New(d Deps) *Service {
 	s.attach, s.hosts = attach.New(s.records, s.quota), hosts.New(s.records)
 	var work []reconcile.Reconciler
 	if d.Northbound != "" {
-		s.sync = northbound.New(s.records, s.openNorthbound, s.gateways, d.Clock, d.Log)
+		s.sync = northbound.New(s.records, s.openNorthbound, s.gateways, d.Lead, d.Clock, d.Log)
 		work = append(work, reconcile.Reconciler{Name: syncName, Every: time.Minute, Run: func(ctx context.Context) error { return s.sync.Run(ctx, s.queue) }},
 			reconcile.Reconciler{Name: "network.gateways", Every: watchGateways, Run: s.gatewaysStay})
 	}
@@ -121,6 +124,24 @@ func (s *Service) HostsChanged() {
 		s.queue.All()
 	}
 }
+
+// Heard takes what another server told under Topic; Missed says that something
+// may have been told while nobody listened.
+func (s *Service) Heard(scope string) {
+	if s.queue != nil {
+		s.queue.Dirty(scope)
+	}
+}
+
+// Missed has everything rendered again.
+func (s *Service) Missed() {
+	if s.queue != nil {
+		s.queue.All()
+	}
+}
+
+// Topic is what Heard is for.
+const Topic = records.Topic
 
 // listHosts is every host that joined since the start, with whether it lives.
 func (s *Service) listHosts() []catalog.Host {

@@ -36,17 +36,30 @@ type Sync struct {
 	records  *records.Records
 	open     func(context.Context) (Database, error)
 	gateways func(context.Context, Database) ([]string, error)
+	lead     Lead
 	clock    clock.Clock
 	log      *slog.Logger
 
-	db   Database // of Run alone
-	full time.Time
+	db    Database // of Run alone
+	full  time.Time
+	holds func() bool // still the leader; nil: it was not
 }
 
+// Lead tells whether this server is the one that writes: nil when it is not,
+// else what is asked again right before each write.
+type Lead func(ctx context.Context) (holds func() bool, err error)
+
+// alone is the Lead of a cloud with one server.
+func alone(context.Context) (func() bool, error) { return func() bool { return true }, nil }
+
 // New makes a sync. open connects to the database, again after it was lost;
-// gateways lists the hosts that may hold gateways, the most wanted first.
-func New(r *records.Records, open func(context.Context) (Database, error), gateways func(context.Context, Database) ([]string, error), c clock.Clock, log *slog.Logger) *Sync {
-	return &Sync{records: r, open: open, gateways: gateways, clock: c, log: log}
+// gateways lists the hosts that may hold gateways, the most wanted first; lead
+// may be nil.
+func New(r *records.Records, open func(context.Context) (Database, error), gateways func(context.Context, Database) ([]string, error), lead Lead, c clock.Clock, log *slog.Logger) *Sync {
+	if lead == nil {
+		lead = alone
+	}
+	return &Sync{records: r, open: open, gateways: gateways, lead: lead, clock: c, log: log}
 }
 
 // Queue remembers scopes to be rendered again and wakes the reconciler by
@@ -97,6 +110,18 @@ func (q *Queue) take() []string {
 
 // Run applies what the queue holds, or everything when that is due.
 func (s *Sync) Run(ctx context.Context, q *Queue) error {
+	led := s.holds != nil
+	var err error
+	if s.holds, err = s.lead(ctx); err != nil {
+		return err
+	}
+	if s.holds == nil { // the leader is told of the same scopes
+		q.take()
+		return nil
+	}
+	if !led {
+		s.full = time.Time{} // what was told to another is looked for
+	}
 	if s.db == nil {
 		d, err := s.open(ctx)
 		if err != nil {
@@ -128,6 +153,9 @@ func (s *Sync) one(ctx context.Context, scope string) error {
 	if err != nil {
 		return err
 	}
+	if !s.holds() {
+		return fault.Unavailablef("another server writes the network now")
+	}
 	err = s.db.Apply(ctx, scope, rows)
 	if fault.Is(err, fault.NotFound) {
 		s.full = time.Time{} // a parent is missing that nobody named: look at everything
@@ -140,6 +168,9 @@ func (s *Sync) everything(ctx context.Context, q *Queue) error {
 	all, err := s.renderAll(ctx)
 	if err != nil {
 		return err
+	}
+	if !s.holds() {
+		return fault.Unavailablef("another server writes the network now")
 	}
 	repaired, err := s.db.Resync(ctx, all)
 	if err != nil {

@@ -19,6 +19,9 @@ type Watchers struct {
 	Guests     func(host string) // what its guests are told of their addresses
 }
 
+// Topic is under which servers tell each other of scopes to be rendered again, by db.Tx.Notify.
+const Topic = "northbound"
+
 // Records is the rows of the service. Safe for concurrent use.
 type Records struct {
 	DB    *db.DB
@@ -60,6 +63,9 @@ func (r *Records) Now() int64 { return clock.Micros(r.Clock.Now()) }
 // Changed has scopes of the northbound rendered again once tx is committed.
 func (r *Records) Changed(tx *db.Tx, scopes ...string) {
 	tx.AfterCommit(func() { r.watch.Northbound(scopes...) })
+	for _, scope := range scopes {
+		tx.Notify(Topic, scope)
+	}
 }
 
 // raise makes a host's section Ports be rendered again, and answers its new revision.
