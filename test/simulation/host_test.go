@@ -165,8 +165,9 @@ func (h *host) session(ctx context.Context, s *server, a *agent.Agent) {
 	if err != nil {
 		return
 	}
-	a.Bind(faulty.Uplink(&uplink{s: s, link: link, host: h.name, connected: ctx}, h.up))
-	defer a.Bind(nil)
+	up := faulty.Uplink(&uplink{s: s, link: link, host: h.name, connected: ctx}, h.up)
+	a.Bind(up)
+	defer a.Unbind(up)
 	for missed := 0; missed <= 2; {
 		select {
 		case <-ctx.Done():

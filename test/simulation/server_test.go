@@ -14,6 +14,7 @@ import (
 	"github.com/mekcloud/mek/internal/config"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/hostlink/hub"
+	"github.com/mekcloud/mek/internal/hoststate"
 	"github.com/mekcloud/mek/internal/image/worker/workertest"
 	"github.com/mekcloud/mek/internal/task"
 )
@@ -53,12 +54,13 @@ func configuration(dir string) config.Config {
 func startServer(t testing.TB, dir string, log *slog.Logger, disk func(committed bool) bool) *server {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &server{ctx: ctx, cancel: cancel, done: make(chan struct{}), hub: hub.New(hub.Config{Log: log})}
+	s := &server{ctx: ctx, cancel: cancel, done: make(chan struct{})}
 	d, err := db.Open(ctx, "sqlite://"+dir+"/mek.db")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.db = d
+	s.hub = hub.New(hub.Config{Log: log, Epochs: hoststate.NewEpochs(d, clock.Real{})})
 	building := true
 	faulty := d.Faulty(func(committed bool) error {
 		switch {
