@@ -25,6 +25,7 @@ func adminCommand(g *global) *cobra.Command {
 		}}
 	hosts.AddCommand(hostCommands(g)...)
 	c.AddCommand(hosts)
+	c.AddCommand(keptCommand(g))
 	c.AddCommand(&cobra.Command{Use: "tasks", Short: "Long work that is under way, and clean-up that waits", Args: usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return g.tasks(c.Context()) }})
 	return c

@@ -83,7 +83,7 @@ func newRoot(g *global) *cobra.Command {
 	f.BoolVarP(&g.quiet, "quiet", "q", false, "print errors only")
 	for _, add := range []func(*global) *cobra.Command{
 		upCommand, downCommand, statusCommand, waitCommand, envCommand, launchCommand, sshCommand, doctorCommand, uninstallCommand,
-		routesCommand, adminCommand, serverCommand, agentCommand, superviseCommand,
+		routesCommand, adminCommand, backupCommand, serverCommand, agentCommand, superviseCommand,
 	} {
 		c := add(g)
 		c.Args = usageArgs(c.Args)

@@ -36,6 +36,7 @@ func (b *builder) recovery(context.Context) error {
 	})
 	b.checks.Add(hoststate.KeptChecks()...)
 	b.background("recovery", reconciled(reconcile.New(b.Clock, b.Log, reconcile.Reconciler{Name: "recovery.claimed", Every: 15 * time.Second, Run: b.releaseClaimed})))
+	b.routes.HandleFunc("POST /recovery/checkpoint", b.administrators(b.checkpoint))
 	b.routes.HandleFunc("GET "+keptObjects, b.administrators(b.listKept))
 	b.routes.HandleFunc("POST "+keptObjects+"/release", b.administrators(b.releaseKept))
 	return nil
@@ -126,4 +127,14 @@ func (b *builder) releaseKept(r *http.Request, caller *policy.Credentials) (any,
 		return map[string]any{"released": k}, b.release(ctx, k, id.New())
 	}
 	return nil, fault.NotFoundf("The host %s keeps no %s %s.", in.Host, in.Section, in.Object)
+}
+
+// checkpoint copies the index of objects for a backup: only this process has it open.
+func (b *builder) checkpoint(*http.Request, *policy.Credentials) (any, error) {
+	store, ok := b.shared.objects.(interface{ Checkpoint() (string, error) })
+	if !ok {
+		return map[string]string{"dir": ""}, nil
+	}
+	dir, err := store.Checkpoint()
+	return map[string]string{"dir": dir}, err
 }

@@ -128,23 +128,10 @@ func (d *DB) QueryRowContext(ctx context.Context, query string, args ...any) *sq
 }
 
 func (d *DB) migrate(ctx context.Context) error {
-	dialect := goose.DialectSQLite3
-	if d.engine == Postgres {
-		dialect = goose.DialectPostgres
-	}
-	handle := d.write
 	if d.engine == SQLite { // the leader holds the only connection of d.write; migrations run before any Write
 		d.leader.conn.Close()
 	}
-	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
-	if d.engine == Postgres { // servers that start side by side migrate one after the other
-		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 120))
-		if err != nil {
-			return err
-		}
-		options = append(options, goose.WithSessionLocker(locker))
-	}
-	p, err := goose.NewProvider(dialect, handle, migrations(), options...)
+	p, err := d.provider()
 	if err == nil {
 		_, err = p.Up(ctx)
 	}
@@ -158,4 +145,21 @@ func (d *DB) migrate(ctx context.Context) error {
 	d.leader.conn = conn
 	d.closed = func() { conn.Close() }
 	return nil
+}
+
+// provider runs migrations. Their numbers grow, but branches land in any order.
+func (d *DB) provider() (*goose.Provider, error) {
+	dialect := goose.DialectSQLite3
+	if d.engine == Postgres {
+		dialect = goose.DialectPostgres
+	}
+	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true), goose.WithAllowOutofOrder(true)}
+	if d.engine == Postgres { // servers that start side by side migrate one after the other
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 120))
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, goose.WithSessionLocker(locker))
+	}
+	return goose.NewProvider(dialect, d.write, migrations(), options...)
 }

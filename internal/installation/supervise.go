@@ -2,6 +2,7 @@ package installation
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/mekcloud/mek/internal/installation/plan"
@@ -11,7 +12,7 @@ import (
 // Supervise runs what the cloud is made of until ctx ends, and keeps the
 // certificates fresh. After a reboot it also makes the run directory again.
 func (i *Installation) Supervise(ctx context.Context) error {
-	if err := i.need(); err != nil {
+	if err := errors.Join(i.need(), i.notRestoring()); err != nil {
 		return err
 	}
 	led, err := i.ledger()

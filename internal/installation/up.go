@@ -31,6 +31,9 @@ func (i *Installation) Up(ctx context.Context, o UpOptions) error {
 	if i.exists() && i.cfg.Joined() {
 		return i.upHost(ctx, o)
 	}
+	if err := i.notRestoring(); err != nil {
+		return err
+	}
 	begun := i.Clock.Now()
 	i.Print.line("\n  mek %s · host %s · %d CPU\n", i.Version, i.cfg.HostName, runtime.NumCPU())
 	if err := i.settle(); err != nil {

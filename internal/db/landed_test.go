@@ -1,0 +1,142 @@
+package db_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/db/dbtest"
+)
+
+// frozen is the first number of migrations that were added one by one. Those
+// before are the schema that the first of them found.
+const frozen = "00100"
+
+// A migration that has landed does not change: somebody's database has run it. A
+// new one comes with its line in testdata/landed.txt.
+func TestLandedMigrationsDoNotChange(t *testing.T) {
+	text, err := os.ReadFile("testdata/landed.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	landed := map[string]string{}
+	for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+		sum, name, _ := strings.Cut(line, "  ")
+		landed[name] = sum
+	}
+	files, err := filepath.Glob("migrations/*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no migrations", err)
+	}
+	seen := map[string]bool{}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum, name := sha256.Sum256(content), filepath.Base(file)
+		seen[name] = true
+		switch want := landed[name]; want {
+		case hex.EncodeToString(sum[:]):
+		case "":
+			t.Errorf("%s is new: add its line to testdata/landed.txt (sha256sum migrations/%s), and a data test to TestMigrationsKeepData", name, name)
+		default:
+			t.Errorf("%s has changed since it landed: write a new migration instead", name)
+		}
+	}
+	for name := range landed {
+		if !seen[name] {
+			t.Errorf("%s has landed and is gone", name)
+		}
+	}
+}
+
+// contracting is what a program of the version before could not live with.
+var contracting = regexp.MustCompile(`(?i)\b(DROP|RENAME|ALTER\s+COLUMN|SET\s+NOT\s+NULL|DELETE|TRUNCATE)\b`)
+
+// Until there is a way to finalize an upgrade, migrations only add: so the program
+// before goes on with the schema after, and rolling back is starting it.
+func TestMigrationsOnlyExpand(t *testing.T) {
+	files, err := filepath.Glob("migrations/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if filepath.Base(file) < frozen {
+			continue
+		}
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		up, _, _ := strings.Cut(string(content), "-- +goose Down")
+		for _, line := range strings.Split(up, "\n") {
+			statement, _, _ := strings.Cut(line, "--")
+			if contracting.MatchString(statement) {
+				t.Errorf("%s: %s: this cannot be rolled back", file, strings.TrimSpace(line))
+			}
+			if strings.Contains(strings.ToUpper(statement), "ADD COLUMN") && strings.Contains(strings.ToUpper(statement), "NOT NULL") && !strings.Contains(strings.ToUpper(statement), "DEFAULT") {
+				t.Errorf("%s: %s: the program before inserts rows without it", file, strings.TrimSpace(line))
+			}
+		}
+	}
+}
+
+// dataTests say what a migration must keep, one per migration from frozen on: put
+// writes rows into the schema before, check looks at them in the schema after.
+var dataTests = map[int64]struct{ put, check string }{
+	100: {"INSERT INTO hoststate_revisions (host, section, revision) VALUES ('h', 'guests', 7)", "SELECT COUNT(*) FROM hoststate_revisions WHERE revision = 7"},
+}
+
+// Each migration, with data in the schema before it: there afterwards, there after
+// a rollback, there after the second upgrade. And the program of the schema before
+// opens the schema after.
+func TestMigrationsKeepData(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx := context.Background()
+		versions, err := d.Versions()
+		must(t, err)
+		for i, v := range versions {
+			if v < 100 {
+				continue
+			}
+			test, ok := dataTests[v]
+			if !ok {
+				t.Errorf("migration %d has no data test", v)
+				continue
+			}
+			must(t, d.MigrateTo(ctx, versions[i-1]))
+			exec(t, d, test.put)
+			for _, step := range []struct {
+				name string
+				to   int64
+			}{{"upgrade", v}, {"rollback", versions[i-1]}, {"second upgrade", v}} {
+				must(t, d.MigrateTo(ctx, step.to))
+				var n int
+				must(t, d.QueryRowContext(ctx, test.check).Scan(&n))
+				if n != 1 {
+					t.Errorf("migration %d: %d rows after %s", v, n, step.name)
+				}
+			}
+			must(t, d.UpAs(ctx, versions[i-1])) // an older program starts on a newer schema
+		}
+	})
+}
+
+func exec(t *testing.T, d *db.DB, query string) {
+	t.Helper()
+	must(t, d.Write(t.Context(), func(tx *db.Tx) error { _, err := tx.ExecContext(t.Context(), query); return err }))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
