@@ -74,6 +74,9 @@ func (b *Bed) tearDown() {
 		if b.t.Failed() {
 			m.showLogs()
 		}
+		if m.off {
+			m.connect()
+		}
 		if m.installed() {
 			if out, err := m.Run(2*time.Minute, m.bin, "uninstall", "--purge", "--yes", "--data-dir", m.data); err != nil {
 				b.t.Errorf("uninstall: %v\n%s", err, out)

@@ -33,7 +33,10 @@ func (m *Machine) User(name string) *User {
 		m.bed.t.Fatal(err)
 	}
 	e := entries[name]
-	u := &User{m: m, key: "demo", group: "ssh-and-ping"}
+	u := &User{m: m}
+	if name == "demo" {
+		u.key, u.group = "demo", "ssh-and-ping"
+	}
 	u.Client, err = apiclient.New(m.bed.t.Context(), apiclient.Options{AuthURL: e.Auth.AuthURL + "/", User: e.Auth.Username, Password: e.Auth.Password,
 		Project: e.Auth.ProjectName, Domain: e.Auth.UserDomainName, Region: e.RegionName,
 		Transport: &http.Transport{DialContext: m.Dial, DisableKeepAlives: true, ResponseHeaderTimeout: askTimeout,
@@ -79,9 +82,10 @@ func (u *User) post(s *apiclient.Service, path string, body, out any) {
 func (u *User) Server(name, on string) string {
 	u.m.bed.t.Helper()
 	body := map[string]any{"name": name, "flavorRef": u.flavor, "imageRef": u.image, "networks": []map[string]any{{"uuid": u.network}}}
-	if on == "" {
+	if u.key != "" {
 		body["key_name"], body["security_groups"] = u.key, []map[string]any{{"name": u.group}}
-	} else {
+	}
+	if on != "" {
 		body["host"] = on
 	}
 	var out map[string]apiclient.Object

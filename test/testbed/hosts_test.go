@@ -107,6 +107,15 @@ func (p *pair) untilHost(m *testbed.Machine, state string, limit time.Duration) 
 	})
 }
 
+// untilLeased waits until the server has, or has lost, a host's lease.
+func (p *pair) untilLeased(m *testbed.Machine, alive bool, limit time.Duration) time.Duration {
+	p.t.Helper()
+	return p.Until(fmt.Sprintf("the lease of %s is %v", m.Name, alive), limit, func() (bool, string) {
+		agents, err := p.admin.Network.List(p.t.Context(), "agents", "agents", url.Values{"host": {m.Name}})
+		return err == nil && len(agents) > 0 && agents[0]["alive"] == alive, fmt.Sprint(agents, err)
+	})
+}
+
 // TestTwoHosts: guests on two machines talk, move from one to the other, and
 // go on without the server; a machine dies and comes back; it is drained and removed.
 func TestTwoHosts(t *testing.T) {
@@ -145,6 +154,7 @@ func TestTwoHosts(t *testing.T) {
 	p.admin.Await(lost, "ACTIVE", time.Minute)
 	p.other.PowerOff()
 	r.Fault("host lost its power", 1)
+	p.untilLeased(p.other, false, 15*time.Second)
 	elsewhere := p.admin.Server("elsewhere", "")
 	p.admin.Await(elsewhere, "ACTIVE", time.Minute)
 	if host := p.hostOf(elsewhere); host != p.home.Name {
@@ -152,7 +162,7 @@ func TestTwoHosts(t *testing.T) {
 	}
 	r.Measured("delete on a dead host, s", p.admin.Remove(lost, 2*time.Minute).Seconds())
 	p.other.PowerOn()
-	r.Measured("host back after power, s", p.untilHost(p.other, "up", time.Minute).Seconds())
+	r.Measured("host back after power, s", p.untilLeased(p.other, true, time.Minute).Seconds())
 	p.Until("ghosts are gone", 30*time.Second, func() (bool, string) { n := guestsOn(p.other); return n == 0, fmt.Sprint(n) })
 	p.leave(r)
 }

@@ -27,11 +27,13 @@ type Machine struct {
 	dir     string // everything of the machine and of its user
 	data    string
 	bin     string
+	off     bool
 }
 
 // connect makes the machine's namespace and its link.
 func (m *Machine) connect() {
 	m.bed.t.Helper()
+	m.off = false
 	m.must("ip", "netns", "add", m.ns)
 	if err := m.bed.wire.plug(m.number, m.ns); err != nil {
 		m.bed.t.Fatal(err)
@@ -217,6 +219,7 @@ func (m *Machine) PowerOff() {
 	m.killAll()
 	m.bed.wire.unplug(m.number)
 	m.must("ip", "netns", "del", m.ns)
+	m.off = true
 	if err := os.RemoveAll(run); err != nil {
 		m.bed.t.Fatal(err)
 	}

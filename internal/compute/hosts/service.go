@@ -133,6 +133,7 @@ type Host struct {
 	DisabledReason            string
 	ForcedDown                bool
 	Up                        bool
+	Silent                    bool  // it does not answer now; up until that has lasted for a while
 	SeenAt                    int64 // microseconds
 }
 
@@ -141,7 +142,7 @@ func (h *Host) Usable() bool { return h.Up && !h.Disabled }
 
 func (s *Hosts) host(r *row) *Host {
 	return &Host{ID: r.ID, ServiceID: r.ServiceID, Name: r.Name, Zone: r.Zone, Serial: r.Serial, Facts: r.Facts.V, Disabled: r.Disabled,
-		DisabledReason: r.DisabledReason, ForcedDown: r.ForcedDown, SeenAt: r.SeenAt, Up: !r.ForcedDown && s.up(r.Name)}
+		DisabledReason: r.DisabledReason, ForcedDown: r.ForcedDown, SeenAt: r.SeenAt, Up: !r.ForcedDown && s.up(r.Name), Silent: !s.alive.Alive(r.Name)}
 }
 
 // List gives all hosts in the order of their names.

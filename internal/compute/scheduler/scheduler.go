@@ -19,6 +19,7 @@ import (
 type Host struct {
 	ID, Name, Zone string
 	Usable         bool // up and not disabled
+	Silent         bool // it does not answer at the moment: others come first
 	Up             bool // it answers, and nobody said that it is down
 	LiveMigration  bool // its driver can take over running guests
 }
@@ -58,7 +59,7 @@ func Order(w Want, hosts []Host, found placement.Candidates) []Ranked {
 		return l.Capacity - l.Used
 	}
 	slices.SortStableFunc(out, func(a, b Ranked) int {
-		return cmp.Or(cmp.Compare(w.Last[a.Name], w.Last[b.Name]), cmp.Compare(free(b), free(a)), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(later(a.Silent, b.Silent), cmp.Compare(w.Last[a.Name], w.Last[b.Name]), cmp.Compare(free(b), free(a)), cmp.Compare(a.Name, b.Name))
 	})
 	return slices.CompactFunc(out, func(a, b Ranked) bool { return a.ID == b.ID })
 }
@@ -80,7 +81,20 @@ func Both(a, b []string) []string {
 // Prefer orders hosts by the soft rules alone; what they do not tell apart
 // stays as it is.
 func (w Want) Prefer(ranked []Ranked) {
-	slices.SortStableFunc(ranked, func(a, b Ranked) int { return cmp.Compare(w.Last[a.Name], w.Last[b.Name]) })
+	slices.SortStableFunc(ranked, func(a, b Ranked) int {
+		return cmp.Or(later(a.Silent, b.Silent), cmp.Compare(w.Last[a.Name], w.Last[b.Name]))
+	})
+}
+
+// later puts those that something is true of behind the others.
+func later(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
 
 // Request is what Placement is asked for a flavor: its size, and what its extra

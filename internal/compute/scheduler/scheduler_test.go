@@ -59,3 +59,20 @@ func TestRequest(t *testing.T) {
 		t.Errorf("%v", r)
 	}
 }
+
+// TestSilentHostsComeLast: one that fell silent a moment ago may be restarting
+// or dead; it is taken only where nobody else can.
+func TestSilentHostsComeLast(t *testing.T) {
+	hosts := []scheduler.Host{{ID: "1", Name: "a", Usable: true, Silent: true}, {ID: "2", Name: "b", Usable: true}}
+	found := placement.Candidates{Providers: map[string]placement.Summary{"1": {Resources: map[string]placement.Level{"MEMORY_MB": {Capacity: 9}}}},
+		List: []placement.Candidate{{Root: "1"}, {Root: "2"}}}
+	for want, list := range map[string][]scheduler.Host{"[b a]": hosts, "[a]": hosts[:1]} {
+		names := []string{}
+		for _, r := range scheduler.Order(scheduler.Want{Last: map[string]int{"b": 1}}, list, found) {
+			names = append(names, r.Name)
+		}
+		if fmt.Sprint(names) != want {
+			t.Errorf("%v, want %s", names, want)
+		}
+	}
+}

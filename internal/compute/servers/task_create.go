@@ -294,7 +294,25 @@ func (s *Servers) releasePorts(ctx context.Context, r *createRun) error {
 }
 
 func (s *Servers) awaitPorts(ctx context.Context, r *createRun) error {
-	return s.awaitBound(ctx, r.State.Bound)
+	return s.orLost(ctx, r.State.Host, s.awaitBound(ctx, r.State.Bound))
+}
+
+// orLost ends waiting for a host that has gone down meanwhile: whoever waits
+// for the server can then make another one.
+func (s *Servers) orLost(ctx context.Context, name string, err error) error {
+	if !fault.Is(err, fault.Unavailable) || s.Agents.Alive(name) {
+		return err
+	}
+	hosts, listed := s.Hosts.SchedulerHosts(ctx)
+	if listed != nil {
+		return err
+	}
+	for _, h := range hosts {
+		if h.Name == name && h.Up {
+			return err
+		}
+	}
+	return fault.Invalidf("The host of the server went down while the server was being built.").Because(err)
 }
 
 // awaitBound waits until hosts have made the ports that were bound to them.
@@ -361,7 +379,7 @@ func (s *Servers) awaitGuest(ctx context.Context, r *createRun) error {
 	if err == nil && facts.Power == guest.Crashed {
 		err = fault.Invalidf("The guest ended as soon as it was started.")
 	}
-	return err
+	return s.orLost(ctx, r.State.Host, err)
 }
 
 func (s *Servers) completeVolumes(ctx context.Context, r *createRun) error {

@@ -147,12 +147,17 @@ func (d *Driver) routeTunnels(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	_, machine := d.cfg.tunnelEnds()
-	cmd := exec.CommandContext(ctx, "/usr/bin/ovs-appctl", "-t", filepath.Join(d.cfg.Run, "vswitchd.ctl"), "ovs/route/add", "0.0.0.0/0",
-		d.cfg.TunnelBridge(), machine.String())
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Run(); err != nil {
-		return fault.Unavailablef("the switch takes no route for tunnels").Because(fmt.Errorf("%w: %s", err, out.String()))
+	for {
+		cmd := exec.CommandContext(ctx, "/usr/bin/ovs-appctl", "-t", filepath.Join(d.cfg.Run, "vswitchd.ctl"), "ovs/route/add", "0.0.0.0/0",
+			d.cfg.TunnelBridge(), machine.String())
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		err := cmd.Run()
+		if err == nil {
+			return nil
+		}
+		if !pause(ctx, redialEvery) { // the switch has not noticed the bridge's address yet
+			return fault.Unavailablef("the switch takes no route for tunnels").Because(fmt.Errorf("%w: %s", err, out.String()))
+		}
 	}
-	return nil
 }
