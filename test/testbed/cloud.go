@@ -28,7 +28,13 @@ const askTimeout = 20 * time.Second
 // User logs in as an entry of the machine's clouds.yaml.
 func (m *Machine) User(name string) *User {
 	m.bed.t.Helper()
-	entries, err := cloudsyaml.Read(filepath.Join(m.data, "clouds.yaml"))
+	return m.UserOf(m, name)
+}
+
+// UserOf logs in at another machine's cloud, from this one.
+func (m *Machine) UserOf(server *Machine, name string) *User {
+	m.bed.t.Helper()
+	entries, err := cloudsyaml.Read(filepath.Join(server.data, "clouds.yaml"))
 	if err != nil {
 		m.bed.t.Fatal(err)
 	}

@@ -88,17 +88,6 @@ func (p *pair) served(when string) {
 	}
 }
 
-// guestsOn counts the guests' processes on a machine.
-func guestsOn(m *testbed.Machine) int {
-	n := 0
-	for _, words := range m.Processes() {
-		if strings.Contains(words[0], "qemu-system") {
-			n++
-		}
-	}
-	return n
-}
-
 func (p *pair) untilHost(m *testbed.Machine, state string, limit time.Duration) time.Duration {
 	p.t.Helper()
 	return p.Until("host "+m.Name+" is "+state, limit, func() (bool, string) {
@@ -107,11 +96,13 @@ func (p *pair) untilHost(m *testbed.Machine, state string, limit time.Duration) 
 	})
 }
 
+func hostFilter(m *testbed.Machine) url.Values { return url.Values{"host": {m.Name}} }
+
 // untilLeased waits until the server has, or has lost, a host's lease.
 func (p *pair) untilLeased(m *testbed.Machine, alive bool, limit time.Duration) time.Duration {
 	p.t.Helper()
 	return p.Until(fmt.Sprintf("the lease of %s is %v", m.Name, alive), limit, func() (bool, string) {
-		agents, err := p.admin.Network.List(p.t.Context(), "agents", "agents", url.Values{"host": {m.Name}})
+		agents, err := p.admin.Network.List(p.t.Context(), "agents", "agents", hostFilter(m))
 		return err == nil && len(agents) > 0 && agents[0]["alive"] == alive, fmt.Sprint(agents, err)
 	})
 }
@@ -163,7 +154,7 @@ func TestTwoHosts(t *testing.T) {
 	r.Measured("delete on a dead host, s", p.admin.Remove(lost, 2*time.Minute).Seconds())
 	p.other.PowerOn()
 	r.Measured("host back after power, s", p.untilLeased(p.other, true, time.Minute).Seconds())
-	p.Until("ghosts are gone", 30*time.Second, func() (bool, string) { n := guestsOn(p.other); return n == 0, fmt.Sprint(n) })
+	p.Until("ghosts are gone", 30*time.Second, func() (bool, string) { n := p.other.Guests(); return len(n) == 0, fmt.Sprint(n) })
 	p.leave(r)
 }
 
