@@ -4,10 +4,12 @@ import (
 	"context"
 	"testing"
 
+	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/compute"
 	"github.com/mekcloud/mek/internal/compute/guest"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/listing"
+	"github.com/mekcloud/mek/internal/task"
 	"github.com/mekcloud/mek/internal/task/tasktest"
 )
 
@@ -146,5 +148,42 @@ func TestEvacuationNeedsADeadHost(t *testing.T) {
 	err := w.servers.Evacuate(context.Background(), w.only(t).ID, "", false, false, caller())
 	if !fault.Is(err, fault.Invalid) {
 		t.Errorf("evacuation from a host that is up: %v", err)
+	}
+}
+
+// A port that its user deletes takes its card with it, and stops no move.
+func TestDeletedPortTakesItsCardAway(t *testing.T) {
+	w := newSurroundings(t)
+	e := w.open(task.Options{DB: w.db, Clock: clock.Real{}, Owner: "test"})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- e.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+	if err := bare(w); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Idle(ctx); err != nil {
+		t.Fatal(err)
+	}
+	one := w.only(t)
+	if err := w.servers.withdrawCards(ctx); err != nil {
+		t.Fatal(err)
+	}
+	nics, err := nicsOf(ctx, w.db, one.ID)
+	if err != nil || len(nics[one.ID]) != 1 {
+		t.Fatal("a card with a port stays", nics, err)
+	}
+	w.net.mu.Lock()
+	clear(w.net.all)
+	w.net.mu.Unlock()
+	if bound, err := w.servers.rebind(ctx, nics[one.ID], "host-b"); err != nil || len(bound) != 0 {
+		t.Error(bound, err)
+	}
+	if err := w.servers.withdrawCards(ctx); err != nil {
+		t.Fatal(err)
+	}
+	w.settled(t)
+	if nics, err = nicsOf(ctx, w.db, one.ID); err != nil || len(nics[one.ID]) != 0 {
+		t.Error("the card is still there", nics, err)
 	}
 }

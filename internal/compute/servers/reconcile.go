@@ -188,6 +188,7 @@ var following = []compute.VMState{compute.Active, compute.VMStopped, compute.VMP
 func (s *Servers) Reconcilers() []reconcile.Reconciler {
 	return []reconcile.Reconciler{
 		{Name: "compute.power", Every: time.Minute, Run: s.syncPower},
+		{Name: "compute.cards", Every: 10 * time.Second, Run: s.withdrawCards},
 		{Name: "compute.lost-tasks", Every: time.Minute, Run: s.endLostTasks},
 		{Name: "compute.confirm", Every: time.Minute, Run: s.confirmOld},
 		{Name: "compute.history", Every: time.Hour, Run: s.forgetOld},

@@ -38,7 +38,8 @@ func (s *Servers) carryTo(ctx context.Context, serverID, host string) error {
 	return s.awaitBound(ctx, bound)
 }
 
-// rebind gives cards to a host, whichever has them.
+// rebind gives cards to a host, whichever has them; those whose ports are gone
+// have nothing to give.
 func (s *Servers) rebind(ctx context.Context, nics []*NIC, host string) ([]network.Binding, error) {
 	var bound []network.Binding
 	for _, n := range nics {
@@ -47,6 +48,9 @@ func (s *Servers) rebind(ctx context.Context, nics []*NIC, host string) ([]netwo
 			if err = s.Networks.Unbind(ctx, n.PortID); err == nil {
 				b, err = s.Networks.Bind(ctx, n.PortID, host)
 			}
+		}
+		if fault.Is(err, fault.NotFound) {
+			continue // its user deleted it: the card is taken away afterwards
 		}
 		if err != nil {
 			return nil, err

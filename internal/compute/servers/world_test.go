@@ -269,8 +269,11 @@ func (p *ports) Bind(_ context.Context, portID, host string) (network.Binding, e
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	one := p.all[portID]
-	if one == nil || (one.host != "" && one.host != host) {
-		return network.Binding{}, fault.Conflictf("the port is gone or bound elsewhere")
+	if one == nil {
+		return network.Binding{}, fault.NotFoundf("Port %s could not be found.", portID)
+	}
+	if one.host != "" && one.host != host {
+		return network.Binding{}, fault.Conflictf("the port is bound elsewhere")
 	}
 	if one.host == "" {
 		p.count++
