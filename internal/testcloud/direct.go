@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/config"
 	"github.com/mekcloud/mek/internal/rest"
 )
 
@@ -28,3 +29,10 @@ type shifted struct {
 }
 
 func (s *shifted) Now() time.Time { return s.Real.Now().Add(time.Duration(s.by.Load())) }
+
+// Unlimited lets everyone ask as much as they like.
+func Unlimited(c *config.Config) {
+	l := &c.Limits
+	l.Reads, l.Writes, l.MiB, l.Strangers = 0, 0, 0, 0
+	l.Open, l.Alone, l.Share = 10000, 1000, 1000
+}
