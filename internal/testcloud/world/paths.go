@@ -14,8 +14,8 @@ func (w *World) placeholders() map[string]string {
 		"cinder /v3/os-hosts/{host}": "=sim-1", "cinder /v3/os-quota-class-sets/{id}": "=default", "cinder /v3/os-quota-sets/{id}": "=" + w.Project,
 		"cinder /v3/os-volume-transfer/{id}": "transfer", "cinder /v3/volume-transfers/{id}": "transfer", "cinder /v3/qos-specs/{id}": "volume qos",
 		"cinder /v3/snapshots/{id}": "snapshot", "cinder /v3/snapshots/{id}/metadata/{key}": "=a", "cinder /v3/types/{id}": "volume type",
-		"cinder /v3/types/{id}/encryption/{key}": "encryption", "cinder /v3/types/{id}/extra_specs/{key}": "=a", "cinder /v3/volumes/{id}": "volume",
-		"cinder /v3/volumes/{id}/encryption/{key}": "=cipher", "cinder /v3/volumes/{id}/metadata/{key}": "=a",
+		"cinder /v3/types/{id}/encryption/{key}": "=provider", "cinder /v3/types/{id}/extra_specs/{key}": "=a", "cinder /v3/volumes/{id}": "volume",
+		"cinder /v3/volumes/{id}/encryption/{key}": "=encryption_key_id", "cinder /v3/volumes/{id}/metadata/{key}": "=a",
 
 		"glance /v2/images/{id}": "image", "glance /v2/images/{id}/members/{member}": "=" + w.Third, "glance /v2/images/{id}/tags/{tag}": "=blue",
 		"glance /v2/metadefs/namespaces/{namespace}": "=Ns", "glance /v2/metadefs/namespaces/{namespace}/objects/{name}": "=thing",
@@ -58,8 +58,9 @@ func (w *World) placeholders() map[string]string {
 		"nova /v2.1/extensions/{alias}": "=servers", "nova /v2.1/flavors/{id}": "=f1", "nova /v2.1/flavors/{id}/os-extra_specs/{key}": "=hw:cpu_policy",
 		"nova /v2.1/images/{id}": "image", "nova /v2.1/images/{id}/metadata/{key}": "=colour", "nova /v2.1/os-aggregates/{id}": "aggregate",
 		"nova /v2.1/os-console-auth-tokens/{token}": "console", "nova /v2.1/os-floating-ips/{id}": "floating ip", "nova /v2.1/os-hosts/{id}": "host",
-		"nova /v2.1/os-hypervisors/{id}": "hypervisor", "nova /v2.1/os-instance_usage_audit_log/{before}": "=2026-01-01 00:00:00",
-		"nova /v2.1/os-keypairs/{name}": "=key", "nova /v2.1/os-networks/{id}": "network", "nova /v2.1/os-tenant-networks/{id}": "network",
+		"nova /v2.1/os-hypervisors/{id}": "hypervisor", "nova /v2.1/os-hypervisors/{id}/search#": "host", "nova /v2.1/os-hypervisors/{id}/servers#": "host",
+		"nova /v2.1/os-instance_usage_audit_log/{before}": "=2026-01-01 00:00:00",
+		"nova /v2.1/os-keypairs/{name}":                   "=key", "nova /v2.1/os-networks/{id}": "network", "nova /v2.1/os-tenant-networks/{id}": "network",
 		"nova /v2.1/os-quota-class-sets/{id}": "=default", "nova /v2.1/os-quota-sets/{id}": "=" + w.Project, "nova /v2.1/os-security-group-rules/{id}": "security group rule",
 		"nova /v2.1/os-security-groups/{id}": "security group", "nova /v2.1/os-server-groups/{id}": "server group", "nova /v2.1/os-services/{id}": "compute service",
 		"nova /v2.1/os-simple-tenant-usage/{project}": "=" + w.Project, "nova /v2.1/os-snapshots/{id}": "snapshot", "nova /v2.1/os-volumes/{id}": "volume",
@@ -87,7 +88,10 @@ func (w *World) Path(service, pattern string) (path string, values []string, mis
 		if !strings.HasPrefix(seg, "{") {
 			continue
 		}
-		what, ok := w.places[service+" "+strings.Join(strings.Split(pattern, "/")[:i+1], "/")]
+		what, ok := w.places[service+" "+pattern+"#"]
+		if !ok {
+			what, ok = w.places[service+" "+strings.Join(strings.Split(pattern, "/")[:i+1], "/")]
+		}
 		if !ok {
 			what, ok = w.places[service+" "+seg]
 		}
