@@ -17,7 +17,7 @@ CLIENTS_OF := openstackclient heatclient octaviaclient magnumclient ironicclient
 	glanceclient osc-placement zaqarclient
 CONFORMANCE := tempest $(addprefix python3-,$(CLIENTS_OF))
 
-.PHONY: bare up test check build guest lint clean conformance bench soak scale packages-engines packages-test
+.PHONY: bare up test check build guest lint clean conformance bench soak hostile scale packages-engines packages-test
 
 # mek up itself installs the engines' packages, and keeps their services from starting.
 up: build guest
@@ -65,6 +65,11 @@ bench: build
 # their figures. RUN=Kills chooses by name; MEK_TEST_SEED repeats one seed.
 soak: packages-test build guest
 	tools/soak
+
+# N hostile requests over every route (docs/security.md); SEED repeats a run.
+hostile: packages-test
+	@go='$(GO)'; test -n "$$go" || exit 1; \
+	MEK_HOSTILE_N=$${N:-10000000} MEK_TEST_SEED=$${SEED:-} "$$go" test -count 1 -v -timeout 24h -run TestHostile ./test/hostile
 
 scale:
 	@echo "make $@: not built yet" >&2; exit 1

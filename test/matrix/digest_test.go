@@ -8,13 +8,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/testcloud/world"
 )
 
-// digest gives a number for each table that changes with its rows. Tables that
-// background work writes are left out.
+// digest gives a number for each table that changes with its rows.
 func digest(t *testing.T, w *world.World) map[string]uint64 {
 	t.Helper()
 	ctx, d := context.Background(), w.Cloud().DB
@@ -24,16 +25,27 @@ func digest(t *testing.T, w *world.World) map[string]uint64 {
 	}
 	out := map[string]uint64{}
 	for _, name := range texts(t, d, list) {
-		if !volatile[name] {
-			out[name] = rowsOf(t, ctx, d, name)
-		}
+		out[name] = rowsOf(t, ctx, d, name)
 	}
 	return out
 }
 
-// volatile are tables of heartbeats and leases, and of counts that refused
-// logins raise on purpose.
-var volatile = map[string]bool{}
+// settled waits until what background work does for earlier requests is done.
+func settled(t *testing.T, w *world.World) map[string]uint64 {
+	t.Helper()
+	w.Cloud().RunTasks()
+	before := digest(t, w)
+	for range 20 {
+		<-clock.Real{}.After(1500 * time.Millisecond) // longer than the outbox waits between its rounds
+		after := digest(t, w)
+		if len(changed(before, after)) == 0 {
+			return after
+		}
+		before = after
+	}
+	t.Fatal("the database never rests")
+	return nil
+}
 
 func texts(t *testing.T, d *db.DB, query string) []string {
 	t.Helper()

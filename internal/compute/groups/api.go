@@ -46,9 +46,10 @@ type api struct {
 func (s *Groups) Routes() []rest.Route {
 	a := &api{groups: s}
 	a.table = &rest.Resource[Group]{One: "server_group", Many: "server_groups", Show: ruleShow,
-		ID:     func(g *Group) string { return g.ID },
-		Target: func(g *Group) policy.Target { return policy.Target{"project_id": g.ProjectID, "user_id": g.UserID} },
-		Store:  s.store}
+		NotFound: func(id string) error { return fault.NotFoundf("Instance group %s could not be found.", id) },
+		ID:       func(g *Group) string { return g.ID },
+		Target:   func(g *Group) policy.Target { return policy.Target{"project_id": g.ProjectID, "user_id": g.UserID} },
+		Store:    s.store}
 	return []rest.Route{
 		{Method: "GET", Path: "/v2.1/os-server-groups", Rule: ruleIndex, Query: rest.Known(compute.StrictEverywhere, "all_projects", "limit", "offset"), Handle: a.list},
 		{Method: "POST", Path: "/v2.1/os-server-groups", Rule: ruleCreate, Audit: "create", Handle: a.create},

@@ -80,10 +80,7 @@ func (a *API) Domain(ctx context.Context, id string) (*identity.Project, error) 
 func (a *API) find(c *rest.Call) (*identity.Project, error) {
 	load := func() (*identity.Project, error) { return a.Domain(c.Context(), c.Var("id")) }
 	target := func(p *identity.Project) policy.Target { return policy.Target{"target.domain.id": p.ID} }
-	if c.Method == "GET" || c.Method == "HEAD" {
-		return wire.Find(c, load, target)
-	}
-	return wire.FindFirst(c, load, target)
+	return wire.Find(c, load, target)
 }
 
 func (a *API) list(c *rest.Call) (rest.Reply, error) {

@@ -122,17 +122,6 @@ func FindBelow[T any](c *rest.Call, above policy.Target, load func() (*T, error)
 	return item, c.Authorize(target(item))
 }
 
-// FindFirst is Find for the objects that upstream looks up before it asks the
-// rule: what is missing is not found for everybody.
-func FindFirst[T any](c *rest.Call, load func() (*T, error), target func(*T) policy.Target) (*T, error) {
-	item, missing := load()
-	if missing != nil {
-		_ = c.Authorize(policy.Target{}) // the answer is the same; it only has to have been asked
-		return nil, missing
-	}
-	return item, c.Authorize(target(item))
-}
-
 // DomainOf is the domain a new object gets when its body names none: that of a
 // domain-scoped token, else the default one, whatever project the token is of.
 func DomainOf(c *rest.Call, asked string) string {

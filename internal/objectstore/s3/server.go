@@ -295,7 +295,7 @@ func (c *call) send(out *reply) error {
 		header.Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	c.w.WriteHeader(out.status)
-	if c.Method == http.MethodHead || out.status == http.StatusNotModified {
+	if c.Method == http.MethodHead || out.status == http.StatusNotModified || out.status == http.StatusNoContent {
 		return nil
 	}
 	if out.content != nil && out.n > 0 {
