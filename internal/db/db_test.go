@@ -132,6 +132,13 @@ func TestErrorsHaveKinds(t *testing.T) {
 		if rows, err := things.Find(ctx, d); err != nil || ids(rows) != "a" {
 			t.Errorf("left: %s, %v", ids(rows), err)
 		}
+		made := func(tx *db.Tx) error { return things.Insert(ctx, tx, &thing{ID: "r", Name: "r"}) }
+		if err := d.Write(db.Rehearse(ctx), made); !errors.Is(err, db.ErrRehearsed) {
+			t.Errorf("rehearsed: %v", err)
+		}
+		if rows, err := things.Find(ctx, d); err != nil || ids(rows) != "a" {
+			t.Errorf("left of a rehearsal: %s, %v", ids(rows), err)
+		}
 		gone, cancel := context.WithCancel(ctx)
 		cancel()
 		if err := d.Write(gone, func(*db.Tx) error { return nil }); !fault.Is(err, fault.Unavailable) {

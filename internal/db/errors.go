@@ -59,6 +59,8 @@ func translate(err error, doing string) error {
 			return fault.Conflictf("An object with the same identity exists.").Because(wrapped)
 		case pg.Code == "23503":
 			return fault.Conflictf("The object is referred to, or refers to one that is gone.").Because(wrapped)
+		case pg.Code == "22021", pg.Code == "22P05": // SQLite stores any bytes
+			return fault.Invalidf("The request holds characters that cannot be stored.").Because(wrapped)
 		case pg.Code == "53100":
 			return fault.Unavailablef("The disk of the control plane is full.").Because(wrapped)
 		case pg.Code[:2] == "08", pg.Code[:2] == "57", pg.Code == "53300":

@@ -130,9 +130,19 @@ func (t *Table[T]) where(c *sqlbuilder.Cond, add func(...string), terms []listin
 	return nil
 }
 
+// longestPattern is what SQLite takes for a pattern, with every character
+// escaped; nothing that lists look into is as long.
+const longestPattern = 20_000
+
+// mostValues is what both engines bind to one statement, with room for others.
+const mostValues = 30_000
+
 func condition(c *sqlbuilder.Cond, t listing.Term, engine Engine) (string, error) {
 	if len(t.Values) == 0 && t.Op != listing.In && t.Op != listing.NotIn {
 		return "", fault.Internalf("a condition on %s without a value", t.Column)
+	}
+	if len(t.Values) > mostValues {
+		return "", fault.Invalidf("A filter has too many values.")
 	}
 	switch t.Op {
 	case listing.Eq, "":
@@ -158,6 +168,9 @@ func condition(c *sqlbuilder.Cond, t listing.Term, engine Engine) (string, error
 		}
 		return c.NotIn(t.Column, t.Values...), nil
 	case listing.Contains:
+		if len(fmt.Sprint(t.Values[0])) > longestPattern {
+			return "1 = 0", nil
+		}
 		// both sides by the engine's own LOWER: they differ beyond ASCII
 		return "LOWER(" + t.Column + ") LIKE LOWER(" + c.Var("%"+escapeLike(fmt.Sprint(t.Values[0]))+"%") + `) ESCAPE '\'`, nil
 	case listing.Prefix:

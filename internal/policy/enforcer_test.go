@@ -158,6 +158,30 @@ func TestScopesAndOldDefaults(t *testing.T) {
 	}
 }
 
+func TestSameMeaning(t *testing.T) {
+	base := []Rule{{Name: "context_is_admin", Check: "role:admin"}, {Name: "own", Check: "project_id:%(project_id)s"}}
+	for _, c := range []struct {
+		a, b  string
+		scope []string
+		same  bool
+	}{
+		{"role:admin or rule:own", "tenant_id:%(tenant_id)s or is_admin:True", nil, true},
+		{"role:admin or (role:admin and role:reader)", "rule:context_is_admin", nil, true},
+		{"role:Member and (rule:own or role:admin)", "(role:member and rule:own) or (role:member and role:admin)", nil, true},
+		{"role:reader and rule:own", "rule:own", nil, false},
+		{"not role:admin", "role:admin", nil, false},
+		{"@", "", nil, true},
+		{"@", "rule:nowhere", nil, false},
+		{"role:admin", "role:admin", []string{ScopeProject}, false},
+		{"role:admin", "role:admin", []string{ScopeSystem, ScopeProject, ScopeDomain}, true},
+	} {
+		a, b := must(t, Options{}, base, []Rule{{Name: "r", Check: c.a}}), must(t, Options{}, base, []Rule{{Name: "r", Check: c.b, Scopes: c.scope}})
+		if same, err := a.Same("r", b); err != nil || same != c.same {
+			t.Errorf("%q and %q %v: %v %v", c.a, c.b, c.scope, same, err)
+		}
+	}
+}
+
 func TestRemoteCheck(t *testing.T) {
 	var asked string
 	e := must(t, Options{Remote: func(url string, c *Credentials, _ Target) bool { asked = url; return c.UserID == "u1" }},

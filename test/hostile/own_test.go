@@ -2,6 +2,7 @@ package hostile
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 
@@ -56,6 +57,13 @@ func (o *own) of(d *dice, op *world.Operation) (collection, id string) {
 		return collection, list[d.IntN(len(list))]
 	}
 	return "", ""
+}
+
+// list is a copy of what there is of a kind.
+func (o *own) list(key string) []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.ids[key])
 }
 
 // any picks any thing of the guest's.

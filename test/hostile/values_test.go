@@ -108,13 +108,41 @@ func (d *dice) object(t reflect.Type, at microversion.Version, depth int) world.
 	for _, f := range world.Fields(t, pick(d, at, at, at, 0)) {
 		_, required := f.Rules["required"]
 		if required && !d.chance(4) || d.chance(often) {
-			out[f.Name] = d.value(f.Type, f.Rules, at, depth+1)
+			out[f.Name] = d.member(f, at, depth+1)
 		}
 	}
 	if d.chance(4) {
 		out[pick(d, "x", "id", "__proto__", "Name", d.nasty())] = d.junk(depth)
 	}
 	return out
+}
+
+// fitting says for members what they refer to: a thing of the world, and the
+// collection in which the guest has such things.
+var fitting = map[string][2]string{
+	"flavorRef": {"public flavor", ""}, "imageRef": {"public image", ""}, "image_id": {"public image", ""}, "network_id": {"network", "neutron /v2.0/networks"},
+	"subnet_id": {"subnet", "neutron /v2.0/subnets"}, "port_id": {"port", "neutron /v2.0/ports"}, "router_id": {"router", "neutron /v2.0/routers"},
+	"security_group_id": {"security group", "neutron /v2.0/security-groups"}, "floating_network_id": {"outside network", ""}, "volume_id": {"volume", "cinder /v3/volumes"},
+	"volumeId": {"volume", "cinder /v3/volumes"}, "snapshot_id": {"snapshot", "cinder /v3/snapshots"}, "backup_id": {"backup", "cinder /v3/backups"},
+	"server_id": {"server", "nova /v2.1/servers"}, "instance_uuid": {"server", "nova /v2.1/servers"}, "group_type": {"group type", ""}, "volume_type": {"plain type", ""},
+	"subnetpool_id": {"subnet pool", "neutron /v2.0/subnetpools"}, "address_scope_id": {"address scope", "neutron /v2.0/address-scopes"}, "qos_policy_id": {"qos", ""},
+	"remote_group_id": {"security group", "neutron /v2.0/security-groups"}, "object_id": {"network", "neutron /v2.0/networks"}, "internal_port_id": {"port", "neutron /v2.0/ports"},
+}
+
+// member is the value of a named member: often one that the name asks for.
+func (d *dice) member(f world.Field, at microversion.Version, depth int) any {
+	if kind := world.Inner(f.Type).Kind(); d.chance(65) && (kind == reflect.String || kind == reflect.Interface) {
+		if to, ok := fitting[f.Name]; ok {
+			if list := d.own.list(to[1]); d.guest && len(list) > 0 {
+				return list[d.IntN(len(list))]
+			}
+			return d.w.Things[to[0]]
+		}
+		if f.Name == "networks" {
+			return pick[any](d, "none", "auto")
+		}
+	}
+	return d.value(f.Type, f.Rules, at, depth)
 }
 
 // text is a text that the rules of its member allow, mostly.

@@ -13,6 +13,9 @@ func (w *World) servers() {
 	w.made(a, "flavor", v+"/flavors", "flavor.id", Object{"flavor": Object{"name": "small", "ram": 256, "vcpus": 1, "disk": 1, "id": "f1", "os-flavor-access:is_public": false}})
 	w.set(a, "POST", v+"/flavors/f1/action", Object{"addTenantAccess": Object{"tenant": w.Project}})
 	w.set(a, "POST", v+"/flavors/f1/os-extra_specs", Object{"extra_specs": Object{"hw:cpu_policy": "shared"}})
+	w.made(a, "public flavor", v+"/flavors", "flavor.id", Object{"flavor": Object{"name": "tiny", "ram": 64, "vcpus": 1, "disk": 0, "id": "f2"}})
+	public := w.made(a, "public image", "/image/v2/images", "id", Object{"name": "for all", "disk_format": "raw", "container_format": "bare", "visibility": "public"})
+	w.set(a, "PUT", "/image/v2/images/"+public+"/file", make([]byte, 1<<20), "Content-Type", "application/octet-stream")
 	for _, p := range w.People {
 		if p.UserID != "" {
 			w.by(p, "POST", v+"/os-keypairs", Object{"keypair": Object{"name": "key"}}) // who may not have one has none
