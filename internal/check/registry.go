@@ -67,6 +67,13 @@ func New(c Config) *Registry {
 	return &Registry{cfg: c}
 }
 
+// Asking is the same registry asking others for hosts.
+func (r *Registry) Asking(a Agents) *Registry {
+	out := *r
+	out.cfg.Agents = a
+	return &out
+}
+
 // Add takes a service's checks.
 func (r *Registry) Add(checks ...Check) { r.checks = append(r.checks, checks...) }
 

@@ -35,6 +35,24 @@ func Write(ctx context.Context, tx *db.Tx, r event.Record) error {
 	return WriteAt(ctx, tx, r, clock.Real{}.Now())
 }
 
+// carried is the key of the record that a context brings along.
+type carried struct{}
+
+// With gives a context a record, for what is called by several and does not
+// know of whom: the transaction that makes the change writes it (WriteCarried).
+func With(ctx context.Context, r event.Record) context.Context {
+	return context.WithValue(ctx, carried{}, r)
+}
+
+// WriteCarried is Write of the record that the context brings along, if any.
+func WriteCarried(ctx context.Context, tx *db.Tx) error {
+	r, ok := ctx.Value(carried{}).(event.Record)
+	if !ok {
+		return nil
+	}
+	return Write(ctx, tx, r)
+}
+
 // WriteAt is Write for a change that was committed elsewhere, at a time before.
 func WriteAt(ctx context.Context, tx *db.Tx, r event.Record, at time.Time) error {
 	actor := event.ActorOf(ctx)

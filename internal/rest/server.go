@@ -160,7 +160,9 @@ func (s *Server) serve(m *mounted, w http.ResponseWriter, r *http.Request, path 
 	}
 	began := s.clock.Now()
 	c := &Call{Request: r, W: w, server: s, policy: m.policy, service: m.Service, Auth: &policy.Credentials{}, trace: traceOf(r.Context())}
-	if m.Dialect.RequestID != nil {
+	if of := event.ActorOf(r.Context()); of.RequestID != "" { // a part of another request, in this process
+		c.RequestID = of.RequestID
+	} else if m.Dialect.RequestID != nil {
 		c.RequestID = m.Dialect.RequestID(r, began)
 	} else {
 		c.RequestID = "req-" + id.New()

@@ -21,7 +21,6 @@ var (
 	abandoned = check.Code{ID: "I-12/saga-abandoned", Means: "nobody works on an operation, and nobody took it over", Remedy: "look at the log of mek server: its housekeeping fails"}
 	unknown   = check.Code{ID: "I-14/saga-unknown", Means: "an operation of another release that this one cannot finish", Remedy: "run the release that began it"}
 	stuck     = check.Code{ID: "I-14/stuck-undo", Means: "what an operation left behind cannot be removed", Remedy: "look at mek admin tasks; it is tried again by itself"}
-	several   = check.Code{ID: "I-13/two-sagas", Means: "two operations that exclude each other work on one object", Remedy: "report it with this line"}
 )
 
 // Sagas lists what has not ended, for checks.
@@ -38,14 +37,14 @@ func (e *Engine) Sagas(ctx context.Context, q db.Querier) ([]check.Saga, error) 
 func (e *Engine) Checks() []check.Check {
 	return []check.Check{
 		// Not Rows: the one who works on a saga may be about to write it.
-		{Name: "tasks/sagas", Codes: []check.Code{overdue, abandoned, unknown, several}, Run: e.checkSagas},
+		{Name: "tasks/sagas", Codes: []check.Code{overdue, abandoned, unknown}, Run: e.checkSagas},
 		{Name: "tasks/cleanups", Codes: []check.Code{stuck}, Rows: true, Run: checkCleanups},
 	}
 }
 
 func (e *Engine) checkSagas(ctx context.Context, l *check.Look) error {
 	rows, err := sagas.Find(ctx, l)
-	now, exclusive := l.Micros(), map[string]string{}
+	now := l.Micros()
 	for _, r := range rows {
 		s := check.Of("saga", r.ID) // never the object: the saga that is wrong explains nothing
 		if g := e.graphs[r.Op]; g == nil || g.index(r.Step) < 0 {
@@ -63,13 +62,6 @@ func (e *Engine) checkSagas(ctx context.Context, l *check.Look) error {
 		if gone := l.Now.Sub(clock.FromMicros(r.LeaseUntil)).Round(time.Second); r.LeaseUntil < now {
 			l.Report(abandoned, s, "%s of %s is at step %q; the lease of %s ended %s ago", r.Op, r.Object, r.Step, r.Owner, gone)
 		}
-		if r.Shared {
-			continue
-		}
-		if other := exclusive[r.Object]; other != "" {
-			l.Report(several, s, "%s of %s, and %s too", r.Op, r.Object, other)
-		}
-		exclusive[r.Object] = r.ID
 	}
 	return err
 }

@@ -16,6 +16,7 @@ type Client struct {
 	ProjectID string
 	URL       string
 	t         testing.TB
+	noted     *journal
 }
 
 // Answer is what came back.
@@ -33,14 +34,14 @@ func (c *Cloud) Login(user, password, project string) *Client {
 	body := map[string]any{"auth": map[string]any{
 		"identity": map[string]any{"methods": []string{"password"}, "password": map[string]any{"user": map[string]any{"name": user, "password": password, "domain": domain}}},
 		"scope":    map[string]any{"project": map[string]any{"name": project, "domain": domain}}}}
-	anonymous := &Client{URL: c.URL, t: c.t}
+	anonymous := c.Anonymous()
 	a := anonymous.Do("POST", "/identity/v3/auth/tokens", body).Expect(http.StatusCreated)
-	return &Client{Token: a.Header.Get("X-Subject-Token"), URL: c.URL, t: c.t,
+	return &Client{Token: a.Header.Get("X-Subject-Token"), URL: c.URL, t: c.t, noted: c.noted,
 		UserID: a.String("token.user.id"), ProjectID: a.String("token.project.id")}
 }
 
 // Anonymous is a client without a token.
-func (c *Cloud) Anonymous() *Client { return &Client{URL: c.URL, t: c.t} }
+func (c *Cloud) Anonymous() *Client { return &Client{URL: c.URL, t: c.t, noted: c.noted} }
 
 // Do sends a request. body is nil, a string or []byte sent as it is, or a value
 // sent as JSON. headers are pairs of name and value.
@@ -75,6 +76,7 @@ func (c *Client) Do(method, path string, body any, headers ...string) *Answer {
 	defer answer.Body.Close()
 	out, err := io.ReadAll(answer.Body)
 	must(c.t, err)
+	c.noted.add(method, path, answer)
 	return &Answer{Status: answer.StatusCode, Header: answer.Header, Body: out, t: c.t}
 }
 

@@ -2,6 +2,7 @@ package testcloud
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 	"github.com/mekcloud/mek/internal/config"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/db/dbtest"
+	"github.com/mekcloud/mek/internal/hostlink"
 	"github.com/mekcloud/mek/internal/hostlink/hub"
 	"github.com/mekcloud/mek/internal/hoststate"
 	"github.com/mekcloud/mek/internal/id"
@@ -33,11 +35,13 @@ type Cloud struct {
 	Demo  *Client // member and reader of project demo
 	DB    *db.DB
 	Hub   *hub.Hub
+	Dir   string // of its data
 	app   *app.Cloud
 	clock *shifted
 	t     testing.TB
 
 	broken bool // on purpose
+	noted  *journal
 
 	cfg   config.Config
 	keys  []byte
@@ -102,7 +106,7 @@ func start(t testing.TB, cfg config.Config, database *db.DB, keys []byte, hosts 
 	doors, closeDoors := context.WithCancel(context.Background())
 	front, frontDone := serve(doors, t, cfg.Server(), built.Handler, log)
 	objects, objectsDone := serve(doors, t, cfg.Server(), built.Objects, log)
-	c := &Cloud{URL: front, S3: objects, DB: database, Hub: h, app: built, clock: now, t: t, cfg: cfg, keys: keys, hosts: hosts}
+	c := &Cloud{URL: front, S3: objects, DB: database, Hub: h, Dir: cfg.DataDir, app: built, clock: now, t: t, cfg: cfg, keys: keys, hosts: hosts, noted: &journal{}}
 	c.end = sync.OnceFunc(func() {
 		c.atEnd()
 		closeDoors()
@@ -170,6 +174,7 @@ func (c *Cloud) Check() {
 			last = report
 		}
 		if err == nil && len(report.Findings) == 0 {
+			c.checkAudit(ctx)
 			return
 		}
 		select {
@@ -192,6 +197,33 @@ func (c *Cloud) Findings(mode check.Mode, only ...string) []check.Finding {
 	report, err := c.app.Checks.Run(context.Background(), mode, only...)
 	must(c.t, err)
 	return report.Findings
+}
+
+// Lying is Findings in mode Quiesced with hosts whose inventories are changed.
+func (c *Cloud) Lying(change func(host string, inv *hostlink.Inventory)) []check.Finding {
+	c.t.Helper()
+	report, err := c.app.Checks.Asking(liar{c.Hub, change}).Run(context.Background(), check.Quiesced)
+	must(c.t, err)
+	return report.Findings
+}
+
+// liar changes what hosts say of themselves.
+type liar struct {
+	check.Agents
+	change func(host string, inv *hostlink.Inventory)
+}
+
+func (l liar) Do(ctx context.Context, host string, cmd hostlink.Command) (json.RawMessage, error) {
+	raw, err := l.Agents.Do(ctx, host, cmd)
+	if err != nil {
+		return nil, err
+	}
+	var inv hostlink.Inventory
+	if err := json.Unmarshal(raw, &inv); err != nil {
+		return nil, err
+	}
+	l.change(host, &inv)
+	return json.Marshal(inv)
 }
 
 // Codes lists everything that checks can find.

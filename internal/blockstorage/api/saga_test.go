@@ -19,6 +19,7 @@ import (
 	"github.com/mekcloud/mek/internal/blockstorage/archive/files"
 	"github.com/mekcloud/mek/internal/blockstorage/disk"
 	"github.com/mekcloud/mek/internal/blockstorage/disk/sim"
+	"github.com/mekcloud/mek/internal/check"
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/db/dbtest"
@@ -251,7 +252,8 @@ func (b *bench) expect(status blockstorage.VolumeStatus, size int64, kept string
 }
 
 func (b *bench) world(start func(ctx context.Context) error, done, unwound func()) tasktest.World {
-	return tasktest.World{DB: b.db, Open: b.open, Start: start, Done: func(*testing.T) { done() }, Unwound: func(*testing.T) { unwound() }}
+	return tasktest.World{DB: b.db, Open: b.open, Start: start, Done: func(*testing.T) { done() }, Unwound: func(*testing.T) { unwound() },
+		Checks: func() []check.Check { return b.service.Checks() }, Agents: func() check.Agents { return b.hub }, Sections: []check.Section{check.Volumes}}
 }
 
 func one(size int) string { return fmt.Sprintf("map[%s:%d]", vol, size) }

@@ -158,7 +158,9 @@ func (a *API) create(c *rest.Call) (rest.Reply, error) {
 			return rest.Reply{}, err
 		}
 	}
-	made, err := a.service.Reserve(c.Context(), blockstorage.Reservation{ID: id.New(), VolumeID: in.Attachment.Volume, ServerID: in.Attachment.Server.V,
+	attachment := id.New()
+	ctx := outbox.With(c.Context(), c.Event("attachment", attachment, c.Auth.ProjectID))
+	made, err := a.service.Reserve(ctx, blockstorage.Reservation{ID: attachment, VolumeID: in.Attachment.Volume, ServerID: in.Attachment.Server.V,
 		Viewer:   blockstorage.Viewer{ProjectID: c.Auth.ProjectID, UserID: c.Auth.UserID, Admin: c.Allow(ruleAll, c.Caller())},
 		ReadOnly: in.Attachment.Mode.V == "ro"})
 	if err != nil {
@@ -167,12 +169,12 @@ func (a *API) create(c *rest.Call) (rest.Reply, error) {
 	if host == "" {
 		return rest.OK(a.table.Body(c, made))
 	}
-	return a.connect(c, made.ID, host)
+	return a.connect(c, c.Context(), made.ID, host)
 }
 
 // connect brings an attachment's volume to a host and shows the attachment.
-func (a *API) connect(c *rest.Call, attachment, host string) (rest.Reply, error) {
-	if _, err := a.service.Connect(c.Context(), attachment, host); err != nil {
+func (a *API) connect(c *rest.Call, ctx context.Context, attachment, host string) (rest.Reply, error) {
+	if _, err := a.service.Connect(ctx, attachment, host); err != nil {
 		return rest.Reply{}, err
 	}
 	at, err := a.store.Get(c.Context(), attachment)
@@ -200,7 +202,7 @@ func (a *API) update(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	return a.connect(c, at.ID, host)
+	return a.connect(c, outbox.With(c.Context(), c.Event("attachment", at.ID, at.ProjectID)), at.ID, host)
 }
 
 func (a *API) complete(c *rest.Call) (rest.Reply, error) {
@@ -211,7 +213,7 @@ func (a *API) complete(c *rest.Call) (rest.Reply, error) {
 	if at.Status != blockstorage.AttachAttaching && at.Status != blockstorage.AttachReserved {
 		return rest.Reply{}, blockstorage.InvalidVolume("Volume attachment status must be attaching or reserved, but is %s.", at.Status)
 	}
-	if err := a.service.Complete(c.Context(), at.ID, ""); err != nil {
+	if err := a.service.Complete(outbox.With(c.Context(), c.Event("attachment", at.ID, at.ProjectID)), at.ID, ""); err != nil {
 		return rest.Reply{}, err
 	}
 	return rest.NoContent()

@@ -145,6 +145,9 @@ func (a api) initialize(c *rest.Call) (rest.Reply, error) {
 	if err := a.volumes.bring(c.Context(), v.ID, host); err != nil {
 		return rest.Reply{}, err
 	}
+	if err := a.note(c, v); err != nil {
+		return rest.Reply{}, err
+	}
 	mode := "rw"
 	if v.ReadOnly == "True" {
 		mode = "ro"
@@ -155,8 +158,18 @@ func (a api) initialize(c *rest.Call) (rest.Reply, error) {
 
 // terminate ends what initialize began: there is nothing on the host to undo.
 func (a api) terminate(c *rest.Call) (rest.Reply, error) {
-	if _, _, err := a.connector(c); err != nil {
+	v, _, err := a.connector(c)
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	if err := a.note(c, v); err != nil {
 		return rest.Reply{}, err
 	}
 	return rest.Accepted(nil)
+}
+
+// note writes the audit record of an action that changes no row.
+func (a api) note(c *rest.Call, v *volume) error {
+	record := c.Event("volume", v.ID, v.ProjectID)
+	return a.volumes.DB.Write(c.Context(), func(tx *db.Tx) error { return outbox.Write(c.Context(), tx, record) })
 }

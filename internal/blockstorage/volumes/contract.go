@@ -9,6 +9,7 @@ import (
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/event"
 	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/outbox"
 )
 
 // readyEvery is how often Ready looks: the row changes by a saga of this or another server.
@@ -87,7 +88,12 @@ func (s *Volumes) Reserve(ctx context.Context, r blockstorage.Reservation) (*blo
 	if r.ReadOnly {
 		a.Mode = "ro"
 	}
-	err := s.DB.Write(ctx, func(tx *db.Tx) error { return s.reserve(ctx, tx, a, r.Viewer) })
+	err := s.DB.Write(ctx, func(tx *db.Tx) error {
+		if err := s.reserve(ctx, tx, a, r.Viewer); err != nil {
+			return err
+		}
+		return outbox.WriteCarried(ctx, tx)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -189,7 +195,10 @@ func (s *Volumes) attach(ctx context.Context, id string, f func(*blockstorage.Vo
 			}
 			return blockstorage.AttachmentNotFound(id)
 		})
-		return err
+		if err != nil {
+			return err
+		}
+		return outbox.WriteCarried(ctx, tx)
 	})
 }
 

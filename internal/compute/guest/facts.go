@@ -72,3 +72,21 @@ type Capabilities struct {
 
 	LiveMigration bool `json:"live_migration,omitempty"` // a running guest can be taken over from another host
 }
+
+// Inventory is what a host knows of its guests beside their facts: the part
+// More of a hostlink inventory.
+type Inventory struct {
+	Processes []Process `json:"processes"`
+}
+
+// Process is a guest's process as the kernel of its host sees it.
+type Process struct {
+	ID           string   `json:"id"` // of the guest
+	PID          int      `json:"pid"`
+	UID          int      `json:"uid"`
+	GID          int      `json:"gid"`
+	Seccomp      int      `json:"seccomp"` // 2: filtered
+	NoNewPrivs   bool     `json:"no_new_privs"`
+	Capabilities string   `json:"capabilities"`   // effective ones, hexadecimal
+	Open         []string `json:"open,omitempty"` // names of the files it has open
+}

@@ -18,8 +18,8 @@ func twoHosts(t *testing.T, before []func(w *surroundings) error, start func(w *
 	w := newSurroundings(t)
 	w.addHost()
 	w.prepare(t, append([]func(w *surroundings) error{withVolume}, before...)...)
-	return tasktest.World{DB: w.db, Open: w.open, Start: func(context.Context) error { return start(w) },
-		Done: func(t *testing.T) { done(t, w) }, Unwound: func(t *testing.T) { unwound(t, w) }}
+	return w.checked(tasktest.World{DB: w.db, Open: w.open, Start: func(context.Context) error { return start(w) },
+		Done: func(t *testing.T) { done(t, w) }, Unwound: func(t *testing.T) { unwound(t, w) }})
 }
 
 // sits checks where the server is, in what status, how many guests the hosts

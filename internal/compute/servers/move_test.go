@@ -68,8 +68,8 @@ func TestMoveSaga(t *testing.T) {
 func resizing(t *testing.T, start func(w *surroundings) error, done, unwound func(t *testing.T, w *surroundings)) tasktest.World {
 	w := newSurroundings(t)
 	w.prepare(t, withVolume, resize)
-	return tasktest.World{DB: w.db, Open: w.open, Start: func(context.Context) error { return start(w) },
-		Done: func(t *testing.T) { done(t, w) }, Unwound: func(t *testing.T) { unwound(t, w) }}
+	return w.checked(tasktest.World{DB: w.db, Open: w.open, Start: func(context.Context) error { return start(w) },
+		Done: func(t *testing.T) { done(t, w) }, Unwound: func(t *testing.T) { unwound(t, w) }})
 }
 
 func confirm(w *surroundings) error {

@@ -60,8 +60,8 @@ func TestUnrescueSaga(t *testing.T) {
 	tasktest.Exercise(t, tasktest.Fixture{Op: "compute.server.rescue", World: func(t *testing.T) tasktest.World {
 		w := newSurroundings(t)
 		w.prepare(t, bare, rescue)
-		return tasktest.World{DB: w.db, Open: w.open, Start: func(context.Context) error { return unrescue(w) },
-			Done: func(t *testing.T) { w.rescued(t, false) }, Unwound: func(t *testing.T) { w.settled(t); w.rescued(t, true) }}
+		return w.checked(tasktest.World{DB: w.db, Open: w.open, Start: func(context.Context) error { return unrescue(w) },
+			Done: func(t *testing.T) { w.rescued(t, false) }, Unwound: func(t *testing.T) { w.settled(t); w.rescued(t, true) }})
 	}})
 }
 

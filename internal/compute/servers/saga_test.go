@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/mekcloud/mek/internal/check"
 	"github.com/mekcloud/mek/internal/compute"
 	"github.com/mekcloud/mek/internal/compute/guest"
 	"github.com/mekcloud/mek/internal/listing"
@@ -59,8 +60,15 @@ func world(t *testing.T, before, start func(w *surroundings) error, done, unwoun
 	if before != nil {
 		w.prepare(t, before)
 	}
-	return tasktest.World{DB: w.db, Open: w.open, Start: func(context.Context) error { return start(w) },
-		Done: func(t *testing.T) { done(t, w) }, Unwound: func(t *testing.T) { unwound(t, w) }}
+	return w.checked(tasktest.World{DB: w.db, Open: w.open, Start: func(context.Context) error { return start(w) },
+		Done: func(t *testing.T) { done(t, w) }, Unwound: func(t *testing.T) { unwound(t, w) }})
+}
+
+// checked has the conservation queries of servers and of Placement hold.
+func (w *surroundings) checked(x tasktest.World) tasktest.World {
+	x.Checks = func() []check.Check { return append(w.servers.Checks(), w.place.Checks()...) }
+	x.Agents, x.Sections = func() check.Agents { return w.hub }, []check.Section{check.Guests}
+	return x
 }
 
 // prepare runs requests to their end on an engine without faults.

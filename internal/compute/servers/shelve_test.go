@@ -71,14 +71,14 @@ func TestOffloadSaga(t *testing.T) {
 	tasktest.Exercise(t, tasktest.Fixture{Op: "compute.server.offload", World: func(t *testing.T) tasktest.World {
 		w := newSurroundings(t)
 		w.prepare(t, bare, shelve, stuck)
-		return tasktest.World{DB: w.db, Open: w.open, Start: func(context.Context) error { return offload(w) }, Done: w.offloaded,
+		return w.checked(tasktest.World{DB: w.db, Open: w.open, Start: func(context.Context) error { return offload(w) }, Done: w.offloaded,
 			Unwound: func(t *testing.T) {
 				if one := w.only(t); one.Status != "SHELVED" || one.Fault == nil {
 					t.Errorf("%+v", one)
 				}
 				w.prepare(t, offload)
 				w.offloaded(t)
-			}}
+			}})
 	}})
 }
 
@@ -95,14 +95,14 @@ func TestUnshelveSaga(t *testing.T) {
 				t.Errorf("the disk was not made of the shelved image: %+v", spec.Disks[0])
 			}
 		}
-		return tasktest.World{DB: w.db, Open: w.open, Start: func(context.Context) error { return unshelve(w) }, Done: back,
+		return w.checked(tasktest.World{DB: w.db, Open: w.open, Start: func(context.Context) error { return unshelve(w) }, Done: back,
 			Unwound: func(t *testing.T) {
 				if one := w.only(t); one.Status != "ACTIVE" { // else only the image could not be removed
 					w.offloaded(t)
 					w.prepare(t, unshelve)
 					back(t)
 				}
-			}}
+			}})
 	}})
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mekcloud/mek/internal/check"
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/db/dbtest"
@@ -191,7 +192,7 @@ func TestImportSaga(t *testing.T) {
 		}, Unwound: func(t *testing.T) {
 			is(t, `"status":"queued"`, `"status":"failure"`, `"os_glance_failed_import":"file"`)
 			sound(t)
-		}}
+		}, Checks: func() []check.Check { return service.Checks() }}
 	}})
 }
 

@@ -17,7 +17,6 @@ const (
 var (
 	outsideAddress = check.Code{ID: "I-04/address-outside", Means: "a port has an address that is not of its subnet", Remedy: reportIt}
 	twiceAddress   = check.Code{ID: "I-04/address-twice", Means: "two ports of one network have one address", Remedy: "delete one of the ports"}
-	twiceMAC       = check.Code{ID: "I-04/mac-twice", Means: "two ports of one network have one MAC address", Remedy: "delete one of the ports"}
 	ownerless      = check.Code{ID: "I-04/ghost-port", Means: "a port that belongs to nothing holds addresses", Remedy: "openstack port delete"}
 	floatingPort   = check.Code{ID: "I-05/floating-port", Means: "a floating address without the port that holds it", Remedy: "openstack floating ip delete"}
 	association    = check.Code{ID: "I-05/association", Means: "a floating address leads to what is not there", Remedy: "openstack floating ip unset --port"}
@@ -56,8 +55,6 @@ func (r *Records) Checks() []check.Check {
 		{Code: twiceAddress, Kind: "port", SQL: `SELECT a.port_id, 'it has ' || a.address || ' on network ' || s.network_id || ', and port ' || b.port_id || ' has it too', ''
 			FROM network_addresses a JOIN network_subnets s ON s.id = a.subnet_id JOIN network_addresses b ON b.address = a.address AND b.subnet_id < a.subnet_id
 			JOIN network_subnets t ON t.id = b.subnet_id AND t.network_id = s.network_id`},
-		{Code: twiceMAC, Kind: "port", SQL: `SELECT a.id, 'it has ' || a.mac_address || ', and port ' || b.id || ' of the same network too', ''
-			FROM network_ports a JOIN network_ports b ON b.network_id = a.network_id AND b.mac_address = a.mac_address AND b.id < a.id`},
 		{Code: outsideAddress, Kind: "port", SQL: `SELECT p.id, 'it is on network ' || p.network_id || ', its address ' || a.address || ' on subnet ' || s.id || ' of network ' || s.network_id, ''
 			FROM network_addresses a JOIN network_subnets s ON s.id = a.subnet_id JOIN network_ports p ON p.id = a.port_id WHERE s.network_id <> p.network_id`},
 		{Code: ownerless, Kind: "port", SQL: `SELECT p.id, 'it holds a floating address, ' || p.device_id || ', that is not there', '' FROM network_ports p

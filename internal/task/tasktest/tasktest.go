@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mekcloud/mek/internal/check"
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/task"
@@ -44,6 +45,12 @@ type World struct {
 	Unwound func(t *testing.T)
 	// AgentDies is called in the middle of an effect; may be nil.
 	AgentDies func()
+	// Checks are the conservation queries of the service, of the engine opened
+	// last; with what the toolkit checks they hold after every fault. Agents
+	// answer for the hosts; nil: there are none. Sections are what they have.
+	Checks   func() []check.Check
+	Agents   func() check.Agents
+	Sections []check.Section
 }
 
 // Exercise runs the saga undisturbed and then once for each fault.
@@ -124,6 +131,46 @@ func (f Fixture) run(t *testing.T, done bool, faults ...task.Fault) {
 		w.Done(t)
 	} else {
 		w.Unwound(t)
+	}
+	w.holds(ctx, t, engine)
+}
+
+// holds fails the test when an invariant is broken, after what hosts are still
+// about to do.
+func (w World) holds(ctx context.Context, t *testing.T, e *task.Engine) {
+	t.Helper()
+	conf := check.Config{DB: w.DB, Clock: clock.Real{}, Sagas: e.Sagas, Sections: w.Sections}
+	if w.Agents != nil {
+		conf.Agents = w.Agents()
+	}
+	all := check.New(conf)
+	all.Add(check.Database(w.DB)...)
+	all.Add(e.Checks()...)
+	if w.Checks != nil {
+		all.Add(w.Checks()...)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	var last check.Report
+	for {
+		report, err := all.Run(ctx, check.Quiesced)
+		if err == nil && len(report.Findings) == 0 {
+			return
+		}
+		if err == nil {
+			last = report
+		}
+		select {
+		case <-ctx.Done():
+			for _, f := range last.Findings {
+				t.Errorf("invariant broken: %s", f)
+			}
+			if len(last.Examined) == 0 {
+				t.Errorf("invariants cannot be checked: %v", err)
+			}
+			return
+		case <-clock.Real{}.After(10 * time.Millisecond):
+		}
 	}
 }
 
