@@ -22,7 +22,7 @@ type noted struct{ what, id string }
 func (j *journal) add(method, address string, a *http.Response) {
 	id := a.Header.Get("X-Openstack-Request-Id")
 	// The object store keeps its audit with its index, under transaction ids.
-	if strings.HasPrefix(address, "/v1/") || method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions || a.StatusCode >= 300 || id == "" {
+	if j == nil || strings.HasPrefix(address, "/v1/") || method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions || a.StatusCode >= 300 || id == "" {
 		return
 	}
 	address, _, _ = strings.Cut(address, "?")
