@@ -87,7 +87,7 @@ var plants = []struct{ code, sql string }{
 	{"I-04/address-twice", `INSERT INTO network_subnets SELECT 'sub2', project_id, name, description, revision, created_at, updated_at, tags, network_id, ip_version, cidr, gateway_ip,
 		enable_dhcp, ra_mode, address_mode, pools, dns_nameservers, host_routes, service_types, pool_id FROM network_subnets WHERE id = '{subnet}';
 		INSERT INTO network_addresses SELECT 'sub2', address, port_id, 7 FROM network_addresses WHERE port_id = '{port}' AND subnet_id = '{subnet}'`},
-	{"I-05/association", "UPDATE network_floatings SET fixed_address = '10.9.0.250' WHERE id = '{floating}'"},
+	{"I-05/association", "UPDATE network_floatings SET fixed_address = '10.77.0.1' WHERE id = '{floating}'"},
 	{"I-05/floating-port", "UPDATE network_floatings SET address = '198.51.100.250' WHERE id = '{floating}'"},
 	{"I-37/network-reference", "UPDATE network_networks SET qos_policy_id = 'gone' WHERE id = '{network}'"},
 	{"I-08/network-orphan", "INSERT INTO network_tags (object, tag) VALUES ('gone', 'red')"},
