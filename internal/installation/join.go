@@ -72,7 +72,7 @@ func (i *Installation) addressTowards(t joining.Token, given string) (string, er
 
 // ownAddress is the address from which packets to a place would go. None is sent.
 func ownAddress(hostPort string) (string, error) {
-	conn, err := net.Dial("udp", hostPort)
+	conn, err := net.DialTimeout("udp", hostPort, 5*time.Second)
 	if err != nil {
 		return "", fmt.Errorf("route: %w", err)
 	}

@@ -25,6 +25,13 @@ var forbidden = []struct {
 	{"fmt", "Print", []string{"cmd"}, "internal packages do not print"},
 	{"fmt", "Printf", []string{"cmd"}, "internal packages do not print"},
 	{"fmt", "Println", []string{"cmd"}, "internal packages do not print"},
+	{"os/exec", "Command", nil, "use exec.CommandContext: nothing waits for ever"},
+	{"net", "Dial", nil, "use a net.Dialer with a context: nothing waits for ever"},
+	{"net/http", "Get", nil, "use a client with a time limit"},
+	{"net/http", "Post", nil, "use a client with a time limit"},
+	{"net/http", "Head", nil, "use a client with a time limit"},
+	{"net/http", "PostForm", nil, "use a client with a time limit"},
+	{"net/http", "DefaultClient", nil, "use a client with a time limit"},
 	{"gopkg.in/yaml.v3", "", nil, "use go.yaml.in/yaml/v4"},
 }
 
@@ -44,6 +51,34 @@ var Forbidden = Rule{"forbidden", func(_ Tree, f *File, report reporter) {
 				report(s.Pos(), "%s.%s: %s", imported, name, ban.say)
 			}
 		}
+		return true
+	})
+}}
+
+// streaming are clients of bodies without end, which their contexts bound.
+var streaming = []string{"internal/apiclient", "internal/egress"}
+
+// Unbounded finds HTTP clients that wait for ever.
+var Unbounded = Rule{"unbounded", func(_ Tree, f *File, report reporter) {
+	if f.Test() || under(f.Dir(), streaming...) {
+		return
+	}
+	ast.Inspect(f.AST, func(n ast.Node) bool {
+		lit, ok := n.(*ast.CompositeLit)
+		if !ok {
+			return true
+		}
+		if imported, name := f.selector(lit.Type); imported != "net/http" || name != "Client" {
+			return true
+		}
+		for _, e := range lit.Elts {
+			if kv, ok := e.(*ast.KeyValueExpr); ok {
+				if key, ok := kv.Key.(*ast.Ident); ok && key.Name == "Timeout" {
+					return true
+				}
+			}
+		}
+		report(lit.Pos(), "an http.Client without Timeout waits for ever")
 		return true
 	})
 }}

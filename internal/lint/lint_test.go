@@ -8,7 +8,7 @@ import (
 )
 
 // rules is all of them, in the order they are reported.
-var rules = []Rule{Imports, ContractTx, FileSize, FunctionSize, PackageComment, Names, Comments, Forbidden, Shell, QemuImg, Goroutines, Panics,
+var rules = []Rule{Imports, ContractTx, FileSize, FunctionSize, PackageComment, Names, Comments, Forbidden, Unbounded, Shell, QemuImg, Goroutines, Panics,
 	Globals, SQLPlace, SQLBuilt}
 
 func TestTree(t *testing.T) {
