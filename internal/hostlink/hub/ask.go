@@ -153,6 +153,15 @@ func (l *Link) Report(ctx context.Context, r hostlink.Report) error {
 	h.mu.Unlock()
 	st.observing.Lock()
 	defer st.observing.Unlock()
+	h.mu.Lock()
+	replaced, overtaken := l.host.link != l, r.Sequence < st.report.Sequence
+	h.mu.Unlock()
+	switch { // before the observer writes what is not so any more, and nobody says it again
+	case replaced:
+		return fault.Unavailablef("the connection was replaced")
+	case overtaken:
+		return nil
+	}
 	if registered.observe != nil {
 		if err := registered.observe(ctx, r); err != nil {
 			return err

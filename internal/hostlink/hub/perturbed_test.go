@@ -1,0 +1,98 @@
+package hub_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/hostlink"
+	"github.com/mekcloud/mek/internal/hostlink/hub"
+)
+
+// silent is a host that takes everything and says only what the test says.
+type silent struct{}
+
+func (silent) Accept(context.Context, hostlink.Document) error { return nil }
+func (silent) Command(context.Context, hostlink.Command) (json.RawMessage, error) {
+	return nil, fault.Unavailablef("silent")
+}
+func (silent) Forget(context.Context, string) error { return nil }
+func (silent) Stream(context.Context, string, json.RawMessage) (io.ReadWriteCloser, error) {
+	return nil, fault.Unavailablef("silent")
+}
+
+// TestPerturbedReports records the reports of an undisturbed run and replays
+// them with one perturbation at each point: missing and sent again later,
+// repeated, in the other order, stale at the end, or refused by an observer that
+// fails. What the observer has kept must be the same each time.
+func TestPerturbedReports(t *testing.T) {
+	var run []hostlink.Report
+	for i, phases := range []map[string]hostlink.Phase{{"a": hostlink.Pending}, {"a": hostlink.Ready, "b": hostlink.Pending}, {"a": hostlink.Ready, "b": hostlink.Ready},
+		{"b": hostlink.Failed}, {"b": hostlink.Ready, "c": hostlink.Ready}} {
+		r := hostlink.Report{Section: hostlink.Guests, Sequence: int64(i + 1), Revision: int64(i + 1), Applied: int64(i + 1)}
+		for _, id := range slices.Sorted(maps.Keys(phases)) {
+			r.Objects = append(r.Objects, hostlink.ObjectReport{ID: id, Phase: phases[id], Revision: int64(i + 1)})
+		}
+		run = append(run, r)
+	}
+	last := len(run) - 1
+	want := replay(t, run, -1)
+	for i := range run {
+		for name, order := range map[string][]hostlink.Report{
+			"missing":  append(slices.Delete(slices.Clone(run), i, i+1), run[last]), // the newest is sent until it is taken
+			"repeated": slices.Insert(slices.Clone(run), i, run[i]),
+			"stale":    append(slices.Clone(run), run[i]),
+			"swapped":  swap(run, i),
+		} {
+			if got := replay(t, order, -1); got != want {
+				t.Errorf("report %d %s: %s, want %s", i, name, got, want)
+			}
+		}
+		if got := replay(t, slices.Insert(slices.Clone(run), i+1, run[i]), i); got != want {
+			t.Errorf("report %d refused once: %s, want %s", i, got, want)
+		}
+	}
+}
+
+func swap(run []hostlink.Report, i int) []hostlink.Report {
+	out := slices.Clone(run)
+	j := (i + 1) % len(out)
+	out[i], out[j] = out[j], out[i]
+	return out
+}
+
+// replay delivers reports and says what the observer keeps of them, and what
+// the hub answers; the observer fails at one of its calls.
+func replay(t *testing.T, run []hostlink.Report, failing int) string {
+	t.Helper()
+	h := hub.New(hub.Config{})
+	defer h.Close()
+	kept, calls := map[string]hostlink.Phase{}, 0
+	h.Register(hostlink.Guests, func(context.Context, string) (any, int64, error) { return struct{}{}, 0, nil },
+		func(_ context.Context, r hostlink.Report) error {
+			if calls++; calls == failing+1 {
+				return fault.Unavailablef("not now")
+			}
+			clear(kept)
+			for _, o := range r.Objects {
+				kept[o.ID] = o.Phase
+			}
+			return nil
+		})
+	link, err := h.Up(t.Context(), "h", hostlink.Hello{Facts: hostlink.Facts{Host: "h"}}, silent{}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range run {
+		if err := link.Report(t.Context(), r); err != nil && failing < 0 {
+			t.Fatal(err)
+		}
+	}
+	b, err := h.Await(t.Context(), "h", hostlink.Guests, 0, "b")
+	return fmt.Sprint(kept, b.Phase, err)
+}
