@@ -70,12 +70,13 @@ type Engine struct {
 	wake    chan struct{}
 	changed chan struct{} // closed and replaced when something ends or is delayed
 	workers sync.WaitGroup
+	wall    wall
 }
 
 // handle is a saga this engine has in hand.
 type handle struct {
 	item
-	until  time.Time          // not before; zero: now
+	until  time.Duration      // not before this reading of the steady clock; zero: now
 	cancel context.CancelFunc // of the running worker; nil when it does not run
 	again  bool               // pushed while it ran
 }
@@ -120,6 +121,7 @@ func (e *Engine) Ops() map[string][]string {
 func (e *Engine) Run(ctx context.Context) error {
 	inner, stop := context.WithCancel(ctx)
 	defer stop()
+	e.watchClock()
 	if err := e.recover(inner, true); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -202,8 +204,8 @@ func (e *Engine) push(id, project string, preempt bool) {
 		e.queue.push(h.item)
 	case h.cancel != nil:
 		h.again = true
-	case !h.until.IsZero():
-		h.until = time.Time{}
+	case h.until != 0:
+		h.until = 0
 		e.queue.push(h.item)
 	}
 	e.mu.Unlock()
@@ -243,18 +245,18 @@ func (e *Engine) dispatch(ctx context.Context) time.Duration {
 	if e.stopped {
 		return 0
 	}
-	now, next := e.o.Clock.Now(), time.Duration(0)
+	now, next := clock.Elapsed(e.o.Clock), time.Duration(0)
 	for _, h := range e.known {
-		if h.until.IsZero() {
+		if h.until == 0 {
 			continue
 		}
-		if left := h.until.Sub(now); left > 0 {
+		if left := h.until - now; left > 0 {
 			if next == 0 || left < next {
 				next = left
 			}
 			continue
 		}
-		h.until = time.Time{}
+		h.until = 0
 		e.queue.push(h.item)
 	}
 	for {
@@ -287,7 +289,7 @@ func (e *Engine) work(outer, inner context.Context, h *handle) {
 		h.again = false
 		e.queue.push(h.item)
 	case wait > 0:
-		h.until = e.o.Clock.Now().Add(wait)
+		h.until = clock.Elapsed(e.o.Clock) + wait
 	default:
 		delete(e.known, h.id)
 	}
@@ -305,7 +307,8 @@ func (e *Engine) housekeep(ctx context.Context) {
 	for _, id := range cancelled {
 		e.interrupt(id)
 	}
-	err = errors.Join(err, e.recover(ctx, false), e.retryCleanups(ctx))
+	_, e2 := e.heedClock(ctx)
+	err = errors.Join(err, e2, e.recover(ctx, false), e.retryCleanups(ctx))
 	if err != nil && ctx.Err() == nil {
 		e.o.Log.Warn("task housekeeping failed; again in ten seconds", "error", err)
 	}

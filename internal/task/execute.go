@@ -34,6 +34,7 @@ type execution struct {
 	outer context.Context // ends with the engine
 	inner context.Context // ends also when the saga was cancelled
 	row   *sagaRow        // as recorded
+	clock int             // how often the clock had been set when it was read
 	term  int64           // of this server, read before the row was last seen to be ours
 	g     *graph
 	r     runner
@@ -43,6 +44,9 @@ type execution struct {
 func (x *execution) run() time.Duration {
 	over, err := x.load()
 	for err == nil && !over {
+		if over, err = x.heed(); err != nil || over {
+			break
+		}
 		v, step, why := plan(x.row, x.g, x.e.o.Clock.Now())
 		switch v {
 		case verbHold:
@@ -66,6 +70,16 @@ func (x *execution) run() time.Duration {
 	}
 	x.e.o.Log.Warn("saga cannot be recorded; again soon", "saga", x.h.id, "error", err)
 	return x.delay(5)
+}
+
+// heed reads the saga again when the clock was set since it was read.
+func (x *execution) heed() (over bool, err error) {
+	times, err := x.e.heedClock(x.outer)
+	if err != nil || times == x.clock {
+		return false, err
+	}
+	x.clock = times
+	return x.load()
 }
 
 func (x *execution) load() (over bool, err error) {

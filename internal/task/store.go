@@ -234,3 +234,13 @@ func takeCleanup(ctx context.Context, tx *db.Tx, row *cleanupRow, next int64) (b
 	n, err := done.RowsAffected()
 	return n == 1, err
 }
+
+// postpone moves what an owner's sagas and all clean-ups wait for.
+func postpone(ctx context.Context, tx *db.Tx, owner string, by int64) error {
+	if _, err := tx.ExecContext(ctx, `UPDATE task_sagas SET deadline = deadline + $1, not_before = CASE WHEN not_before = 0 THEN 0 ELSE not_before + $1 END
+		WHERE owner = $2`, by, owner); err != nil {
+		return db.Translate(err, "move deadlines")
+	}
+	_, err := tx.ExecContext(ctx, "UPDATE task_cleanups SET not_before = not_before + $1 WHERE not_before > 0 AND $1 < 0", by)
+	return db.Translate(err, "move clean-ups")
+}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/hostlink/faulty"
 )
 
@@ -99,7 +100,7 @@ func (w *world) restart(pause func()) {
 	w.mu.Unlock()
 	s.die(w.t)
 	pause()
-	next := startServer(w.t, w.dir, w.log, w.diskFails)
+	next := startServer(w.t, w.dir, w.log, clock.Real{}, w.diskFails)
 	w.mu.Lock()
 	w.srv = next
 	w.mu.Unlock()

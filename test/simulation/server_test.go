@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -46,12 +47,12 @@ const (
 func configuration(dir string) config.Config {
 	cfg := config.Default(dir)
 	cfg.HostName, cfg.Simulate, cfg.InsecureHTTP = "server-1", hostCount, true
-	cfg.Identity.TokenLifetime *= 48
+	cfg.Identity.TokenLifetime = 96 * time.Hour
 	return cfg
 }
 
 // startServer starts a server on a database; disk says what goes wrong with its writes.
-func startServer(t testing.TB, dir string, log *slog.Logger, disk func(committed bool) bool) *server {
+func startServer(t testing.TB, dir string, log *slog.Logger, now clock.Clock, disk func(committed bool) bool) *server {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &server{ctx: ctx, cancel: cancel, done: make(chan struct{})}
@@ -60,7 +61,7 @@ func startServer(t testing.TB, dir string, log *slog.Logger, disk func(committed
 		t.Fatal(err)
 	}
 	s.db = d
-	s.hub = hub.New(hub.Config{Log: log, Epochs: hoststate.NewEpochs(d, clock.Real{})})
+	s.hub = hub.New(hub.Config{Clock: now, Log: log, Epochs: hoststate.NewEpochs(d, now)})
 	building := true
 	faulty := d.Faulty(func(committed bool) error {
 		switch {
@@ -72,7 +73,7 @@ func startServer(t testing.TB, dir string, log *slog.Logger, disk func(committed
 		return nil
 	})
 	master := make([]byte, 32)
-	s.cloud, err = app.Build(ctx, app.Parts{Config: configuration(dir).Server(), DB: faulty, Clock: clock.Real{}, Log: log, Hub: s.hub, Master: master,
+	s.cloud, err = app.Build(ctx, app.Parts{Config: configuration(dir).Server(), DB: faulty, Clock: now, Log: log, Hub: s.hub, Master: master,
 		Faults:    &task.Faults{},
 		Bootstrap: config.Bootstrap{AdminPassword: adminPassword, DemoPassword: demoPassword, ServicePassword: servicePassword},
 		Metrics:   prometheus.NewRegistry(), ImageProgram: workertest.Program})

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/hostlink/faulty"
 	"github.com/mekcloud/mek/test/report"
 )
@@ -62,7 +63,7 @@ func simulate(t *testing.T, seed uint64, base *template, r *report.Run) {
 	w := newWorld(t, seed, base)
 	time.Sleep(5 * time.Minute) // the template was made in the same bubble's past
 	w.began = time.Now()
-	w.srv = startServer(t, w.dir, w.log, w.diskFails)
+	w.srv = startServer(t, w.dir, w.log, clock.Real{}, w.diskFails)
 	for n := range hostCount {
 		h := newHost(w, n)
 		w.hosts = append(w.hosts, h)

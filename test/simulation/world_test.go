@@ -18,6 +18,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/image/worker/workertest"
 )
 
@@ -64,7 +65,7 @@ func prepare(t *testing.T) *template {
 	base := &template{image: map[string][]byte{}}
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 0, base)
-		w.srv = startServer(t, w.dir, w.log, func(bool) bool { return false })
+		w.srv = startServer(t, w.dir, w.log, clock.Real{}, func(bool) bool { return false })
 		base.admin, _ = w.login("admin", adminPassword)
 		base.demo, base.demoProject = w.login("demo", demoPassword)
 		base.fill(w)
@@ -240,7 +241,7 @@ var errLost = errors.New("no answer")
 
 // call sends a request as a client over an unreliable network to a server that
 // may die meanwhile: then there is no answer.
-func (w *world) call(ctx context.Context, token, method, path string, body any) (answer, error) {
+func (w *world) call(ctx context.Context, token, method, path string, body any, headers ...string) (answer, error) {
 	s := w.server()
 	if s == nil {
 		return answer{}, errLost
@@ -278,6 +279,9 @@ func (w *world) call(ctx context.Context, token, method, path string, body any) 
 	}
 	if strings.HasPrefix(path, "/volume/") {
 		r.Header.Set("OpenStack-API-Version", "volume 3.60")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
 	}
 	out := httptest.NewRecorder()
 	s.cloud.Handler.ServeHTTP(out, r)
