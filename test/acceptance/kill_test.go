@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gophercloud/gophercloud/v2"
+
 	"github.com/mekcloud/mek/internal/apiclient"
 	"github.com/mekcloud/mek/internal/config"
 	"github.com/mekcloud/mek/internal/installation/cloudsyaml"
@@ -227,8 +229,12 @@ func (k *killing) again(request func(ctx context.Context) error) error {
 
 // isDead tells a lost connection, or a server that is going, from an answer.
 func isDead(err error) bool {
+	if gophercloud.ResponseCodeIs(err, http.StatusServiceUnavailable) {
+		return true
+	}
+	var answered gophercloud.ErrUnexpectedResponseCode
 	var refused *url.Error
-	return errors.As(err, &refused) || strings.Contains(err.Error(), "EOF") || strings.Contains(err.Error(), "503")
+	return !errors.As(err, &answered) && (errors.As(err, &refused) || strings.Contains(err.Error(), "EOF"))
 }
 
 // create makes something once. When the answer is lost, what was made under the
@@ -311,7 +317,7 @@ func (k *killing) attach(server, volume string, detach bool) {
 // repeated tells the answer to a request whose first sending got through: its
 // answer died with the server.
 func repeated(err error) bool {
-	return apiclient.IsConflict(err) || strings.Contains(err.Error(), "400")
+	return apiclient.IsConflict(err) || gophercloud.ResponseCodeIs(err, http.StatusBadRequest)
 }
 
 // remove deletes something and waits until it is gone.
