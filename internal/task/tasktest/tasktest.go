@@ -20,6 +20,7 @@ import (
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/task"
+	"github.com/mekcloud/mek/test/report"
 )
 
 // Fixture says how one saga is exercised.
@@ -28,6 +29,8 @@ type Fixture struct {
 	// World makes a fresh world: database, simulated hosts, the object. It is
 	// called once per fault.
 	World func(t *testing.T) World
+
+	report *report.Run
 }
 
 // World is one run's surroundings.
@@ -60,6 +63,7 @@ func Exercise(t *testing.T, f Fixture) {
 	if len(steps) == 0 {
 		t.Fatalf("no saga %s is registered", f.Op)
 	}
+	f.report = report.Start(t, "F1", 0)
 	t.Run("undisturbed", func(t *testing.T) { f.run(t, true) })
 	for i, step := range steps {
 		for _, kind := range []task.Kind{task.K1, task.K2, task.K3, task.K4, task.K5, task.K7, task.K8} {
@@ -105,6 +109,10 @@ func (f Fixture) run(t *testing.T, done bool, faults ...task.Fault) {
 	w := f.World(t)
 	injected := &task.Faults{AgentDies: w.AgentDies}
 	injected.Arm(faults...)
+	f.report.Operations(1)
+	for _, one := range faults {
+		f.report.Fault(string(one.Kind), 1)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	engine := w.Open(Options(w.DB, injected))
