@@ -17,10 +17,15 @@ import (
 	"github.com/mekcloud/mek/test/report"
 )
 
-const (
-	userCount = 3
-	faultsFor = 45 * time.Second // of virtual time
-)
+const userCount = 3
+
+// faultsFor is how long things go wrong, in virtual time.
+func faultsFor() time.Duration {
+	if os.Getenv("MEK_SOAK") != "" {
+		return 2 * time.Minute
+	}
+	return 30 * time.Second
+}
 
 // TestSimulation tries seed after seed: see the package.
 func TestSimulation(t *testing.T) {
@@ -89,7 +94,7 @@ func simulate(t *testing.T, seed uint64, base *template, r *report.Run) {
 
 // live lets users work while things go wrong.
 func (w *world) live() []*user {
-	ctx, cancel := context.WithTimeout(context.Background(), faultsFor)
+	ctx, cancel := context.WithTimeout(context.Background(), faultsFor())
 	defer cancel()
 	defer w.note("no more faults")
 	var work sync.WaitGroup
