@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mekcloud/mek/internal/rest"
 	"github.com/mekcloud/mek/internal/testcloud"
 	"github.com/mekcloud/mek/test/report"
 )
@@ -205,7 +206,7 @@ func (c *client) shows(t *thing, o object, where string) {
 func (c *client) create(k *kind) {
 	body := k.create(c)
 	body["name"] = c.name()
-	a := c.send(c.token(k), "POST", k.path, c.wrap(k, body))
+	a := c.post(k, c.wrap(k, body))
 	if !slices.Contains([]int{http.StatusCreated, http.StatusAccepted, http.StatusOK}, a.status) {
 		c.r.Violation("create %s: %s", k.path, a)
 		return
@@ -223,6 +224,21 @@ func (c *client) create(k *kind) {
 		c.settle(t, k.ready, k.unready...)
 		t.state = k.ready
 	}
+}
+
+// post asks for a new thing, now and then twice: with the same key, as a client
+// does that had no answer, the second answer is the first, and nothing is made (I-19).
+func (c *client) post(k *kind, body any) answer {
+	if c.random.IntN(4) > 0 {
+		return c.send(c.token(k), "POST", k.path, body)
+	}
+	key := fmt.Sprintf("key-%d-%d", c.n, c.ops.Load())
+	first := c.send(c.token(k), "POST", k.path, body, rest.KeyHeader, key)
+	again := c.send(c.token(k), "POST", k.path, body, rest.KeyHeader, key)
+	if first.status != again.status || k.of(first)["id"] != k.of(again)["id"] {
+		c.r.Violation("I-19: create %s under one key: %s, then %s", k.many, first, again)
+	}
+	return first
 }
 
 // normal is a value as JSON gives it back.
