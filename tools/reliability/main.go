@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/mekcloud/mek/test/report"
@@ -62,9 +63,9 @@ func machine() string {
 	if err != nil {
 		kernel = []byte("unknown")
 	}
-	guests := "guests with KVM"
-	if _, err := os.Stat("/dev/kvm"); err != nil {
-		guests = "guests by emulation"
+	guests := "guests by emulation" // a device node proves nothing
+	if flags := strings.Fields(field("/proc/cpuinfo", "flags")); slices.Contains(flags, "vmx") || slices.Contains(flags, "svm") {
+		guests = "guests with KVM if it works"
 	}
 	return fmt.Sprintf("%d processors (%s), memory %s, Linux %s, %s", runtime.NumCPU(), field("/proc/cpuinfo", "model name"),
 		field("/proc/meminfo", "MemTotal"), strings.TrimSpace(string(kernel)), guests)
