@@ -10,7 +10,7 @@ import (
 
 func upCommand(g *global) *cobra.Command {
 	var listen, image string
-	var bare, insecure, noInstall, detach bool
+	var bare, insecure, noInstall, detach, serverOnly bool
 	var simulate int
 	c := &cobra.Command{
 		Use: "up", Short: "Start the cloud, or repair it; returns when it is ready", Args: cobra.NoArgs,
@@ -21,7 +21,8 @@ func upCommand(g *global) *cobra.Command {
 			for key, flag := range map[string]struct {
 				name  string
 				value any
-			}{"listen": {"listen", listen}, "bare": {"bare", bare}, "insecure_http": {"insecure-http", insecure}, "simulate": {"simulate", simulate}, "image": {"image", image}} {
+			}{"listen": {"listen", listen}, "bare": {"bare", bare}, "insecure_http": {"insecure-http", insecure}, "simulate": {"simulate", simulate}, "image": {"image", image},
+				"server_only": {"server-only", serverOnly}} {
 				if given(flag.name) {
 					g.flags[key] = flag.value
 				}
@@ -44,6 +45,7 @@ func upCommand(g *global) *cobra.Command {
 	f.BoolVar(&insecure, "insecure-loopback", false, "the same")
 	f.BoolVar(&noInstall, "no-install", false, "list missing packages and stop")
 	f.BoolVar(&detach, "detach", true, "return when ready (always so)")
+	f.BoolVar(&serverOnly, "server-only", false, "a further server of a cloud on PostgreSQL: no host and no network engines on this machine")
 	f.IntVar(&simulate, "simulate", 0, "number of simulated hosts instead of this machine; needs no privilege")
 	return c
 }

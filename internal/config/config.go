@@ -216,6 +216,9 @@ func (c Config) ObjectListen() string {
 	return net.JoinHostPort(host, port)
 }
 
+// HostHere tells whether this machine is a host of the cloud.
+func (c Config) HostHere() bool { return !c.Simulated() && !c.ServerOnly }
+
 // Simulated tells whether hosts are simulated, so that no privilege is needed.
 func (c Config) Simulated() bool { return c.Simulate > 0 }
 

@@ -141,8 +141,8 @@ func (r *Relay) Tell(ctx context.Context, section Section, object, verb string, 
 func (r *Relay) first(ask func(Uplink) error) error {
 	err := unreachable()
 	for _, up := range r.all() {
-		if err = ask(up); !fault.Is(err, fault.Unavailable) {
-			return err
+		if err = ask(up); !fault.Is(err, fault.Unavailable) && !fault.Is(err, fault.NotFound) {
+			return err // not every server has everything, such as the network's databases
 		}
 	}
 	return err

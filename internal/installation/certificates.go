@@ -87,7 +87,7 @@ func doorNames(c config.Config) pki.Names {
 	if a, err := netip.ParseAddr(c.Address); err == nil {
 		add(a)
 	}
-	if public, err := netip.ParsePrefix(c.Network.PublicRange); err == nil && !c.Simulated() {
+	if public, err := netip.ParsePrefix(c.Network.PublicRange); err == nil && c.HostHere() {
 		add(public.Addr().Next()) // of this host on the external network, where it will be
 	}
 	metadata, err := netip.ParsePrefix(c.Network.MetadataRange)

@@ -161,7 +161,7 @@ func (i *Installation) examineGuests(ctx context.Context) ([]Finding, error) {
 	var out []Finding
 	for _, s := range servers {
 		id := s.Text("id")
-		if !i.cfg.Simulated() && s.Text("OS-EXT-SRV-ATTR:host") == i.cfg.HostName && len(running[id]) == 0 && s.Text("status") == "ACTIVE" {
+		if i.cfg.HostHere() && s.Text("OS-EXT-SRV-ATTR:host") == i.cfg.HostName && len(running[id]) == 0 && s.Text("status") == "ACTIVE" {
 			out = append(out, finding("I-01/missing-guest", "server "+id, "ACTIVE in the API, no process on this host", "openstack server reboot --hard "+id))
 		}
 		if age := i.age(s.Text("updated")); inBetween(s.Text("status")) && age > stuckAfter {
@@ -193,7 +193,7 @@ func (i *Installation) age(stamp string) time.Duration {
 
 // examineLinks compares taps of this cloud with ports in the API (I-03).
 func (i *Installation) examineLinks(ctx context.Context) ([]Finding, error) {
-	if i.cfg.Simulated() {
+	if !i.cfg.HostHere() {
 		return nil, nil
 	}
 	links, err := net.Interfaces()

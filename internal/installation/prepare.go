@@ -91,7 +91,7 @@ func (i *Installation) makeFolders(led *ledger.Ledger) error {
 			return err
 		}
 	}
-	if !i.cfg.Simulated() {
+	if i.cfg.HostHere() {
 		ids := filepath.Join(config.RunRoot(), "ids") // user ids of guests, shared by all clouds of the machine
 		if err := led.Record(ledger.Change{Kind: ledger.Dir, Name: ids, Detail: map[string]string{"shared": "machine"}}); err != nil {
 			return err
@@ -116,9 +116,15 @@ func (i *Installation) makeFolders(led *ledger.Ledger) error {
 		}
 		return nil
 	}
+	server := i.cfg.Server()
+	if shared := i.cfg.SharedDir; shared != "" {
+		if err := os.MkdirAll(shared, 0o755); err != nil {
+			return fmt.Errorf("make folder: %w", err)
+		}
+	}
 	for dir, mode := range map[string]os.FileMode{
-		i.cfg.Path("db"): 0o700, i.cfg.Path("secrets"): 0o700, i.cfg.Path("images"): 0o700, i.cfg.Path("objects"): 0o700,
-		i.cfg.Path("volumes"): 0o700, filepath.Join(run, "server"): 0o755,
+		i.cfg.Path("db"): 0o700, i.cfg.Path("secrets"): 0o700, server.ImageDir: 0o700, i.cfg.Path("objects"): 0o700,
+		server.VolumeDir: 0o700, filepath.Join(run, "server"): 0o755,
 	} {
 		if err := os.MkdirAll(dir, mode); err != nil {
 			return fmt.Errorf("make folder: %w", err)
@@ -168,7 +174,7 @@ func ownAll(dir string, uid, gid int) error {
 // installGuest copies the tiny guest's kernel, which lies beside its image: the
 // agent boots it to see whether an accelerator works. Without it nothing is probed.
 func (i *Installation) installGuest() error {
-	if i.cfg.Simulated() {
+	if !i.cfg.HostHere() {
 		return nil
 	}
 	for _, name := range []string{"vmlinuz", "initrd.img"} {

@@ -147,5 +147,5 @@ func (i *Installation) Wait(ctx context.Context, timeout time.Duration) error {
 
 // agentReady tells whether the server knows this host.
 func (i *Installation) agentReady(ctx context.Context) bool {
-	return i.cfg.Simulated() || plan.AgentReady(i.cfg)(ctx) == nil
+	return !i.cfg.HostHere() || plan.AgentReady(i.cfg)(ctx) == nil
 }

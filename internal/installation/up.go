@@ -66,7 +66,7 @@ func (i *Installation) Up(ctx context.Context, o UpOptions) error {
 	if err != nil {
 		return err
 	}
-	if !i.cfg.Bare {
+	if !i.cfg.Bare && !i.cfg.ServerOnly { // the first server made them
 		if err := i.makeSamples(ctx); err != nil {
 			return err
 		}
@@ -88,7 +88,10 @@ func (i *Installation) settle() error {
 	if abs, err := filepath.Abs(i.cfg.Image); i.Flags["image"] != nil && err == nil {
 		i.Flags["image"] = abs // remembered, and the next up may be typed elsewhere
 	}
-	if os.Geteuid() != 0 && !i.cfg.Simulated() {
+	if err := i.furtherServer(); err != nil {
+		return err
+	}
+	if os.Geteuid() != 0 && i.cfg.HostHere() {
 		if i.exists() {
 			return &Failure{Code: ExitUsage, What: "this cloud belongs to root", Do: "Try again with sudo."}
 		}
@@ -106,7 +109,7 @@ func (i *Installation) settle() error {
 // check looks at the machine, prints what it found and returns what it chose.
 func (i *Installation) check(ctx context.Context, o UpOptions) (preflight.Choices, error) {
 	i.Print.line("  Checks")
-	if missing := packages.Missing(); o.NoInstall && !i.cfg.Simulated() && len(missing) > 0 {
+	if missing := packages.Missing(); o.NoInstall && i.cfg.HostHere() && len(missing) > 0 {
 		return nil, missingPackages(missing)
 	}
 	results, choices := preflight.Run(ctx, preflight.Want{Config: i.cfg, ListenGiven: o.ListenGiven, Running: i.exists() && i.ours(), Fixed: i.exists()})
@@ -136,7 +139,7 @@ func (i *Installation) showChecks(results []preflight.Result) {
 
 // install brings missing packages, after saying which.
 func (i *Installation) install(ctx context.Context, led *ledger.Ledger) error {
-	if i.cfg.Simulated() {
+	if !i.cfg.HostHere() {
 		return nil
 	}
 	missing := packages.Missing()
@@ -179,6 +182,9 @@ func (i *Installation) prepare(ctx context.Context, led *ledger.Ledger, choices 
 		return err
 	}
 	if err := i.makeFolders(led); err != nil {
+		return err
+	}
+	if err := i.shareSettings(); err != nil {
 		return err
 	}
 	changed, err := i.Certificates()
@@ -292,7 +298,7 @@ func (i *Installation) closing(clouds string) {
 	i.Print.line("\n  API         %s/identity/v3", plan.LocalURL(i.cfg))
 	i.Print.line("  Credentials %s   (clouds: admin, demo)", clouds)
 	i.Print.line("\n  Next")
-	if !i.cfg.Simulated() && !i.cfg.Bare {
+	if i.cfg.HostHere() && !i.cfg.Bare {
 		i.Print.line("    mek launch%s                  a server, then ssh", dir)
 	}
 	i.Print.line("    openstack --os-cloud demo server list     the standard client")

@@ -265,3 +265,19 @@ func tail(file string) string {
 	lines := strings.Split(string(bytes.TrimSpace(text)), "\n")
 	return strings.Join(lines[max(0, len(lines)-60):], "\n")
 }
+
+// withoutSimulation are the settings of a server that does not know what its hosts are.
+func withoutSimulation(settings, shared string) string {
+	var m map[string]any
+	if err := json.Unmarshal([]byte(settings), &m); err != nil {
+		panic(err) // they were written by this test
+	}
+	delete(m, "simulate")
+	delete(m, "simulate_apart")
+	m["shared_dir"] = shared
+	text, err := json.Marshal(m)
+	if err != nil {
+		panic(err) // of what was read from JSON
+	}
+	return string(text)
+}

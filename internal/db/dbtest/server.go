@@ -1,6 +1,7 @@
 package dbtest
 
 import (
+	"os"
 	"syscall"
 	"testing"
 )
@@ -19,6 +20,9 @@ func NewServer(t testing.TB) *Server {
 		t.Fatalf("start PostgreSQL (Debian's package postgresql): %v", err)
 	}
 	t.Cleanup(c.stop)
+	if err := os.Chmod(c.dir, 0o711); err != nil { // servers under test have users of their own
+		t.Fatal(err)
+	}
 	return &Server{t, c}
 }
 

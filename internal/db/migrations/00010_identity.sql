@@ -3,9 +3,10 @@
 -- keys do the cascades of a delete, so that they are part of its transaction.
 CREATE TABLE identity_epoch (
     name       text PRIMARY KEY,
-    generation bigint NOT NULL
+    generation bigint NOT NULL,
+    mark       bigint NOT NULL -- the time of the newest revocation
 );
-INSERT INTO identity_epoch (name, generation) VALUES ('identity', 1);
+INSERT INTO identity_epoch (name, generation, mark) VALUES ('identity', 1, 0);
 
 CREATE TABLE identity_revocations (
     id        text PRIMARY KEY,

@@ -43,8 +43,8 @@ type Trusts interface {
 type Tokens interface {
 	// Stamp is a moment for Token.IssuedAt, later than every one before.
 	Stamp() time.Time
-	// Poll learns what other servers changed; nothing where there are none.
-	Poll(ctx context.Context) error
+	// Refresh learns what other servers changed; nothing where there are none.
+	Refresh(ctx context.Context) error
 	Issue(t identity.Token, chain string) (string, identity.Token, error)
 	Read(token string, grace time.Duration) (identity.Token, error)
 	Alive(t identity.Token, a *identity.Access) error
@@ -162,7 +162,7 @@ func (s *Service) try(ctx context.Context, req request, remote string) (Issued, 
 	if err != nil {
 		return Issued{}, err
 	}
-	if err := s.Tokens.Poll(ctx); err != nil { // roles may have been given a moment ago, at another server
+	if err := s.Tokens.Refresh(ctx); err != nil { // roles may have been given a moment ago, at another server
 		return Issued{}, err
 	}
 	began := s.Tokens.Stamp()

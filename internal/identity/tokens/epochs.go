@@ -3,8 +3,10 @@ package tokens
 import (
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/identity"
 )
 
@@ -15,6 +17,7 @@ type epochKey struct {
 
 // epochs is the set of live revocations. Safe for concurrent use.
 type epochs struct {
+	latest atomic.Int64 // of all that were added, µs: what is issued from now on comes after them
 	mu     sync.RWMutex
 	before map[epochKey]epoch
 }
@@ -28,6 +31,7 @@ func (e *epochs) add(list ...identity.Revocation) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, r := range list {
+		e.latest.Store(max(e.latest.Load(), clock.Micros(r.Before)))
 		k := epochKey{r.Subject, r.Key}
 		if old := e.before[k]; r.Before.After(old.before) {
 			e.before[k] = epoch{r.Before, r.Until}

@@ -105,7 +105,8 @@ func (s *Service) Lifetime() time.Duration { return s.lifetime }
 func (s *Service) Stamp() time.Time {
 	for {
 		old := s.last.Load()
-		now := max(s.micros(), old+1)
+		now, _ := s.bounds()
+		now = max(now, s.epochs.latest.Load(), old+1)
 		if s.last.CompareAndSwap(old, now) {
 			return clock.FromMicros(now)
 		}
@@ -125,7 +126,11 @@ func (s *Service) Changed(ctx context.Context, tx *db.Tx, what event.Record, end
 }
 
 func (s *Service) changed(ctx context.Context, tx *db.Tx, ended []identity.Revocation) error {
-	now := s.Stamp()
+	n, mark, err := s.store.advance(ctx, tx, s.mark())
+	if err != nil {
+		return err
+	}
+	now := clock.FromMicros(mark)
 	list := make([]identity.Revocation, len(ended))
 	for i, r := range ended {
 		if r.Before.IsZero() {
@@ -133,10 +138,6 @@ func (s *Service) changed(ctx context.Context, tx *db.Tx, ended []identity.Revoc
 		}
 		r.Until = now.Add(2 * s.lifetime)
 		list[i] = r
-	}
-	n, err := s.store.advance(ctx, tx)
-	if err != nil {
-		return err
 	}
 	if err := s.store.revoke(ctx, tx, list); err != nil {
 		return err
@@ -158,23 +159,36 @@ func (s *Service) saw(n int64) {
 	}
 }
 
-func (s *Service) micros() int64 {
+// bounds is how late it is at least and at most, in microseconds, by the clock
+// that all servers share.
+func (s *Service) bounds() (low, high int64) {
 	if s.shared != nil {
-		if now, ok := s.shared.now(); ok {
-			return now
-		}
+		return s.shared.now()
 	}
-	return clock.Micros(s.clock.Now())
+	now := clock.Micros(s.clock.Now())
+	return now, now
+}
+
+// mark is the time of a revocation: later than everything that was issued.
+func (s *Service) mark() int64 {
+	given := clock.Micros(s.Stamp())
+	_, now := s.bounds()
+	return max(now, given)
 }
 
 // Poll learns what other servers changed. It is one query of one row unless
 // something did; call it every few hundred milliseconds where there are other servers.
 func (s *Service) Poll(ctx context.Context) error {
 	if s.shared == nil {
-		return nil
+		n, err := s.store.generation(ctx, s.db)
+		if err != nil || n == s.generation.Load() {
+			return err
+		}
+		return s.reload(ctx)
 	}
 	asked := clock.Elapsed(s.clock)
 	n, now, err := s.store.generationAndTime(ctx, s.db)
+	got := clock.Elapsed(s.clock)
 	if err != nil {
 		return err
 	}
@@ -183,8 +197,16 @@ func (s *Service) Poll(ctx context.Context) error {
 			return err
 		}
 	}
-	s.shared.learn(now, asked, clock.Elapsed(s.clock))
+	s.shared.learn(now, asked, got)
 	return nil
+}
+
+// Refresh is Poll where there can be other servers, and nothing where there are none.
+func (s *Service) Refresh(ctx context.Context) error {
+	if s.shared == nil {
+		return nil
+	}
+	return s.Poll(ctx)
 }
 
 // Ensure makes certain that what this server knows of revocations is not older
@@ -258,7 +280,7 @@ func (s *Service) Rotate(ctx context.Context) error {
 func (s *Service) rotate(ctx context.Context, due func([]Key, time.Time) bool) error {
 	now := s.clock.Now()
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
-		if _, err := s.store.advance(ctx, tx); err != nil { // first: its lock keeps two servers from rotating at once
+		if _, _, err := s.store.advance(ctx, tx, s.mark()); err != nil { // first: its lock keeps two servers from rotating at once
 			return err
 		}
 		keys, err := s.store.loadKeys(ctx, tx, s.sealer)

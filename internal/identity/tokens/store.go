@@ -55,13 +55,14 @@ func (store) generationAndTime(ctx context.Context, q db.Querier) (n, now int64,
 	return n, now, db.Translate(err, "read identity epoch")
 }
 
-// advance raises the generation and gives the new one. Its row lock is what
-// orders changes of several servers.
-func (store) advance(ctx context.Context, tx *db.Tx) (int64, error) {
-	var n int64
-	err := tx.QueryRowContext(ctx, "UPDATE identity_epoch SET generation = generation + 1 WHERE name = $1 RETURNING generation", "identity").Scan(&n)
+// advance raises the generation and gives the new one, and the time of what is
+// revoked with it: at, or later where a revocation has had that time. Its row
+// lock is what orders changes of several servers.
+func (store) advance(ctx context.Context, tx *db.Tx, at int64) (n, mark int64, err error) {
+	err = tx.QueryRowContext(ctx, `UPDATE identity_epoch SET generation = generation + 1,
+		mark = CASE WHEN mark < CAST($1 AS bigint) THEN CAST($1 AS bigint) ELSE mark + 1 END WHERE name = $2 RETURNING generation, mark`, at, "identity").Scan(&n, &mark)
 	tx.Notify(Topic, strconv.FormatInt(n, 10))
-	return n, db.Translate(err, "raise identity epoch")
+	return n, mark, db.Translate(err, "raise identity epoch")
 }
 
 // revoke writes epochs; one that is already later stays.

@@ -112,7 +112,7 @@ func Prepare(ctx context.Context, c config.Config, exe string, log *slog.Logger)
 		return Plan{}, err
 	}
 	own, err := ownProcesses(c, exe, uid, gid)
-	if err != nil || c.Simulated() {
+	if err != nil || !c.HostHere() {
 		return Plan{Own: own}, err
 	}
 	agent := c.Agent()
@@ -181,7 +181,7 @@ func ownProcesses(c config.Config, exe string, uid, gid int) ([]engine.Process, 
 		server.Env = append(server.Env, "MEK_LISTEN_FD=3")
 		server.Files = func() ([]*os.File, error) { return openListener(c.Listen) }
 	}
-	if c.Simulated() {
+	if !c.HostHere() {
 		return []engine.Process{server}, nil
 	}
 	return []engine.Process{server, agent}, nil

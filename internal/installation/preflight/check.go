@@ -41,7 +41,7 @@ type Want struct {
 func Run(ctx context.Context, w Want) ([]Result, Choices) {
 	choices := Choices{}
 	results := []Result{fileSystem(w.Config.DataDir), memoryAndDisk(w.Config)}
-	if !w.Config.Simulated() {
+	if w.Config.HostHere() {
 		results = append(results, virtualisation(), reachable(w.Config.DataDir), clockSync(ctx))
 		results = append(results, ranges(w, choices), forwarding(ctx), others())
 	}

@@ -52,13 +52,13 @@ func memoryAndDisk(c config.Config) Result {
 	}
 	found := fmt.Sprintf("%.1f GiB memory, %.1f GiB of disk free", float64(memory)/gib, float64(disk)/gib)
 	need := uint64(leastDisk)
-	if c.Simulated() {
+	if !c.HostHere() {
 		need = simulatedDisk
 	}
 	switch {
 	case memory < leastMemory || disk < need:
 		return blocked(name, found, "at least 1 GiB of memory and 4 GiB of disk are needed")
-	case !c.Simulated() && (memory < plentyMemory || disk < plentyDisk):
+	case c.HostHere() && (memory < plentyMemory || disk < plentyDisk):
 		return limited(name, found, "4 GiB of memory and 20 GiB of disk leave room for more than a few servers")
 	}
 	return ok(name, "%s", found)
