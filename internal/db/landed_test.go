@@ -92,6 +92,7 @@ func TestMigrationsOnlyExpand(t *testing.T) {
 // writes rows into the schema before, check looks at them in the schema after.
 var dataTests = map[int64]struct{ put, check string }{
 	100: {"INSERT INTO hoststate_revisions (host, section, revision) VALUES ('h', 'guests', 7)", "SELECT COUNT(*) FROM hoststate_revisions WHERE revision = 7"},
+	105: {"UPDATE identity_epoch SET generation = 41", "SELECT COUNT(*) FROM identity_epoch WHERE generation = 41"},
 }
 
 // Each migration, with data in the schema before it: there afterwards, there after

@@ -3,10 +3,9 @@
 -- keys do the cascades of a delete, so that they are part of its transaction.
 CREATE TABLE identity_epoch (
     name       text PRIMARY KEY,
-    generation bigint NOT NULL,
-    mark       bigint NOT NULL -- the time of the newest revocation
+    generation bigint NOT NULL
 );
-INSERT INTO identity_epoch (name, generation, mark) VALUES ('identity', 1, 0);
+INSERT INTO identity_epoch (name, generation) VALUES ('identity', 1);
 
 CREATE TABLE identity_revocations (
     id        text PRIMARY KEY,
