@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/config"
@@ -42,6 +43,11 @@ func Create(ctx context.Context, s Source, path string) (m Manifest, err error) 
 		return m, err
 	}
 	defer w.Discard()
+	if fi, err := os.Stat(s.Config.Path("secrets")); err == nil {
+		if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+			w.service = st.Uid
+		}
+	}
 	index, err := s.Checkpoint(ctx)
 	if err != nil {
 		return m, err

@@ -45,6 +45,9 @@ type File struct {
 	Path   string `json:"path"`
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"`
+	// Service says that it belongs to the user of the server, whoever that is
+	// where it is restored.
+	Service bool `json:"service,omitempty"`
 }
 
 // NotInside is what backups never hold.

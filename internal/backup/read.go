@@ -101,7 +101,7 @@ func unpackMember(t io.Reader, h *tar.Header, dir string) (File, error) {
 	if err = errors.Join(err, out.Close()); err != nil {
 		return File{}, fmt.Errorf("unpack %s: %w", h.Name, err)
 	}
-	return File{h.Name, n, hex.EncodeToString(sum.Sum(nil))}, flushFolder(filepath.Dir(to))
+	return File{h.Name, n, hex.EncodeToString(sum.Sum(nil)), h.Uname == serviceName}, flushFolder(filepath.Dir(to))
 }
 
 // readManifest reads it and compares it with what came before.

@@ -229,6 +229,11 @@ func (r *restoring) files(context.Context) error {
 		if _, err := os.Stat(r.unpacked(FilesDir, name)); err != nil {
 			continue
 		}
+		if name == "tls" { // certificates are for everybody to read
+			if err := os.Chmod(r.unpacked(FilesDir, name), 0o755); err != nil {
+				return fmt.Errorf("restore certificates: %w", err)
+			}
+		}
 		if err := r.swap(r.unpacked(FilesDir, name), r.Config.Path(name), name); err != nil {
 			return err
 		}

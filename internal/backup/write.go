@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Writer makes a backup. End it by Finish or Discard.
@@ -21,6 +22,8 @@ type Writer struct {
 	zip  *gzip.Writer
 	tar  *tar.Writer
 	list []File
+	// service is the user of the server; 0 when all is one user's.
+	service uint32
 }
 
 // newWriter begins a backup that will be at path, readable by its owner only.
@@ -38,6 +41,9 @@ func newWriter(path string) (*Writer, error) {
 	}
 	return &Writer{path: path, file: f, zip: z, tar: tar.NewWriter(z)}, nil
 }
+
+// serviceName stands in the archive for the user of the server.
+const serviceName = "service"
 
 // Discard removes what was written; nothing after Finish.
 func (w *Writer) Discard() {
@@ -63,7 +69,8 @@ func (w *Writer) Add(name, from string) error {
 	if err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	return w.put(name, fi.Size(), fi.Mode().Perm(), f)
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	return w.put(name, fi.Size(), fi.Mode().Perm(), ok && w.service != 0 && st.Uid == w.service, f)
 }
 
 // AddTree puts in all regular files below a folder. A folder that is missing is empty.
@@ -85,17 +92,22 @@ func (w *Writer) AddTree(name, from string) error {
 
 // AddBytes puts content in under a name.
 func (w *Writer) AddBytes(name string, content []byte) error {
-	return w.put(name, int64(len(content)), 0o600, newReader(content))
+	return w.put(name, int64(len(content)), 0o600, false, newReader(content))
 }
 
-func (w *Writer) put(name string, size int64, mode fs.FileMode, from io.Reader) error {
-	sum, err := w.member(name, size, mode, from)
-	w.list = append(w.list, File{name, size, sum})
+func (w *Writer) put(name string, size int64, mode fs.FileMode, service bool, from io.Reader) error {
+	h := tar.Header{Name: name, Size: size, Mode: int64(mode), Typeflag: tar.TypeReg}
+	if service {
+		h.Uname = serviceName
+	}
+	sum, err := w.member(h, from)
+	w.list = append(w.list, File{name, size, sum, service})
 	return err
 }
 
-func (w *Writer) member(name string, size int64, mode fs.FileMode, from io.Reader) (sum string, err error) {
-	if err := w.tar.WriteHeader(&tar.Header{Name: name, Size: size, Mode: int64(mode), Typeflag: tar.TypeReg}); err != nil {
+func (w *Writer) member(head tar.Header, from io.Reader) (sum string, err error) {
+	name, size := head.Name, head.Size
+	if err := w.tar.WriteHeader(&head); err != nil {
 		return "", fmt.Errorf("backup %s: %w", name, err)
 	}
 	h := sha256.New()
@@ -116,7 +128,7 @@ func (w *Writer) Finish(m Manifest) (Manifest, error) {
 	if err != nil {
 		return m, fmt.Errorf("manifest: %w", err)
 	}
-	if _, err := w.member(manifestName, int64(len(text)), 0o600, newReader(text)); err != nil {
+	if _, err := w.member(tar.Header{Name: manifestName, Size: int64(len(text)), Mode: 0o600, Typeflag: tar.TypeReg}, newReader(text)); err != nil {
 		return m, err
 	}
 	for _, end := range []func() error{w.tar.Close, w.zip.Close, w.file.Sync, w.file.Close, func() error { return os.Rename(w.path+".partial", w.path) },

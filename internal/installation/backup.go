@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/mekcloud/mek/internal/apiclient"
 	"github.com/mekcloud/mek/internal/backup"
@@ -137,6 +138,15 @@ func (i *Installation) BackupRestore(ctx context.Context, path string, o Restore
 	}
 	for _, dir := range []string{filepath.Dir(i.databaseFile()), i.cfg.Path("secrets"), i.cfg.Server().ObjectDir} {
 		if err := i.give(dir, uid, gid); err != nil {
+			return err
+		}
+	}
+	for _, f := range r.Manifest.Files {
+		rest, ours := strings.CutPrefix(f.Path, backup.FilesDir+"/tls/")
+		if !ours || !f.Service {
+			continue
+		}
+		if err := own(i.cfg.Path("tls", filepath.FromSlash(rest)), uid, gid); err != nil {
 			return err
 		}
 	}
