@@ -107,5 +107,5 @@ func writeDurably(path string, content []byte) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
 	}
-	return syncDir(filepath.Dir(path))
+	return osDisk{}.Flush(filepath.Dir(path))
 }

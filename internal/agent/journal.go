@@ -107,9 +107,12 @@ func (s *saved) records() []record {
 type Journal struct {
 	mu    sync.Mutex
 	path  string
-	file  *os.File // nil: in memory
-	size  int64    // of the intact records
-	floor int64    // size after the last compaction
+	disk  disk  // tests bring theirs
+	file  file  // nil: in memory
+	loose bool  // the file's name is not durable: the folder could not be flushed
+	size  int64 // of the intact records
+	large int64 // compactAt, but for tests
+	floor int64 // size after the last compaction
 	now   saved
 }
 
@@ -121,8 +124,12 @@ func OpenJournal(dir string) (*Journal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("directory of the journal: %w", err)
 	}
-	j := &Journal{path: filepath.Join(dir, "journal"), now: newSaved()}
-	f, err := os.OpenFile(j.path, os.O_RDWR|os.O_CREATE, 0o600)
+	return openJournal(osDisk{}, filepath.Join(dir, "journal"))
+}
+
+func openJournal(d disk, path string) (*Journal, error) {
+	j := &Journal{path: path, disk: d, large: compactAt, now: newSaved()}
+	f, err := d.Open(path, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
@@ -138,7 +145,7 @@ func OpenJournal(dir string) (*Journal, error) {
 			return nil, errors.Join(err, f.Close())
 		}
 	}
-	if err := syncDir(dir); err != nil {
+	if err := d.Flush(filepath.Dir(path)); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return j, nil
@@ -191,6 +198,12 @@ func (j *Journal) append(r record) error {
 	if err != nil {
 		return err
 	}
+	if j.loose {
+		if err := j.disk.Flush(filepath.Dir(j.path)); err != nil {
+			return err
+		}
+		j.loose = false
+	}
 	if _, err := j.file.WriteAt(buf, j.size); err != nil {
 		return errors.Join(fmt.Errorf("append to journal: %w", err), j.cut())
 	}
@@ -199,8 +212,10 @@ func (j *Journal) append(r record) error {
 	}
 	j.size += int64(len(buf))
 	j.now.apply(r)
-	if j.size > compactAt && j.size > 4*j.floor {
-		return j.compact()
+	if j.size > j.large && j.size > 4*j.floor {
+		if err := j.compact(); err != nil {
+			j.floor = j.size / 2 // the record is durable; a shorter journal is tried again when this one has doubled
+		}
 	}
 	return nil
 }
@@ -218,7 +233,7 @@ func (j *Journal) cut() error {
 
 // compact writes the journal anew with what is still needed.
 func (j *Journal) compact() error {
-	f, err := os.OpenFile(j.path+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := j.disk.Open(j.path+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return fmt.Errorf("new journal: %w", err)
 	}
@@ -236,12 +251,16 @@ func (j *Journal) compact() error {
 	if err := f.Sync(); err != nil {
 		return errors.Join(fmt.Errorf("flush new journal: %w", err), f.Close())
 	}
-	if err := os.Rename(j.path+".new", j.path); err != nil {
+	if err := j.disk.Rename(j.path+".new", j.path); err != nil {
 		return errors.Join(fmt.Errorf("put new journal in place: %w", err), f.Close())
 	}
 	old := j.file
 	j.file, j.size, j.floor = f, size, size
-	return errors.Join(old.Close(), syncDir(filepath.Dir(j.path)))
+	if err := j.disk.Flush(filepath.Dir(j.path)); err != nil {
+		j.loose = true // until the folder is flushed the name may still mean the old file
+	}
+	_ = old.Close() // nothing will be read from it
+	return nil
 }
 
 // snapshot copies what the journal knows.
@@ -263,12 +282,4 @@ func (j *Journal) Close() error {
 		return nil
 	}
 	return j.file.Close()
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("open directory: %w", err)
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

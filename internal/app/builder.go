@@ -89,6 +89,7 @@ func Build(ctx context.Context, p Parts) (*Cloud, error) {
 	b.buildTasks()
 	b.newChecks()
 	b.background("hosts", p.Hub.Run)
+	b.background("room", reconciled(reconcile.New(p.Clock, p.Log, reconcile.Reconciler{Name: "database.ballast", Every: 5 * time.Second, Run: p.DB.KeepBallast})))
 	b.background("audit", reconciled(reconcile.New(p.Clock, p.Log, reconcile.Reconciler{Name: "outbox", Every: time.Second, Run: b.publish})))
 	for _, s := range serviceSteps {
 		if err := s.build(b, ctx); err != nil {

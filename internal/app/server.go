@@ -101,6 +101,9 @@ func open(ctx context.Context, cfg config.Server, log *slog.Logger) (Parts, erro
 	if p.DB, err = db.Open(ctx, cfg.Database); err != nil {
 		return p, err
 	}
+	if err := p.DB.Ballast(ctx, db.BallastSize); err != nil {
+		log.Error("there is no room held back for deletes", "error", err)
+	}
 	p.Hub = hub.New(hub.Config{Clock: p.Clock, Log: log, Epochs: hoststate.NewEpochs(p.DB, p.Clock)})
 	return p, nil
 }

@@ -35,12 +35,14 @@ type DB struct {
 	engine Engine
 	read   *sql.DB
 	write  *sql.DB
-	leader *leader       // SQLite only
-	path   string        // SQLite only
-	pool   *pgxpool.Pool // PostgreSQL only
-	origin string        // of what this process tells others, so that it need not hear it
-	closed func()
-	faults Faults // nil outside tests
+	leader *leader // SQLite only
+	path   string  // SQLite only
+	// ballast is set before the first Write; nil: there is none.
+	ballast *ballast
+	pool    *pgxpool.Pool // PostgreSQL only
+	origin  string        // of what this process tells others, so that it need not hear it
+	closed  func()
+	faults  Faults // nil outside tests
 }
 
 // Open opens the database at a URL, "postgres://…" or "sqlite:///path/file.db",

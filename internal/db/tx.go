@@ -80,7 +80,7 @@ func (d *DB) Write(ctx context.Context, fn func(tx *Tx) error) error {
 	if d.faults != nil {
 		return d.writeFaulty(ctx, fn)
 	}
-	return d.writeSound(ctx, fn)
+	return d.writeWithin(ctx, fn)
 }
 
 func (d *DB) writeSound(ctx context.Context, fn func(tx *Tx) error) error {

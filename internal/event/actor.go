@@ -8,6 +8,8 @@ type Actor struct {
 	UserID    string
 	ProjectID string
 	RequestID string // "req-" and a UUID
+	// NewWork says that something is asked for that takes room, and can wait.
+	NewWork bool
 	// ClientKey names what the client asked for, with the digest of the request,
 	// so that it is done once; empty: it did not say. See rest.KeyHeader.
 	ClientKey, Request string

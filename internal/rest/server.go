@@ -242,7 +242,7 @@ func (s *Server) answer(c *Call, m *mounted, path string) (reply Reply, err erro
 	if err := c.choose(found, values); err != nil {
 		return Reply{}, err
 	}
-	ctx := event.WithActor(c.Context(), event.Actor{UserID: c.Auth.UserID, ProjectID: c.Auth.ProjectID, RequestID: c.RequestID})
+	ctx := event.WithActor(c.Context(), event.Actor{UserID: c.Auth.UserID, ProjectID: c.Auth.ProjectID, RequestID: c.RequestID, NewWork: c.newWork()})
 	c.Request = c.Request.WithContext(ctx)
 	return c.dispatch()
 }
