@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,8 +18,8 @@ var unneeded = []uintptr{
 	unix.CAP_BLOCK_SUSPEND, unix.CAP_LINUX_IMMUTABLE, unix.CAP_LEASE, unix.CAP_PERFMON, unix.CAP_BPF, unix.CAP_CHECKPOINT_RESTORE,
 }
 
-// dropCapabilities takes the unneeded ones out of the bounding set, so that
-// neither this process nor anything it starts can get them back.
+// dropCapabilities takes the unneeded ones from this process, and out of the
+// bounding set, so that nothing it starts can get them back.
 func dropCapabilities() error {
 	for _, c := range unneeded {
 		_, _, errno := syscall.AllThreadsSyscall(syscall.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0)
@@ -31,6 +32,35 @@ func dropCapabilities() error {
 		default:
 			return fmt.Errorf("drop capability %d: %w", c, errno)
 		}
+	}
+	return dropPermitted()
+}
+
+// dropPermitted takes them from what the process may do itself: the bounding set
+// counts for programs that are started only.
+func dropPermitted() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData
+	if err := unix.Capget(&header, &sets[0]); err != nil {
+		return fmt.Errorf("read capabilities: %w", err)
+	}
+	for _, c := range unneeded {
+		sets[c/32].Effective &^= 1 << (c % 32)
+		sets[c/32].Permitted &^= 1 << (c % 32)
+		sets[c/32].Inheritable &^= 1 << (c % 32)
+	}
+	_, _, errno := syscall.AllThreadsSyscall(syscall.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&sets[0])), 0)
+	if errno != 0 && !errors.Is(errno, syscall.ENOTSUP) { // as above
+		return fmt.Errorf("drop capabilities: %w", errno)
+	}
+	return nil
+}
+
+// noCore keeps secrets in memory out of files: neither this process nor what it
+// starts leaves a core dump.
+func noCore() error {
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return fmt.Errorf("forbid core dumps: %w", err)
 	}
 	return nil
 }

@@ -18,6 +18,9 @@ import (
 
 // load reads the configuration of a long-running process.
 func (g *global) load() (config.Config, *slog.Logger, error) {
+	if err := noCore(); err != nil {
+		return config.Config{}, nil, err
+	}
 	c, err := config.Load(g.dataDir, os.Environ(), nil)
 	if err != nil {
 		return c, nil, usageError{err}

@@ -10,16 +10,21 @@ import (
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/hostlink"
 	"github.com/mekcloud/mek/internal/identity"
+	"github.com/mekcloud/mek/internal/pki"
 	"github.com/mekcloud/mek/internal/placement"
 	"github.com/mekcloud/mek/internal/reconcile"
 )
 
 // compute builds Nova on everything before it.
 func (b *builder) compute(context.Context) error {
+	sealer, err := pki.NewSealer(b.Master, "compute")
+	if err != nil {
+		return err
+	}
 	s := computeapi.New(computeapi.Deps{
 		DB: b.DB, Clock: b.Clock, Log: b.Log, Tasks: b.tasks, Agents: b.Hub, Server: b.Config.HostName, Quotas: b.Config.Quotas,
 		Placement: hostInventory{b.shared.placement, b.Config.Compute}, Allocator: b.shared.placement, Projects: projectLookup{b.shared.identity.Projects()},
-		Images: b.shared.images, Networks: b.shared.networks, Volumes: b.shared.volumes, Front: b.frontDoor,
+		Images: b.shared.images, Networks: b.shared.networks, Volumes: b.shared.volumes, Front: b.frontDoor, People: b.shared.identity.Authenticator(), Sealer: sealer,
 		ConfirmAfter: b.Config.Compute.ConfirmAfter, KeepHistory: b.Config.Compute.KeepHistory,
 	})
 	b.shared.imageClaims.add(s.Servers)

@@ -3,6 +3,7 @@ package app
 import (
 	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -73,6 +74,26 @@ type boundedConn struct {
 
 	mu    sync.Mutex
 	until time.Time
+	cut   bool
+}
+
+// SetWriteDeadline with a time that has passed cuts the connection for good: a
+// body that comes in then ends, too.
+func (c *boundedConn) SetWriteDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut = c.cut || t.Equal(longAgo())
+	return c.Conn.SetWriteDeadline(t)
+}
+
+func (c *boundedConn) Read(p []byte) (int, error) {
+	c.mu.Lock()
+	cut := c.cut
+	c.mu.Unlock()
+	if cut {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return c.Conn.Read(p)
 }
 
 // patient is how much is handed to the system between two looks at the clock.
@@ -119,6 +140,9 @@ func (c *boundedConn) hurry() error {
 	now := clock.Real{}.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.cut {
+		return os.ErrDeadlineExceeded
+	}
 	if c.until.Sub(now) > c.stalled*7/8 {
 		return nil
 	}

@@ -45,7 +45,7 @@ func (b *builder) identity(ctx context.Context) error {
 		cost = passwords.BcryptCost()
 	}
 	s, err := identityapi.New(ctx, identityapi.Deps{DB: b.DB, Clock: b.Clock, Sealer: sealer, Compliance: rules, PasswordCost: cost,
-		TokenLifetime: b.Config.Identity.TokenLifetime, Shared: b.Peers != nil, PublicURL: b.Config.PublicURL})
+		TokenLifetime: b.Config.Identity.TokenLifetime, Shared: b.Peers != nil, PublicURL: b.Config.PublicURL, Logins: b.logins()})
 	if err != nil {
 		return err
 	}

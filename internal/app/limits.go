@@ -12,7 +12,10 @@ import (
 )
 
 // gate is admission as package rest asks for it.
-type gate struct{ *admission.Gate }
+type gate struct {
+	*admission.Gate
+	transfers *bodies
+}
 
 func (g gate) Admit(ctx context.Context, caller, address, method string) (rest.Turn, error) {
 	kind := admission.Write
@@ -26,7 +29,7 @@ func (g gate) Admit(ctx context.Context, caller, address, method string) (rest.T
 	if err != nil {
 		return nil, err // a nil *Turn is not a nil interface
 	}
-	return turn, nil
+	return &turnstile{Turn: turn, transfers: g.transfers}, nil
 }
 
 // limits builds the gate of the front door.
@@ -46,5 +49,20 @@ func (b *builder) limits() gate {
 		Refused: func(limit string) { refused.WithLabelValues(limit).Inc() }})
 	b.Metrics.MustRegister(refused, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mek_waiting_requests", Help: "Requests that wait for a place to be worked on."},
 		func() float64 { return float64(g.Waiting()) }))
-	return gate{g}
+	w := &bodies{open: map[*turnstile]transfer{}, clock: b.Clock}
+	b.background("transfers", w.run)
+	return gate{g, w}
+}
+
+// logins is the line of those who log in by password. A hash keeps a processor
+// busy for as long as ten other requests: one processor is left for those while
+// they come.
+func (b *builder) logins() *admission.Line {
+	processors := runtime.GOMAXPROCS(0)
+	return admission.NewLine(func() int {
+		if b.gate.Mixed() {
+			return max(1, processors-1)
+		}
+		return processors
+	})
 }

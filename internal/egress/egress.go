@@ -47,8 +47,20 @@ func New(allow []string) (*Client, error) {
 
 var errPlace = errors.New("the address is not one that may be fetched from")
 
-// shared is the range between a provider and its customers.
-var shared = netip.MustParsePrefix("100.64.0.0/10")
+// inner are ranges that look public and are not: between a provider and its
+// customers, for documentation and measuring, reserved; and those of IPv6 that
+// carry an address of IPv4, which may be any.
+var inner = []netip.Prefix{
+	netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("0.0.0.0/8"),
+	netip.MustParsePrefix("192.0.0.0/24"), netip.MustParsePrefix("192.0.2.0/24"),
+	netip.MustParsePrefix("192.88.99.0/24"), netip.MustParsePrefix("198.18.0.0/15"),
+	netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("203.0.113.0/24"),
+	netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("::/96"),
+	netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"),
+	netip.MustParsePrefix("100::/64"), netip.MustParsePrefix("2001::/23"),
+	netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2002::/16"),
+	netip.MustParsePrefix("fec0::/10"),
+}
 
 // check is asked about every address, resolved, right before a connection to it.
 func (c *Client) check(address string) error {
@@ -60,13 +72,18 @@ func (c *Client) check(address string) error {
 	if slices.Contains(c.allowed, netip.AddrPortFrom(ip, a.Port())) {
 		return nil
 	}
-	if !ip.IsGlobalUnicast() || ip.IsPrivate() || shared.Contains(ip) || (a.Port() != 80 && a.Port() != 443) {
+	if !ip.IsGlobalUnicast() || ip.IsPrivate() || within(inner, ip) || (a.Port() != 80 && a.Port() != 443) {
 		return fmt.Errorf("%s: %w", address, errPlace)
 	}
 	return nil
 }
 
+func within(list []netip.Prefix, ip netip.Addr) bool {
+	return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(ip) })
+}
+
 func redirect(r *http.Request, via []*http.Request) error {
+	r.Header.Del("Referer") // it would tell what the first address is, with what is signed in it
 	if len(via) > maxRedirects {
 		return errors.New("too many redirects")
 	}

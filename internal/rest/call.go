@@ -37,6 +37,7 @@ type Call struct {
 	authorised bool
 	turn       Turn // nil: without a gate, or inside of another request
 	trace      *Trace
+	watched    bool
 }
 
 // Var is the value of a placeholder of the route's path.

@@ -1,6 +1,8 @@
 package rest
 
 import (
+	"context"
+
 	"github.com/mekcloud/mek/internal/event"
 )
 
@@ -33,6 +35,17 @@ func (c *Call) rest() {
 	if c.turn != nil {
 		c.turn.Rest()
 	}
+}
+
+// watch has a transfer end when its credentials do.
+func (c *Call) watch() {
+	lasting, ok := c.server.auth.(Lasting)
+	if c.turn == nil || c.watched || !ok || c.Auth.UserID == "" {
+		return
+	}
+	c.watched = true
+	who := c.Auth
+	c.turn.Watch(c.W, func(ctx context.Context) error { return lasting.StandsNow(ctx, who) })
 }
 
 // leave ends the turn, and charges the lengths of the bodies as they were said.

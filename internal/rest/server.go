@@ -35,11 +35,20 @@ type Gate interface {
 }
 
 // Turn is a request that was let in. Run waits for a place to work in, Rest
-// gives it back, Leave ends the turn; bytes are those of the bodies.
+// gives it back, Leave ends the turn; bytes are those of the bodies. Watch cuts
+// the connection once still says that who asked may no longer.
 type Turn interface {
 	Run(ctx context.Context) error
 	Rest()
 	Leave(bytes int64)
+	Watch(w http.ResponseWriter, still func(ctx context.Context) error)
+}
+
+// Lasting is an Authenticator that tells of credentials whether they still
+// hold: Unauthenticated or Forbidden. That their time has come does not end
+// what began before.
+type Lasting interface {
+	StandsNow(ctx context.Context, c *policy.Credentials) error
 }
 
 // Config is what a Server needs.
@@ -188,6 +197,9 @@ func (s *Server) serve(m *mounted, w http.ResponseWriter, r *http.Request, path 
 			reply = reply.With("Retry-After", "1")
 		}
 	}
+	if reply.Stream != nil {
+		c.watch()
+	}
 	if reply.Status != statusHijacked {
 		if err := reply.send(w, r.Method == http.MethodHead); err != nil {
 			s.log.Warn("answer broke off", "request", c.RequestID, "path", path, "error", err)
@@ -304,10 +316,10 @@ func (c *Call) dispatch() (Reply, error) {
 	if err := r.Query.check(c); err != nil {
 		return Reply{}, err
 	}
-	if !r.Raw {
-		if err := c.readBody(); err != nil {
-			return Reply{}, err
-		}
+	if r.Raw {
+		c.watch()
+	} else if err := c.readBody(); err != nil {
+		return Reply{}, err
 	}
 	handle, perObject := r.Handle, r.Object || r.Anonymous
 	if r.Actions != nil {

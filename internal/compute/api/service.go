@@ -23,6 +23,7 @@ import (
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/hostlink"
+	"github.com/mekcloud/mek/internal/identity"
 	"github.com/mekcloud/mek/internal/image"
 	"github.com/mekcloud/mek/internal/network"
 	"github.com/mekcloud/mek/internal/placement"
@@ -46,6 +47,8 @@ type Deps struct {
 	Networks  network.ForCompute
 	Volumes   blockstorage.Service
 	Front     func() http.Handler // the front door, once the cloud is built
+	People    identity.Standing
+	Sealer    servers.Sealer
 
 	ConfirmAfter, KeepHistory time.Duration // see servers.Deps
 }
@@ -76,8 +79,8 @@ func New(d Deps) *Service {
 	s.aggregates = aggregates.New(d.DB, d.Clock, s.Hosts)
 	s.Servers = servers.New(servers.Deps{DB: d.DB, Clock: d.Clock, Log: d.Log, Tasks: d.Tasks, Agents: d.Agents, Hosts: schedulerHosts{s.Hosts},
 		Flavors: s.flavors, Keys: s.keypairs, Images: d.Images, Networks: d.Networks, Volumes: d.Volumes, Placement: d.Allocator, Quota: quota,
-		Groups: groupRules{s.groups}, ConfirmAfter: d.ConfirmAfter, KeepHistory: d.KeepHistory})
-	s.Consoles = consoles.New(d.DB, d.Clock, s.Servers, d.Agents)
+		Groups: groupRules{s.groups}, Sealer: d.Sealer, ConfirmAfter: d.ConfirmAfter, KeepHistory: d.KeepHistory})
+	s.Consoles = consoles.New(d.DB, d.Clock, s.Servers, d.Agents, d.People)
 	return s
 }
 

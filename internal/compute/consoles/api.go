@@ -106,7 +106,7 @@ func wrongKind(kind string) error {
 // address is what opens in a browser. The path in it is relative, as the
 // page's own origin carries the bytes too.
 func (a api) address(c *rest.Call, server *compute.Server) (string, error) {
-	token, err := a.consoles.grant(c.Context(), server, "novnc", c.Event("server", server.ID, server.ProjectID))
+	token, err := a.consoles.grant(c.Context(), server, "novnc", c.Auth, c.Event("server", server.ID, server.ProjectID))
 	if err != nil {
 		return "", err
 	}

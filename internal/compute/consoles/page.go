@@ -45,7 +45,7 @@ func (s *Consoles) Handler() (http.Handler, error) {
 // A bad token is refused before the upgrade, without a body.
 func (s *Consoles) websocket(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), dialTimeout)
-	screen, err := s.open(ctx, r.URL.Query().Get("token"))
+	screen, standing, err := s.open(ctx, r.URL.Query().Get("token"))
 	cancel()
 	if err != nil {
 		status := http.StatusForbidden
@@ -59,26 +59,35 @@ func (s *Consoles) websocket(w http.ResponseWriter, r *http.Request) {
 	}
 	defer screen.Close()
 	w.Header().Set("Server", "WebSockify")
-	// Origins need no check: the token is the credential, and no cookie is.
-	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"binary"}, InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled})
+	// Without a list of origins only the page's own passes, or a client that is no browser.
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"binary"}, CompressionMode: websocket.CompressionDisabled})
 	if err != nil {
 		return // Accept has answered
 	}
 	conn := websocket.NetConn(context.WithoutCancel(r.Context()), ws, websocket.MessageBinary)
 	defer conn.Close()
-	carry(conn, screen)
+	s.carry(r.Context(), conn, screen, standing)
 }
 
-// carry copies both ways; when one way ends, both are closed.
-func carry(a, b io.ReadWriteCloser) {
-	var both errgroup.Group
+// carry copies both ways; when one way ends, or who looks may no longer, both are closed.
+func (s *Consoles) carry(ctx context.Context, a, b io.ReadWriteCloser, standing string) {
+	ctx, over := context.WithCancel(context.WithoutCancel(ctx))
+	var all errgroup.Group
 	copyTo := func(to, from io.ReadWriteCloser) func() error {
 		return func() error {
+			defer over()
 			_, err := io.Copy(to, from)
 			return errors.Join(err, a.Close(), b.Close())
 		}
 	}
-	both.Go(copyTo(b, a))
-	both.Go(copyTo(a, b))
-	_ = both.Wait() // either end leaving is the normal end
+	all.Go(copyTo(b, a))
+	all.Go(copyTo(a, b))
+	watch := func() error {
+		if err := s.follow(ctx, standing); err != nil {
+			return errors.Join(err, a.Close(), b.Close())
+		}
+		return nil
+	}
+	all.Go(watch)  // like the others, it ends with the connection, and is waited for here
+	_ = all.Wait() // either end leaving is the normal end
 }

@@ -18,6 +18,7 @@ type row struct {
 	Kind      string `db:"kind"`
 	ExpiresAt int64  `db:"expires_at"`
 	Used      bool   `db:"used"`
+	Standing  string `db:"standing"` // of who asked for it
 }
 
 var rows = db.NewTable[row]("compute_console_tokens", "hash", "Console token")

@@ -123,7 +123,7 @@ func (a *api) create(c *rest.Call) (rest.Reply, error) {
 	for _, name := range request.Groups {
 		groups = append(groups, map[string]string{"name": name})
 	}
-	v := &view{Server: one}
+	v := &view{Server: one, s: a.s}
 	body := map[string]any{"id": one.ID, "links": links(c, v), "OS-DCF:diskConfig": one.DiskConfig, "adminPass": password, "security_groups": groups}
 	reply, err := rest.Accepted(map[string]any{"server": body})
 	return reply.With("Location", c.Link("/v2.1/servers/"+one.ID)), err

@@ -79,7 +79,7 @@ func (a *api) rebuilding(c *rest.Call, v *view) map[string]any {
 		body["key_name"] = orNull(v.KeyName)
 	}
 	if c.At(compute.NoPersonality) {
-		body["user_data"] = orNull(v.UserData)
+		body["user_data"] = orNull(a.s.userData(v.Server))
 		delete(body, "OS-EXT-SRV-ATTR:user_data") // once is enough
 	}
 	return body

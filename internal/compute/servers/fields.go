@@ -20,6 +20,7 @@ import (
 // view is a server with what its details show besides.
 type view struct {
 	*Server
+	s     *Servers // opens the user's data
 	disks []*Disk
 	cards []network.Interface
 }
@@ -38,7 +39,7 @@ func (v views) List(ctx context.Context, q listing.Query) ([]*view, error) {
 	}
 	out, ids := make([]*view, len(all)), make([]string, len(all))
 	for i, one := range all {
-		out[i], ids[i] = &view{Server: one}, one.ID
+		out[i], ids[i] = &view{Server: one, s: v.s}, one.ID
 	}
 	if !v.detail || len(all) == 0 {
 		return out, nil
@@ -190,7 +191,7 @@ func extendedFields() []rest.Field[view] {
 		since(admin("kernel_id", func(*view) any { return "" })),
 		since(admin("ramdisk_id", func(*view) any { return "" })),
 		since(admin("root_device_name", func(v *view) any { return v.RootDevice })),
-		since(admin("user_data", func(v *view) any { return orNull(v.UserData) })),
+		since(admin("user_data", func(v *view) any { return orNull(v.s.userData(v.Server)) })),
 	}
 }
 

@@ -46,7 +46,7 @@ func (s *Servers) Render(ctx context.Context, host string) (body any, revision i
 	}
 	doc := guest.Document{Guests: make([]guest.Spec, 0, len(all))}
 	for _, one := range all {
-		doc.Guests = append(doc.Guests, specOf(one, disks[one.ID], nics[one.ID]))
+		doc.Guests = append(doc.Guests, specOf(s.shown(one), disks[one.ID], nics[one.ID]))
 	}
 	kept, err := keptOn(ctx, s.DB, host)
 	if err != nil {

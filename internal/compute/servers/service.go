@@ -36,6 +36,7 @@ type Deps struct {
 	Placement placement.Allocator
 	Quota     Quota
 	Groups    Groups // nil: there are no server groups
+	Sealer    Sealer // of user data and files; nil: they are stored as they come
 
 	// ConfirmAfter is when a resize is confirmed by itself; 0: never.
 	ConfirmAfter time.Duration

@@ -159,6 +159,7 @@ func (s *Servers) planServers(ctx context.Context, in Request) (*plan, error) {
 	now, reservation := stamp(s.Clock), "r-"+strings.ToLower(id.HexSecret(4))
 	for i := range in.Max {
 		one := newServer(in, i, now, reservation)
+		s.hide(one)
 		planned, err := s.Networks.Plan(ctx, one.ProjectID, in.Networks, in.NoNetwork, in.Groups)
 		if err != nil {
 			return nil, err

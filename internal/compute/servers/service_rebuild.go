@@ -46,6 +46,7 @@ func (s *Servers) Rebuild(ctx context.Context, serverID string, in Rebuild, over
 		}
 		p.Stopped = one.VM == compute.VMStopped
 		in.apply(one, parts.Server)
+		s.hide(one)
 		if p.Format != "" {
 			one.ImageID = in.ImageID
 		}

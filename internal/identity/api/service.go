@@ -37,6 +37,8 @@ type Deps struct {
 	Shared        bool           // other servers use the database
 	PasswordCost  passwords.Cost // zero: the default; tests take less
 	PublicURL     string         // scheme://host:port that catalogs show; empty: what the client used
+	// Logins orders those that cost a hash; nil: as many as come.
+	Logins auth.Line
 }
 
 // Service is the identity service. Safe for concurrent use.
@@ -108,7 +110,7 @@ func New(ctx context.Context, d Deps) (*Service, error) {
 		RoleView: roles.View, ProjectView: projects.View, DomainView: domains.View, Reach: s.reach})
 	s.delegation = s.delegate(d, hasher)
 	s.login = auth.NewService(auth.Config{Clock: d.Clock, Users: s.users, Projects: s.projects, AppCredentials: s.appCredentials, Trusts: s.trusts,
-		Tokens: s.tokens, Receipts: s.tokens, Secrets: s.credentials, OAuth: s.oauth, Access: s.access, Log: j})
+		Tokens: s.tokens, Receipts: s.tokens, Secrets: s.credentials, OAuth: s.oauth, Access: s.access, Log: j, Line: d.Logins})
 	s.accessKeys = newAccessKeys(s)
 	s.auth = auth.New(s.login, s.catalog, s.grants)
 	return s, nil

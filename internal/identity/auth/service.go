@@ -74,6 +74,12 @@ type OAuth interface {
 	Verify(ctx context.Context, r identity.SignedRequest) (*identity.OAuthAccess, error)
 }
 
+// Line has places for logins that cost a hash; those that are free go round the
+// addresses that wait. Unavailable when ctx ends before.
+type Line interface {
+	Enter(ctx context.Context, address string) (leave func(), err error)
+}
+
 // Log notes successful logins in the audit log.
 type Log interface {
 	LoggedIn(ctx context.Context, t identity.Token) error
@@ -92,6 +98,7 @@ type Config struct {
 	OAuth          OAuth
 	Access         Access
 	Log            Log
+	Line           Line // nil: as many as come
 }
 
 // Service logs in. Safe for concurrent use.
@@ -164,6 +171,13 @@ func (s *Service) try(ctx context.Context, req request, remote string) (Issued, 
 	}
 	if err := s.Tokens.Refresh(ctx); err != nil { // roles may have been given a moment ago, at another server
 		return Issued{}, err
+	}
+	if s.Line != nil && (req.password != nil || req.appCred != nil) {
+		leave, err := s.Line.Enter(ctx, remote)
+		if err != nil {
+			return Issued{}, err
+		}
+		defer leave()
 	}
 	began := s.Tokens.Stamp()
 	w, err := s.establish(ctx, req)

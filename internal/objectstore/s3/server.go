@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -51,6 +52,8 @@ type Turn interface {
 	Run(ctx context.Context) error
 	Rest()
 	Leave(bytes int64)
+	// Watch cuts the connection once still says that who asked may no longer.
+	Watch(w http.ResponseWriter, still func(ctx context.Context) error)
 }
 
 // Server is the handler. Safe for concurrent use.
@@ -181,8 +184,26 @@ func (c *call) answer() (out *reply, err error) {
 			return nil, err
 		}
 		defer c.turn.Rest()
+		if c.claim != nil {
+			c.turn.Watch(c.w, c.still())
+		}
 	}
 	return c.op.run(c)
+}
+
+// still tells whether the key of a request still opens what it did.
+func (c *call) still() func(ctx context.Context) error {
+	access, roles := c.claim.Access, c.auth.Roles
+	return func(ctx context.Context) error {
+		key, err := c.s.Keys.Lookup(ctx, access)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(roles, func(r string) bool { return !slices.Contains(key.Credentials.Roles, r) }) {
+			return failure.New(failure.AccessDenied)
+		}
+		return nil
+	}
 }
 
 // admit asks the gate once it is known who asks, whether or not the signature held.

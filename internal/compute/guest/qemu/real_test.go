@@ -184,6 +184,16 @@ func TestConfinement(t *testing.T) {
 		t.Errorf("environment %q", env)
 	}
 	c.descriptors(f.PID)
+	for _, kind := range []string{"net", "ipc"} {
+		own, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", f.PID, kind))
+		host, err2 := os.Readlink("/proc/self/ns/" + kind)
+		if err != nil || err2 != nil || own == host {
+			t.Errorf("namespace %s: %s, the host's is %s; %v %v", kind, own, host, err, err2)
+		}
+	}
+	if links := strings.Count(procFile(t, f.PID, "net/dev"), "\n"); links != 3 { // two lines of head, and the loopback link
+		t.Errorf("links in the guest's network:\n%s", procFile(t, f.PID, "net/dev"))
+	}
 	if limits := procFile(t, f.PID, "limits"); !strings.Contains(limits, "Max core file size        0                    0") {
 		t.Errorf("core dumps are possible:\n%s", limits)
 	}

@@ -22,8 +22,8 @@ type launch struct {
 	groups []int      // further group ids
 }
 
-// spawn starts a process: own session, own cgroup, own user, next to no environment,
-// few places of the file system.
+// spawn starts a process: own session, own cgroup, own user, an empty network,
+// next to no environment, few places of the file system.
 func (g *groups) spawn(l launch) (*process, error) {
 	type outcome struct {
 		child *os.Process
@@ -73,7 +73,8 @@ func (g *groups) forkHere(l launch) (*os.Process, error) {
 	for _, id := range l.groups {
 		groups = append(groups, uint32(id))
 	}
-	attr := &syscall.SysProcAttr{Setsid: true, Credential: &syscall.Credential{Uid: uint32(l.uid), Gid: uint32(l.uid), Groups: groups}}
+	// Neither the host's network nor its shared memory: taps come as descriptors.
+	attr := &syscall.SysProcAttr{Setsid: true, Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC, Credential: &syscall.Credential{Uid: uint32(l.uid), Gid: uint32(l.uid), Groups: groups}}
 	release, err := g.fork(l.group, attr)
 	if err != nil {
 		return nil, err
