@@ -185,7 +185,7 @@ func (s *Server) serve(m *mounted, w http.ResponseWriter, r *http.Request, path 
 	if err != nil {
 		f := fault.As(err)
 		if f.Kind == fault.Internal {
-			s.log.Error("request failed", "request", c.RequestID, "method", r.Method, "path", path, "error", err)
+			s.log.Error("request failed", "request", c.RequestID, "method", r.Method, "path", masked(path), "error", err)
 		}
 		reply = m.Dialect.failure(c, err)
 		switch {
@@ -202,12 +202,12 @@ func (s *Server) serve(m *mounted, w http.ResponseWriter, r *http.Request, path 
 	}
 	if reply.Status != statusHijacked {
 		if err := reply.send(w, r.Method == http.MethodHead); err != nil {
-			s.log.Warn("answer broke off", "request", c.RequestID, "path", path, "error", err)
+			s.log.Warn("answer broke off", "request", c.RequestID, "path", masked(path), "error", err)
 		}
 	}
 	if reply.Close != nil {
 		if err := reply.Close(); err != nil {
-			s.log.Warn("answer not closed", "request", c.RequestID, "path", path, "error", err)
+			s.log.Warn("answer not closed", "request", c.RequestID, "path", masked(path), "error", err)
 		}
 	}
 	took := s.clock.Now().Sub(began)
@@ -218,7 +218,7 @@ func (s *Server) serve(m *mounted, w http.ResponseWriter, r *http.Request, path 
 	if s.observe != nil {
 		s.observe(m.Name, r.Method, pattern, reply.Status, took)
 	}
-	s.log.Debug("request", "request", c.RequestID, "service", m.Name, "method", r.Method, "path", path, "status", reply.Status,
+	s.log.Debug("request", "request", c.RequestID, "service", m.Name, "method", r.Method, "path", masked(path), "status", reply.Status,
 		"took", took, "user", c.Auth.UserID, "project", c.Auth.ProjectID)
 }
 
@@ -380,4 +380,14 @@ func (c *Call) action() (*Action, error) {
 		}
 	}
 	return nil, fault.Invalidf("There is no such action: %s", sortedKeys(members)[0])
+}
+
+// masked is a path as logs may show it: without the tokens that some addresses have in them.
+func masked(path string) string {
+	for _, before := range []string{"/os-console-auth-tokens/", "/v2.0/tokens/"} {
+		if i := strings.Index(path, before); i >= 0 {
+			return path[:i+len(before)] + "(token)"
+		}
+	}
+	return path
 }
