@@ -196,7 +196,7 @@ func (s *Service) REST() *rest.Service {
 	return &rest.Service{Name: "cinder", Type: "block-storage", Prefix: prefix, Dialect: dialect,
 		Rules: slices.Concat(volumes.Rules(), snapshots.Rules(), types.Rules(), attachments.Rules(), quotas.Rules(), pools.Rules(), transfers.Rules(),
 			messages.Rules(), qos.Rules(), grouptypes.Rules(), groups.Rules(), backups.Rules(), manageable.Rules()),
-		Routes: slices.Concat(versionRoutes(), s.Volumes.Routes(), s.snapshots.Routes(), s.types.Routes(), s.attachments.Routes(),
+		Routes: owned(slices.Concat(versionRoutes(), s.Volumes.Routes(), s.snapshots.Routes(), s.types.Routes(), s.attachments.Routes(),
 			s.quotas.Routes(), s.pools.Routes(), s.transfers.Routes(), s.messages.Routes(), s.qos.Routes(), s.groupTypes.Routes(), s.groups.Routes(),
-			s.Backups.Routes(), s.manageable.Routes())}
+			s.Backups.Routes(), s.manageable.Routes()))}
 }
