@@ -37,7 +37,6 @@ type Cloud struct {
 	Hub   *hub.Hub
 	Dir   string // of its data
 	app   *app.Cloud
-	clock *shifted
 	t     testing.TB
 
 	broken bool // on purpose
@@ -94,9 +93,9 @@ func logger(t testing.TB) *slog.Logger {
 func start(t testing.TB, cfg config.Config, database *db.DB, keys []byte, hosts *app.Simulation) *Cloud {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	log, now := logger(t), new(shifted)
+	log := logger(t)
 	h := hub.New(hub.Config{Log: log, Epochs: hoststate.NewEpochs(database, clock.Real{})})
-	built, err := app.Build(ctx, app.Parts{Config: cfg.Server(), DB: database, Clock: now, Log: log, Hub: h, Master: keys,
+	built, err := app.Build(ctx, app.Parts{Config: cfg.Server(), DB: database, Clock: clock.Real{}, Log: log, Hub: h, Master: keys,
 		Bootstrap: config.Bootstrap{AdminPassword: AdminPassword, DemoPassword: DemoPassword, ServicePassword: ServicePassword},
 		Metrics:   prometheus.NewRegistry(), ImageProgram: workertest.Program})
 	must(t, err)
@@ -106,7 +105,7 @@ func start(t testing.TB, cfg config.Config, database *db.DB, keys []byte, hosts 
 	doors, closeDoors := context.WithCancel(context.Background())
 	front, frontDone := serve(doors, t, cfg.Server(), built.Handler, log)
 	objects, objectsDone := serve(doors, t, cfg.Server(), built.Objects, log)
-	c := &Cloud{URL: front, S3: objects, DB: database, Hub: h, Dir: cfg.DataDir, app: built, clock: now, t: t, cfg: cfg, keys: keys, hosts: hosts, noted: &journal{}}
+	c := &Cloud{URL: front, S3: objects, DB: database, Hub: h, Dir: cfg.DataDir, app: built, t: t, cfg: cfg, keys: keys, hosts: hosts, noted: &journal{}}
 	c.end = sync.OnceFunc(func() {
 		c.atEnd()
 		closeDoors()

@@ -59,6 +59,7 @@ func TestMatrix(t *testing.T) {
 		compare(t, text)
 	}
 	uncovered(t, all)
+	nobody(t, w, all)
 	refuseObjects(t, w, objects)
 }
 
@@ -230,6 +231,19 @@ func keys(a, b map[string]string) func(yield func(string) bool) {
 					return
 				}
 				seen[k] = true
+			}
+		}
+	}
+}
+
+// nobody fails where a dead token, or none, gets past a rule: no table excuses that.
+func nobody(t *testing.T, w *world.World, rows []*row) {
+	t.Helper()
+	for _, r := range rows {
+		for i, p := range w.People {
+			dead := slices.Contains([]string{"anonymous", "expired", "revoked", "disabled user", "disabled project", "disabled domain"}, p.Name)
+			if dead && !strings.ContainsRune("-FNO.", rune(r.letters[i])) {
+				t.Errorf("%s: %s is answered %c", r.line, p.Name, r.letters[i])
 			}
 		}
 	}

@@ -37,6 +37,7 @@ func New(t testing.TB, cloud *testcloud.Cloud) *World {
 	w.stock()
 	w.objects()
 	cloud.RunTasks()
+	w.expire()
 	return w
 }
 
