@@ -34,24 +34,35 @@ type Report struct {
 // host is looked at, as "up" would.
 func (i *Installation) Doctor(ctx context.Context, before bool) error {
 	r := Report{Findings: []Finding{}}
-	r.Checks, _ = preflight.Run(ctx, preflight.Want{Config: i.cfg, Running: i.exists() && i.ours(), Fixed: i.exists()})
+	r.Checks, _ = preflight.Run(ctx, preflight.Want{Config: i.cfg, Running: i.exists() && i.ours(), Fixed: i.exists(), Host: i.cfg.Joined()})
 	if !before && i.exists() {
-		for _, examine := range []struct {
-			name string
-			run  func(context.Context) ([]Finding, error)
-		}{
-			{"processes", i.examineProcesses}, {"ledger", i.examineLedger}, {"certificates", i.examineCertificates},
-			{"guests", i.examineGuests}, {"links", i.examineLinks},
-		} {
+		for _, examine := range i.examinations() {
 			found, err := examine.run(ctx)
 			if err != nil {
 				found = append(found, finding("doctor/"+examine.name, examine.name, apiclient.Reason(err), "Look at it:  mek status"))
 			}
 			r.Findings, r.Examined = append(r.Findings, found...), append(r.Examined, examine.name)
 		}
-		i.examineInvariants(ctx, &r)
+		if !i.cfg.Joined() {
+			i.examineInvariants(ctx, &r)
+		}
 	}
 	return i.report(r)
+}
+
+type examination struct {
+	name string
+	run  func(context.Context) ([]Finding, error)
+}
+
+// examinations are what can be looked at from this machine. One that joined has
+// no credentials of the cloud: what concerns the API is examined at the server.
+func (i *Installation) examinations() []examination {
+	own := []examination{{"processes", i.examineProcesses}, {"ledger", i.examineLedger}, {"certificates", i.examineCertificates}}
+	if i.cfg.Joined() {
+		return own
+	}
+	return append(own, examination{"guests", i.examineGuests}, examination{"links", i.examineLinks})
 }
 
 func (i *Installation) report(r Report) error {
@@ -106,9 +117,12 @@ func (i *Installation) examineLedger(ctx context.Context) ([]Finding, error) {
 
 func (i *Installation) examineCertificates(context.Context) ([]Finding, error) {
 	server, agent := i.cfg.Server(), i.cfg.Agent()
-	files := []string{server.CAFile, server.Bus.CertFile, agent.Bus.CertFile}
-	if server.CertFile != "" {
-		files = append(files, server.CertFile)
+	files := []string{agent.Bus.CertFile}
+	if !i.cfg.Joined() {
+		files = append(files, server.CAFile, server.Bus.CertFile)
+		if server.CertFile != "" {
+			files = append(files, server.CertFile)
+		}
 	}
 	var out []Finding
 	for _, file := range files {

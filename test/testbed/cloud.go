@@ -215,3 +215,71 @@ func (m *Machine) Guest(address, command string) string {
 	}
 	return out
 }
+
+// MakeVolume makes a volume of 1 GiB.
+func (u *User) MakeVolume(name string) string {
+	u.m.bed.t.Helper()
+	var out map[string]apiclient.Object
+	u.post(u.Volume, "volumes", map[string]any{"volume": map[string]any{"name": name, "size": 1}}, &out)
+	id := out["volume"].Text("id")
+	u.awaitVolume(id, "available")
+	return id
+}
+
+func (u *User) volume(id string) apiclient.Object {
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	var out map[string]apiclient.Object
+	if err := u.Volume.Get(ctx, "volumes/"+id, &out); err != nil {
+		return apiclient.Object{"status": err.Error()}
+	}
+	return out["volume"]
+}
+
+func (u *User) awaitVolume(id, status string) {
+	u.m.bed.t.Helper()
+	u.m.bed.Until("volume "+id+" becomes "+status, time.Minute, func() (bool, string) {
+		seen := u.volume(id).Text("status")
+		return seen == status, seen
+	})
+}
+
+// Attach gives a server a volume.
+func (u *User) Attach(server, volume string) {
+	u.m.bed.t.Helper()
+	u.post(u.Compute, "servers/"+server+"/os-volume_attachments", map[string]any{"volumeAttachment": map[string]any{"volumeId": volume}}, nil)
+	u.awaitVolume(volume, "in-use")
+}
+
+// VolumeHost is where a volume is, for an administrator.
+func (u *User) VolumeHost(id string) string {
+	host, _, _ := strings.Cut(u.volume(id).Text("os-vol-host-attr:host"), "@")
+	return host
+}
+
+// Flavor makes a flavor.
+func (u *User) Flavor(name string, cpus, memoryMiB, diskGiB int) string {
+	u.m.bed.t.Helper()
+	var out map[string]apiclient.Object
+	u.post(u.Compute, "flavors", map[string]any{"flavor": map[string]any{"name": name, "vcpus": cpus, "ram": memoryMiB, "disk": diskGiB}}, &out)
+	return out["flavor"].Text("id")
+}
+
+// ServiceOf is the compute service of a host.
+func (u *User) ServiceOf(host string) string {
+	u.m.bed.t.Helper()
+	list, err := u.Compute.List(u.m.bed.t.Context(), "os-services", "services", url.Values{"binary": {"nova-compute"}, "host": {host}})
+	if err != nil || len(list) != 1 {
+		u.m.bed.t.Fatalf("compute service of %s: %v %v", host, list, err)
+	}
+	return list[0].Text("id")
+}
+
+// Disable keeps new servers off a host, or lets them on.
+func (u *User) Disable(service string, yes bool) {
+	u.m.bed.t.Helper()
+	status := map[bool]string{true: "disabled", false: "enabled"}[yes]
+	if err := u.Compute.Put(u.m.bed.t.Context(), "os-services/"+service, map[string]any{"status": status}, nil); err != nil {
+		u.m.bed.t.Fatalf("compute service: %s", apiclient.Reason(err))
+	}
+}

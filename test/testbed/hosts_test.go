@@ -3,6 +3,7 @@ package testbed_test
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -143,6 +144,9 @@ func TestTwoHosts(t *testing.T) {
 	// A machine dies with a guest: others work, its guest can be deleted, and it finds that out.
 	lost := p.admin.Server("lost", p.other.Name)
 	p.admin.Await(lost, "ACTIVE", time.Minute)
+	if got := p.other.Guests(); !slices.Equal(got, []string{lost}) {
+		t.Errorf("%s runs %v, not only %s", p.other.Name, got, lost)
+	}
 	p.other.PowerOff()
 	r.Fault("host lost its power", 1)
 	p.untilLeased(p.other, false, 15*time.Second)

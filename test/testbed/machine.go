@@ -190,18 +190,11 @@ func (m *Machine) Find(name string) []int {
 // Guests are the servers that run on the machine, by id: one entry a process.
 func (m *Machine) Guests() []string {
 	var ids []string
-	marker := "/mek/" + m.Config().Hash + "/"
-	for pid, words := range m.Processes() {
-		if !strings.Contains(filepath.Base(words[0]), "qemu-system") {
-			continue
+	for _, words := range m.Processes() {
+		at := slices.Index(words, "-uuid")
+		if strings.Contains(filepath.Base(words[0]), "qemu-system") && at >= 0 && at+1 < len(words) {
+			ids = append(ids, words[at+1])
 		}
-		groups, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
-		_, rest, found := strings.Cut(string(groups), marker)
-		if err != nil || !found {
-			continue // ended, or a probe of the accelerator
-		}
-		id, _, _ := strings.Cut(rest, "\n")
-		ids = append(ids, strings.SplitN(id, "/", 2)[0])
 	}
 	slices.Sort(ids)
 	return ids

@@ -3,6 +3,7 @@ package servers
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/mekcloud/mek/internal/compute"
 	"github.com/mekcloud/mek/internal/compute/guest"
@@ -99,14 +100,28 @@ func (s *Servers) vacate(ctx context.Context, p place, server string) error {
 		return nil
 	}
 	s.Agents.Poke(p.Host, hostlink.Guests)
-	report, err := s.Agents.Await(ctx, p.Host, hostlink.Guests, p.Revision, server)
-	if err != nil && !s.Agents.Alive(p.Host) {
-		return nil
+	for {
+		report, early, err := s.awaitBriefly(ctx, p, server)
+		switch {
+		case err == nil && report.Phase == hostlink.Failed:
+			return fault.Invalidf("%s", report.Error)
+		case err == nil || !s.Agents.Alive(p.Host): // it may have died while it was asked
+			return nil
+		case early || ctx.Err() != nil:
+			return err
+		}
 	}
-	if err == nil && report.Phase == hostlink.Failed {
-		return fault.Invalidf("%s", report.Error)
-	}
-	return err
+}
+
+// briefly is how soon one who waits for a host notices that it has died.
+const briefly = 2 * time.Second
+
+// awaitBriefly is Await for a short while; early tells that it ended for another reason.
+func (s *Servers) awaitBriefly(ctx context.Context, p place, server string) (report hostlink.ObjectReport, early bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, briefly)
+	defer cancel()
+	report, err = s.Agents.Await(ctx, p.Host, hostlink.Guests, p.Revision, server)
+	return report, ctx.Err() == nil, err
 }
 
 // removed is vacate for guests that nobody will want back: a host that cannot

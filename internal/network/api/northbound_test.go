@@ -313,10 +313,12 @@ func TestChooseGateways(t *testing.T) {
 		live     []string
 		others   []string
 		expected []string
+		stays    bool
 		want     string
 	}{
 		"first start":                   {live: []string{"a", "home"}, want: "[home]"},
 		"stays away from home":          {holding: []string{"a"}, live: []string{"a", "home"}, want: "[a]"},
+		"home came back to stay":        {holding: []string{"a"}, live: []string{"a", "home"}, stays: true, want: "[home]"},
 		"dies":                          {holding: []string{"a"}, live: []string{"home"}, others: []string{"a"}, want: "[home]"},
 		"comes back":                    {holding: []string{"home"}, live: []string{"a", "home"}, want: "[home]"},
 		"nobody lives":                  {holding: []string{"a"}, others: []string{"a", "home"}, want: "[a]"},
@@ -329,7 +331,7 @@ func TestChooseGateways(t *testing.T) {
 		"home is away":                  {live: []string{"b", "c"}, want: "[b]"},
 		"removed, and nobody holds any": {holding: nil, live: []string{"b"}, others: []string{"a"}, want: "[b]"},
 	} {
-		got := chooseGateways(c.holding, "home", c.live, c.others, func(n string) bool { return slices.Contains(c.expected, n) })
+		got := chooseGateways(c.holding, "home", c.stays, c.live, c.others, func(n string) bool { return slices.Contains(c.expected, n) })
 		if fmt.Sprint(got) != c.want {
 			t.Errorf("%s: %v, want %s", name, got, c.want)
 		}
