@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/mekcloud/mek/internal/config"
+	"github.com/mekcloud/mek/internal/id"
 )
 
 // Machine is one machine of a bed.
@@ -30,6 +31,11 @@ type Machine struct {
 	off     bool
 }
 
+// enterScript shows a program the machine's own boot, then becomes it.
+const enterScript = `#!/bin/sh
+mount --bind "$(dirname "$0")/boot_id" /proc/sys/kernel/random/boot_id && exec "$@"
+`
+
 // connect makes the machine's namespace and its link.
 func (m *Machine) connect() {
 	m.bed.t.Helper()
@@ -39,6 +45,13 @@ func (m *Machine) connect() {
 		m.bed.t.Fatal(err)
 	}
 	m.must("ip", "-n", m.ns, "link", "set", "lo", "up")
+	// A card keeps its hardware address when the machine starts again, and each start has a name of its own.
+	m.must("ip", "-n", m.ns, "link", "set", "eth0", "address", fmt.Sprintf("02:77:00:00:00:%02x", m.number+1))
+	for name, text := range map[string]string{"boot_id": id.New() + "\n", "enter": enterScript} {
+		if err := os.WriteFile(filepath.Join(m.dir, name), []byte(text), 0o755); err != nil {
+			m.bed.t.Fatal(err)
+		}
+	}
 	m.must("ip", "-n", m.ns, "address", "add", m.Address+"/24", "dev", "eth0")
 	m.must("ip", "-n", m.ns, "link", "set", "eth0", "up")
 }
@@ -52,7 +65,7 @@ func (m *Machine) must(args ...string) {
 
 // command is a program inside the machine, as its user.
 func (m *Machine) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", m.ns}, args...)...)
+	cmd := exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", m.ns, filepath.Join(m.dir, "enter")}, args...)...)
 	own := slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "MEK_") }) // of this test, not settings
 	cmd.Env = append(own, "HOME="+m.dir, "XDG_CONFIG_HOME="+filepath.Join(m.dir, ".config"), "SUDO_USER=", "PYTHONWARNINGS=ignore",
 		"PATH=/usr/bin:/usr/sbin:/bin:/sbin")
