@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 
 	"github.com/mekcloud/mek/internal/config"
 	"github.com/mekcloud/mek/internal/event"
@@ -35,8 +36,17 @@ func joinSettings(c config.Config) joining.Settings {
 		return s
 	}
 	s.API = []string{"https://" + net.JoinHostPort(c.Address, port)}
-	s.Servers, s.Streams = []string{c.Bus.Listen}, []string{c.Bus.Streams}
+	s.Servers, s.Streams = []string{reached(c.Address, c.Bus.Listen)}, []string{reached(c.Address, c.Bus.Streams)}
 	return s
+}
+
+// reached is where others find what listens on every address of this machine.
+func reached(address, listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if ip, err2 := netip.ParseAddr(host); err == nil && (host == "" || err2 == nil && ip.IsUnspecified()) {
+		return net.JoinHostPort(address, port)
+	}
+	return listen
 }
 
 var errNoAdministrator = errors.New("not an administrator")

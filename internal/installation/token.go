@@ -27,7 +27,7 @@ func (i *Installation) Token(ctx context.Context, o TokenOptions) error {
 	if err := i.mayGrow(); err != nil {
 		return err
 	}
-	if i.cfg.Address == "" || o.Address != "" && o.Address != i.cfg.Address {
+	if host, _, err := net.SplitHostPort(i.cfg.Bus.Listen); i.cfg.Address == "" || err != nil || isLoopback(host) || o.Address != "" && o.Address != i.cfg.Address {
 		if err := i.openToOthers(ctx, o.Address); err != nil {
 			return err
 		}
@@ -68,6 +68,9 @@ func isLoopback(host string) bool {
 // openToOthers has the bus and the tunnels of this machine use an address that
 // other machines reach.
 func (i *Installation) openToOthers(ctx context.Context, address string) error {
+	if address == "" {
+		address = i.cfg.Address
+	}
 	if address == "" {
 		host, _, err := net.SplitHostPort(i.cfg.Listen)
 		if ip, err2 := netip.ParseAddr(host); err == nil && err2 == nil && !ip.IsUnspecified() {
