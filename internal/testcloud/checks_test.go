@@ -312,3 +312,8 @@ func TestBusyCloudIsHealthy(t *testing.T) {
 		}
 	}
 }
+
+// TestEverySagaIsExercised: F1 walks every saga that the cloud registers.
+func TestEverySagaIsExercised(t *testing.T) {
+	testcloud.New(t).RequireFixtures("..")
+}

@@ -25,6 +25,7 @@ import (
 	"github.com/mekcloud/mek/internal/hoststate"
 	"github.com/mekcloud/mek/internal/id"
 	"github.com/mekcloud/mek/internal/image/worker/workertest"
+	"github.com/mekcloud/mek/internal/task/tasktest"
 )
 
 // Cloud is a running cloud. It ends with its test.
@@ -223,6 +224,17 @@ func (l liar) Do(ctx context.Context, host string, cmd hostlink.Command) (json.R
 	}
 	l.change(host, &inv)
 	return json.Marshal(inv)
+}
+
+// RequireFixtures fails the test for each saga of the whole cloud that no test
+// file below root exercises with every fault.
+func (c *Cloud) RequireFixtures(root string) {
+	c.t.Helper()
+	t, ok := c.t.(*testing.T)
+	if !ok {
+		c.t.Fatal("only a test can require fixtures")
+	}
+	tasktest.RequireFixtures(t, root, c.app.Tasks)
 }
 
 // Codes lists everything that checks can find.

@@ -9,6 +9,7 @@ import (
 	"github.com/mekcloud/mek/internal/compute/guest"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/hostlink"
+	"github.com/mekcloud/mek/test/report"
 )
 
 // TestPerturbedPowerReports records what a host says of a guest that switches
@@ -51,15 +52,16 @@ func TestPerturbedPowerReports(t *testing.T) {
 		}
 		return fmt.Sprint(one.VM, one.Task, one.Power, one.Desired, one.PowerSerial)
 	}
-	want := replay(run)
+	figures, want := report.Start(t, "F2", 0), replay(run)
 	for i := range run {
 		swapped := slices.Clone(run)
 		j := (i + 1) % len(run)
 		swapped[i], swapped[j] = swapped[j], swapped[i]
 		for name, order := range map[string][]hostlink.Report{"missing": slices.Delete(slices.Clone(run), i, i+1), "repeated": slices.Insert(slices.Clone(run), i, run[i]),
 			"stale": append(slices.Clone(run), run[i]), "swapped": swapped} {
+			figures.Fault(name+" report", 1)
 			if got := replay(order); got != want {
-				t.Errorf("report %d %s: %s, want %s", i, name, got, want)
+				figures.Violation("report %d %s: %s, want %s", i, name, got, want)
 			}
 		}
 	}

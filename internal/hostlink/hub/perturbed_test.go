@@ -12,6 +12,7 @@ import (
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/hostlink"
 	"github.com/mekcloud/mek/internal/hostlink/hub"
+	"github.com/mekcloud/mek/test/report"
 )
 
 // silent is a host that takes everything and says only what the test says.
@@ -40,6 +41,7 @@ func TestPerturbedReports(t *testing.T) {
 		}
 		run = append(run, r)
 	}
+	figures := report.Start(t, "F2", 0)
 	last := len(run) - 1
 	want := replay(t, run, -1)
 	for i := range run {
@@ -49,12 +51,14 @@ func TestPerturbedReports(t *testing.T) {
 			"stale":    append(slices.Clone(run), run[i]),
 			"swapped":  swap(run, i),
 		} {
+			figures.Fault(name+" report", 1)
 			if got := replay(t, order, -1); got != want {
-				t.Errorf("report %d %s: %s, want %s", i, name, got, want)
+				figures.Violation("report %d %s: %s, want %s", i, name, got, want)
 			}
 		}
+		figures.Fault("refused report", 1)
 		if got := replay(t, slices.Insert(slices.Clone(run), i+1, run[i]), i); got != want {
-			t.Errorf("report %d refused once: %s, want %s", i, got, want)
+			figures.Violation("report %d refused once: %s, want %s", i, got, want)
 		}
 	}
 }
