@@ -2,6 +2,7 @@ package blockstorage
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/mekcloud/mek/internal/fault"
 )
@@ -139,6 +140,14 @@ func StatusOf(list []Attachment) VolumeStatus {
 		}
 	}
 	return found
+}
+
+// NoteReset keeps a reason for an error that an administrator set: nothing is
+// in error without one.
+func NoteReset(reason *string, status string) {
+	if strings.HasPrefix(status, "error") && *reason == "" {
+		*reason = "The status was set by an administrator."
+	}
 }
 
 // InvalidVolume is the refusal of a volume's state: 400 in this API.

@@ -317,3 +317,14 @@ func TestBusyCloudIsHealthy(t *testing.T) {
 func TestEverySagaIsExercised(t *testing.T) {
 	testcloud.New(t).RequireFixtures("..")
 }
+
+// TestStatesThatAdministratorsSet are errors with a reason, too (I-22).
+func TestStatesThatAdministratorsSet(t *testing.T) {
+	c := testcloud.New(t)
+	id, _ := server(t, c)
+	c.Admin.Do("POST", "/compute/v2.1/servers/"+id+"/action", object{"os-resetState": object{"state": "error"}}).Expect(http.StatusAccepted)
+	volume := c.Demo.Do("POST", "/volume/v3/volumes", object{"volume": object{"size": 1}}).String("volume.id")
+	c.RunTasks()
+	c.Admin.Do("POST", "/volume/v3/volumes/"+volume+"/action", object{"os-reset_status": object{"status": "error"}}).Expect(http.StatusAccepted)
+	c.Check()
+}

@@ -210,6 +210,7 @@ func (a api) reset(c *rest.Call) (rest.Reply, error) {
 	}
 	_, err = a.backups.change(c.Context(), b.ID, c.Event("backup", b.ID, b.ProjectID), func(b *backup) error {
 		b.Status = blockstorage.BackupStatus(in.Status)
+		blockstorage.NoteReset(&b.Error, in.Status)
 		return nil
 	})
 	if err != nil {

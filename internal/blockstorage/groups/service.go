@@ -333,14 +333,22 @@ func (s *Groups) drop(ctx context.Context, id string, withVolumes bool, record e
 // setStatus writes a status over the one that a group has.
 func (s *Groups) setStatus(ctx context.Context, id string, status blockstorage.GroupStatus, record event.Record) error {
 	return s.write(ctx, record, func(tx *db.Tx) error {
-		_, err := s.Store.change(ctx, tx, id, func(g *group) error { g.Status = status; return nil })
+		_, err := s.Store.change(ctx, tx, id, func(g *group) error {
+			g.Status = status
+			blockstorage.NoteReset(&g.Error, string(status))
+			return nil
+		})
 		return err
 	})
 }
 
 func (s *Groups) setSnapshotStatus(ctx context.Context, id string, status blockstorage.GroupStatus, record event.Record) error {
 	return s.write(ctx, record, func(tx *db.Tx) error {
-		_, err := s.Store.changeSnapshot(ctx, tx, id, func(sn *snapshot) error { sn.Status = status; return nil })
+		_, err := s.Store.changeSnapshot(ctx, tx, id, func(sn *snapshot) error {
+			sn.Status = status
+			blockstorage.NoteReset(&sn.Error, string(status))
+			return nil
+		})
 		return err
 	})
 }

@@ -222,6 +222,7 @@ func (a api) statusTo(c *rest.Call, in any, what func() (status, progress string
 		if sn.Status = blockstorage.SnapshotStatus(status); progress != "" {
 			sn.Progress = progress
 		}
+		blockstorage.NoteReset(&sn.Error, status)
 		return nil
 	})
 	if err != nil {

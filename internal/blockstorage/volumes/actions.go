@@ -105,6 +105,7 @@ func (a api) resetStatus(c *rest.Call) (rest.Reply, error) {
 		_, err := a.volumes.Change(c.Context(), tx, v.ID, func(v *volume) error {
 			if status != "" {
 				v.Status = blockstorage.VolumeStatus(status)
+				blockstorage.NoteReset(&v.Error, status)
 			}
 			if attach != "detached" {
 				return nil

@@ -117,6 +117,9 @@ func (s *Servers) logAction(ctx context.Context, tx *db.Tx, one *Server, name st
 func (s *Servers) ResetState(ctx context.Context, serverID string, vm compute.VMState, record event.Record) error {
 	_, err := s.change(ctx, serverID, record, func(tx *db.Tx, one *Server) error {
 		one.VM, one.Task = vm, compute.NoTask
+		if vm == compute.VMError { // nothing is in ERROR without a reason and its request
+			one.Fault = &compute.ServerFault{Code: 500, Message: "The state was set by an administrator.", CreatedAt: stamp(s.Clock), RequestID: record.RequestID}
+		}
 		return s.logAction(ctx, tx, one, "reset_state", record)
 	})
 	return err
