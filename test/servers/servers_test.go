@@ -72,8 +72,10 @@ func TestServersDie(t *testing.T) {
 	}
 	for until := time.Now().Add(report.Length(t, 0)); time.Now().Before(until) && !t.Failed(); {
 		c := cases(w, random)[random.IntN(5)]
-		u.watch(c)
+		from, _, well := u.watch(c)
+		t.Logf("%s: %s, well at %s", from.Format("15:04:05.000"), c.name, well.Format("15:04:05.000"))
 		whole.Fault(c.name, 1)
+		pause(3 * time.Second) // who has to repeat a request meets one fault, not the next
 	}
 	stop()
 	workers.Wait()
