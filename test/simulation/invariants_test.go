@@ -185,7 +185,7 @@ func (w *world) compareVolumes(d *db.DB) {
 		for _, v := range list {
 			at := h.name + " " + v.ID
 			if !want[at] {
-				w.violation("I-08/stray-volume: %s", at)
+				w.violation("I-08/stray-volume: %s; rows: %v", at, rows(w, d, "SELECT host || ' kept ' || kept || ' move_to ' || move_to || ' ' || status || ' ' || migration || ' epoch ' || epoch FROM blockstorage_volumes WHERE id = '"+v.ID+"'"))
 			}
 			delete(want, at)
 		}
@@ -234,14 +234,14 @@ func (w *world) checkUsers(users []*user) {
 			}
 			if k == servers && o["status"] == "ERROR" {
 				w.count("servers in error", 1)
-				w.note("server %s is in error: %v", o["id"], o["fault"])
+				w.t.Logf("server %s is in error: %v", o["id"], o["fault"])
 				if o["fault"] == nil {
 					w.violation("I-22: server %s is in error for no reason", o["id"])
 				}
 			}
 			if status, _ := o["status"].(string); strings.HasPrefix(status, "error") {
 				w.count("volumes in error", 1)
-				w.note("%s %s is in error: %v", k.one, o["id"], o)
+				w.t.Logf("%s %s is in error: %v", k.one, o["id"], rows(w, w.server().db, fmt.Sprintf("SELECT error FROM blockstorage_%s WHERE id = '%s'", k.many, o["id"])))
 			}
 			byName[k.many+" "+name]++
 		}

@@ -221,7 +221,9 @@ func (s *Volumes) Detach(ctx context.Context, attachment string) error {
 }
 
 // Detached removes an attachment and gives the volume the status that is left.
+// One that was on its way to the attachment's host stays where it is.
 func (s *Volumes) Detached(ctx context.Context, tx *db.Tx, volume, attachment string) error {
+	given := ""
 	_, err := s.Change(ctx, tx, volume, func(v *blockstorage.Volume) error {
 		if err := s.Attachments.Remove(ctx, tx, attachment); err != nil {
 			return err
@@ -234,7 +236,13 @@ func (s *Volumes) Detached(ctx context.Context, tx *db.Tx, volume, attachment st
 		case blockstorage.Reserved, blockstorage.Attaching, blockstorage.InUse, blockstorage.Detaching:
 			v.Status = blockstorage.StatusOf(left)
 		}
+		if len(left) == 0 && v.Migration != migrationStarting && v.Migration != migrating {
+			given, v.MoveTo = v.MoveTo, ""
+		}
 		return nil
 	})
+	if err == nil && given != "" {
+		_, err = s.RaiseHost(ctx, tx, given)
+	}
 	return err
 }
