@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/mekcloud/mek/internal/outbox"
+	"github.com/mekcloud/mek/internal/rest"
 )
 
 // journal remembers the mutating requests of clients that were accepted.
@@ -21,6 +22,10 @@ type noted struct{ what, id string }
 
 func (j *journal) add(method, address string, a *http.Response) {
 	id := a.Header.Get("X-Openstack-Request-Id")
+	// A repeated key gets the first answer and changes nothing.
+	if a.Request != nil && a.Request.Header.Get(rest.KeyHeader) != "" {
+		return
+	}
 	// The object store keeps its audit with its index, under transaction ids.
 	if j == nil || strings.HasPrefix(address, "/v1/") || method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions || a.StatusCode >= 300 || id == "" {
 		return
