@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/mekcloud/mek/internal/agent"
 	agentvolumes "github.com/mekcloud/mek/internal/agent/volumes"
@@ -133,5 +134,19 @@ func TestVolumesMoveToTheirServersHost(t *testing.T) {
 	}
 	if v, err = s.Volumes.Get(ctx, vol); err != nil || v.Status != blockstorage.Available {
 		t.Errorf("after the detachment: %+v, %v", v, err)
+	}
+	if _, err := s.Volumes.Reserve(ctx, blockstorage.Reservation{ID: snap, VolumeID: vol, ServerID: "server", Viewer: in.Viewer}); err != nil {
+		t.Fatal(err)
+	}
+	soon, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	if _, err := s.Volumes.Connect(soon, snap, "h3"); err == nil {
+		t.Error("connected to a host that is not there")
+	}
+	if err := s.Volumes.Detach(ctx, snap); err != nil {
+		t.Fatal(err)
+	}
+	if v, err = s.Volumes.Get(ctx, vol); err != nil || v.MoveTo != "" || v.Host != "h2" || v.Status != blockstorage.Available {
+		t.Errorf("after an attachment that ended on the volume's way: %+v, %v", v, err)
 	}
 }
