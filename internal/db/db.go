@@ -43,6 +43,7 @@ type DB struct {
 	origin  string        // of what this process tells others, so that it need not hear it
 	closed  func()
 	faults  Faults // nil outside tests
+	count   *counters
 }
 
 // Open opens the database at a URL, "postgres://…" or "sqlite:///path/file.db",
@@ -96,7 +97,8 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	}
 	read.SetMaxOpenConns(2 + 2*runtime.NumCPU())
 	read.SetMaxIdleConns(2 + 2*runtime.NumCPU())
-	d := &DB{engine: SQLite, read: read, write: write, leader: &leader{conn: conn}, path: path}
+	count := &counters{}
+	d := &DB{engine: SQLite, read: read, write: write, leader: &leader{conn: conn, count: count}, path: path, count: count}
 	d.closed = func() { conn.Close() }
 	return d, nil
 }
@@ -121,11 +123,13 @@ func (d *DB) Engine() Engine { return d.engine }
 
 // QueryContext reads outside a transaction; it sees what was committed before.
 func (d *DB) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	d.count.queries.Add(1)
 	return d.read.QueryContext(ctx, query, args...)
 }
 
 // QueryRowContext reads one row outside a transaction.
 func (d *DB) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	d.count.queries.Add(1)
 	return d.read.QueryRowContext(ctx, query, args...)
 }
 

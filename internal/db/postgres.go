@@ -57,7 +57,7 @@ func openPostgres(ctx context.Context, address string) (*DB, error) {
 		pool.Close()
 		return nil, err
 	}
-	return &DB{engine: Postgres, read: handle, write: handle, pool: pool, origin: id.New(), closed: pool.Close}, nil
+	return &DB{engine: Postgres, read: handle, write: handle, pool: pool, origin: id.New(), closed: pool.Close, count: &counters{}}, nil
 }
 
 // channel carries everything that servers tell each other through the database.

@@ -25,20 +25,24 @@ type Tx struct {
 	engine Engine
 	after  []func()
 	notes  []string // for other servers
+	count  *counters
 }
 
 // ExecContext runs a statement.
 func (t *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	t.count.queries.Add(1)
 	return t.exec.ExecContext(context.WithoutCancel(ctx), query, args...)
 }
 
 // QueryContext reads, seeing this transaction's own changes.
 func (t *Tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	t.count.queries.Add(1)
 	return t.exec.QueryContext(context.WithoutCancel(ctx), query, args...)
 }
 
 // QueryRowContext reads one row, seeing this transaction's own changes.
 func (t *Tx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	t.count.queries.Add(1)
 	return t.exec.QueryRowContext(context.WithoutCancel(ctx), query, args...)
 }
 
@@ -112,12 +116,25 @@ func (d *DB) Snapshot(ctx context.Context, fn func(q Querier) error) error {
 		return fault.Unavailablef("The database does not answer.").Because(err)
 	}
 	defer raw.Rollback() //nolint:errcheck // it has only read
-	return fn(snapshot{raw, d.engine})
+	return fn(snapshot{raw, d.engine, d.count})
 }
 
 type snapshot struct {
 	*sql.Tx
 	engine Engine
+	count  *counters
+}
+
+// QueryContext reads of the snapshot's moment.
+func (s snapshot) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	s.count.queries.Add(1)
+	return s.Tx.QueryContext(ctx, query, args...)
+}
+
+// QueryRowContext reads one row of the snapshot's moment.
+func (s snapshot) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	s.count.queries.Add(1)
+	return s.Tx.QueryRowContext(ctx, query, args...)
 }
 
 func (d *DB) writeOnce(ctx context.Context, fn func(tx *Tx) error) (err error) {
@@ -126,7 +143,7 @@ func (d *DB) writeOnce(ctx context.Context, fn func(tx *Tx) error) (err error) {
 		return fault.Unavailablef("The database does not answer.").Because(err)
 	}
 	defer raw.Rollback() //nolint:errcheck // after a commit this does nothing, and otherwise the first error counts
-	tx := &Tx{exec: raw, engine: d.engine}
+	tx := &Tx{exec: raw, engine: d.engine, count: d.count}
 	if err := call(fn, tx); err != nil {
 		return err
 	}
@@ -136,6 +153,8 @@ func (d *DB) writeOnce(ctx context.Context, fn func(tx *Tx) error) (err error) {
 	if err := raw.Commit(); err != nil {
 		return translate(err, "commit")
 	}
+	d.count.writes.Add(1)
+	d.count.commits.Add(1)
 	for _, f := range tx.after {
 		f()
 	}
@@ -161,7 +180,8 @@ func call(fn func(tx *Tx) error, tx *Tx) (err error) {
 // leader lets one of several waiting writers run all of their transactions as
 // one: each in a savepoint, one durable commit for all.
 type leader struct {
-	conn *sql.Conn // used only while lead is held
+	conn  *sql.Conn // used only while lead is held
+	count *counters
 
 	lead  sync.Mutex
 	mu    sync.Mutex
@@ -236,6 +256,13 @@ func (l *leader) run(batch []*request) {
 		if _, err := l.conn.ExecContext(ctx, "ROLLBACK"); err != nil {
 			return // a failed commit may already have rolled back
 		}
+		return
+	}
+	l.count.commits.Add(1)
+	for _, r := range batch {
+		if r.err == nil {
+			l.count.writes.Add(1)
+		}
 	}
 }
 
@@ -246,7 +273,7 @@ func (l *leader) runOne(ctx context.Context, r *request, savepoint string) error
 	if _, err := l.conn.ExecContext(ctx, "SAVEPOINT "+savepoint); err != nil {
 		return translate(err, "savepoint")
 	}
-	r.tx = &Tx{exec: l.conn, engine: SQLite}
+	r.tx = &Tx{exec: l.conn, engine: SQLite, count: l.count}
 	err := call(r.fn, r.tx)
 	if err != nil {
 		if _, e := l.conn.ExecContext(ctx, "ROLLBACK TO "+savepoint); e != nil {

@@ -100,4 +100,6 @@ type ForCompute interface {
 	Release(ctx context.Context, portID string) error
 	// Interfaces lists the ports of servers, in order of creation, by server id.
 	Interfaces(ctx context.Context, serverIDs ...string) (map[string][]Interface, error)
+	// Shown is Interfaces without Subnets, which costs less.
+	Shown(ctx context.Context, serverIDs ...string) (map[string][]Interface, error)
 }

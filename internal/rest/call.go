@@ -35,6 +35,7 @@ type Call struct {
 	slashed    bool            // the address ended in a slash
 	base       bool            // the address asked for an older version without microversions
 	authorised bool
+	memo       map[any]any
 	turn       Turn // nil: without a gate, or inside of another request
 	trace      *Trace
 	watched    bool
@@ -49,6 +50,20 @@ func (c *Call) Values() url.Values {
 		c.query = c.Request.URL.Query()
 	}
 	return c.query
+}
+
+// Memo is what a handler keeps for the length of the request; make is called
+// when nothing is kept for the key. Keys are of types of their own.
+func Memo[T any](c *Call, key any, make func() T) T {
+	if v, ok := c.memo[key]; ok {
+		return v.(T)
+	}
+	if c.memo == nil {
+		c.memo = map[any]any{}
+	}
+	v := make()
+	c.memo[key] = v
+	return v
 }
 
 // At tells whether the request speaks version v or newer.

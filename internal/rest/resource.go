@@ -53,8 +53,9 @@ type Resource[T any] struct {
 	Target    func(*T) policy.Target
 	TargetFor func(*Call, *T) policy.Target // instead of Target, where it depends on the caller (items shared with projects)
 	Store     Store[T]
-	MaxLimit  int             // 0: the dialect's
-	Order     []listing.Order // default order before created_at and id
+	Before    func(c *Call, items []*T) error // loads what the views of a list's items ask for, all at once
+	MaxLimit  int                             // 0: the dialect's
+	Order     []listing.Order                 // default order before created_at and id
 	NotFound  func(id string) error
 }
 
@@ -80,6 +81,11 @@ func (r *Resource[T]) ListBody(c *Call, more ...listing.Term) (map[string]any, e
 	var items []*T
 	if !(page.Asked && page.Limit == 0) {
 		if items, err = r.Store.List(c.Context(), q); err != nil {
+			return nil, err
+		}
+	}
+	if r.Before != nil && len(items) > 0 {
+		if err := r.Before(c, items); err != nil {
 			return nil, err
 		}
 	}

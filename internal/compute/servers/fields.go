@@ -48,7 +48,7 @@ func (v views) List(ctx context.Context, q listing.Query) ([]*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	cards, err := v.s.Networks.Interfaces(ctx, ids...)
+	cards, err := v.s.Networks.Shown(ctx, ids...)
 	for _, one := range out {
 		one.disks, one.cards = disks[one.ID], cards[one.ID]
 	}

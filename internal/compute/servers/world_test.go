@@ -318,6 +318,10 @@ func (p *ports) Interfaces(_ context.Context, servers ...string) (map[string][]n
 	return out, nil
 }
 
+func (p *ports) Shown(ctx context.Context, servers ...string) (map[string][]network.Interface, error) {
+	return p.Interfaces(ctx, servers...)
+}
+
 func (p *ports) render(_ context.Context, host string) (any, int64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -35,6 +35,12 @@ func (s *Service) Interfaces(ctx context.Context, serverIDs ...string) (map[stri
 	return out, nil
 }
 
+// Shown is Interfaces without Subnets: what people are shown of servers, by two
+// queries.
+func (s *Service) Shown(ctx context.Context, serverIDs ...string) (map[string][]network.Interface, error) {
+	return s.records.Cards(ctx, serverIDs)
+}
+
 func (s *Service) world(ctx context.Context, ports []*network.Port) (*world, error) {
 	var networkIDs, subnetIDs, groupIDs, portIDs []string
 	for _, p := range ports {

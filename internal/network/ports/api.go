@@ -136,10 +136,5 @@ func (a *api) remove(c *rest.Call) (rest.Reply, error) {
 
 // target is what policy asks: whose port, and whose network.
 func (a *api) target(c *rest.Call, p *network.Port) policy.Target {
-	t := wire.Target(p.ProjectID)
-	n, err := a.records.Networks.Get(c.Context(), p.NetworkID)
-	if err == nil { // otherwise it was just deleted: only the owner and administrators see the port
-		t["shared"], t["network:tenant_id"] = n.SharedWith.Includes(c.Auth.ProjectID), n.ProjectID
-	}
-	return t
+	return wire.PartTarget(c, a.records, p.ProjectID, p.NetworkID)
 }

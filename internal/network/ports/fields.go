@@ -36,6 +36,7 @@ func resource(r *records.Records, target func(*rest.Call, *network.Port) policy.
 	return &rest.Resource[network.Port]{
 		One: "port", Many: "ports", Show: "get_port", All: "get_ports:all", Visible: wire.VisibleTo(2),
 		ID: func(p *network.Port) string { return p.ID }, TargetFor: target, Store: r.Ports,
+		Before:   wire.PartsBefore(r, func(p *network.Port) string { return p.NetworkID }),
 		NotFound: wire.Missing("PortNotFound", "Port %s could not be found."),
 		Filters: append(wire.TagFilters(), rest.Filter{Name: "fixed_ips", Terms: fixedIPs}, rest.Filter{Name: "security_groups", Terms: inGroup},
 			rest.Filter{Name: "security_group_ids", Terms: inGroup}),

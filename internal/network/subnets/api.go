@@ -106,11 +106,5 @@ func (a *api) remove(c *rest.Call) (rest.Reply, error) {
 
 // target is what policy asks: whose subnet, and whose network.
 func (a *api) target(c *rest.Call, s *network.Subnet) policy.Target {
-	t := wire.Target(s.ProjectID)
-	n, err := a.records.Networks.Get(c.Context(), s.NetworkID)
-	if err == nil { // otherwise it was just deleted: only the owner and administrators see the subnet
-		t["shared"], t["network:tenant_id"] = n.SharedWith.Includes(c.Auth.ProjectID), n.ProjectID
-		t["router:external"] = n.ExternalTo.Includes(c.Auth.ProjectID)
-	}
-	return t
+	return wire.PartTarget(c, a.records, s.ProjectID, s.NetworkID)
 }

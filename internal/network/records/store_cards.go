@@ -1,0 +1,96 @@
+package records
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/network"
+)
+
+// Cards lists the ports of servers, by server, with their addresses and the
+// names of their security groups; without what is known of their subnets.
+func (r *Records) Cards(ctx context.Context, servers []string) (map[string][]network.Interface, error) {
+	out := make(map[string][]network.Interface, len(servers))
+	if len(servers) == 0 {
+		return out, nil
+	}
+	in, args := placeholders(servers)
+	groups, err := r.groupNames(ctx, in, args)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := r.DB.QueryContext(ctx, `SELECT p.id, p.device_id, p.network_id, p.mac_address, p.status, p.planned, n.name, n.mtu,
+			COALESCE(a.address, ''), COALESCE(a.subnet_id, ''), COALESCE(s.ip_version, 0), COALESCE(f.address, '')
+		FROM network_ports p JOIN network_networks n ON n.id = p.network_id LEFT JOIN network_addresses a ON a.port_id = p.id
+			LEFT JOIN network_subnets s ON s.id = a.subnet_id LEFT JOIN network_floatings f ON f.port_id = p.id AND f.fixed_address = a.address
+		WHERE p.device_id IN (`+in+`) ORDER BY p.device_id, p.created_at, p.id, a.position, a.address, f.created_at, f.id`, args...)
+	if err != nil {
+		return nil, db.Translate(err, "list servers' ports")
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var c network.Interface
+		var status, address, subnet, floating string
+		var planned bool
+		var version int
+		if err := rows.Scan(&c.PortID, &c.ServerID, &c.NetworkID, &c.MAC, &status, &planned, &c.NetworkName, &c.MTU, &address, &subnet, &version, &floating); err != nil {
+			return nil, db.Translate(err, "read servers' ports")
+		}
+		list := out[c.ServerID]
+		if len(list) == 0 || list[len(list)-1].PortID != c.PortID {
+			c.Active, c.Existing, c.Addresses, c.Groups = network.PortStatus(status) == network.PortActive, !planned, []network.Address{}, groups[c.PortID]
+			if c.Groups == nil {
+				c.Groups = []string{}
+			}
+			list = append(list, c)
+			out[c.ServerID] = list
+		}
+		last := &list[len(list)-1]
+		if n := len(last.Addresses); address != "" && (n == 0 || fixedBefore(last.Addresses) != address) {
+			last.Addresses = append(last.Addresses, network.Address{Address: address, Version: version, SubnetID: subnet})
+		}
+		if floating != "" {
+			last.Addresses = append(last.Addresses, network.Address{Address: floating, Version: 4, Floating: true})
+		}
+	}
+	return out, db.Translate(rows.Err(), "read servers' ports")
+}
+
+// fixedBefore is the last fixed address of a list.
+func fixedBefore(list []network.Address) string {
+	for i := len(list) - 1; i >= 0; i-- {
+		if !list[i].Floating {
+			return list[i].Address
+		}
+	}
+	return ""
+}
+
+func (r *Records) groupNames(ctx context.Context, in string, args []any) (map[string][]string, error) {
+	rows, err := r.DB.QueryContext(ctx, `SELECT m.port_id, g.name FROM network_port_groups m JOIN network_groups g ON g.id = m.group_id
+		JOIN network_ports p ON p.id = m.port_id WHERE p.device_id IN (`+in+`) ORDER BY m.port_id, m.group_id`, args...)
+	if err != nil {
+		return nil, db.Translate(err, "list the groups of servers' ports")
+	}
+	defer rows.Close()
+	out := map[string][]string{}
+	for rows.Next() {
+		var port, name string
+		if err := rows.Scan(&port, &name); err != nil {
+			return nil, db.Translate(err, "read the groups of servers' ports")
+		}
+		out[port] = append(out[port], name)
+	}
+	return out, db.Translate(rows.Err(), "read the groups of servers' ports")
+}
+
+// placeholders are the bound values of an IN condition.
+func placeholders(values []string) (text string, args []any) {
+	parts := make([]string, len(values))
+	for i, v := range values {
+		parts[i], args = "$"+strconv.Itoa(i+1), append(args, v)
+	}
+	return strings.Join(parts, ", "), args
+}

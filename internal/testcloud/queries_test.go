@@ -1,0 +1,84 @@
+package testcloud_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/testcloud"
+)
+
+// quiet waits until nobody uses the database: reconcilers and the outbox work
+// beside requests, and their statements must not be taken for a request's.
+func quiet(c *testcloud.Cloud) db.Counts {
+	c.RunTasks()
+	tick := time.NewTicker(40 * time.Millisecond)
+	defer tick.Stop()
+	for last := c.DB.Counts(); ; {
+		<-tick.C
+		now := c.DB.Counts()
+		if now == last {
+			return now
+		}
+		last = now
+	}
+}
+
+// TestStatementsOfHotRoutes holds how many statements the requests that come
+// most often make. A route that needs more than it did fails: a list must not
+// ask for each of its rows, a check of a token must not ask at all.
+func TestStatementsOfHotRoutes(t *testing.T) {
+	c := testcloud.New(t)
+	_, image := server(t, c)
+	network := c.Demo.Do("POST", "/networking/v2.0/networks", object{"network": object{"name": "n"}}).Expect(http.StatusCreated).String("network.id")
+	c.Demo.Do("POST", "/networking/v2.0/subnets", object{"subnet": object{"network_id": network, "cidr": "10.9.0.0/24", "ip_version": 4}}).Expect(http.StatusCreated)
+	many := object{"server": object{"name": "s", "flavorRef": "f1", "imageRef": image, "networks": []any{object{"uuid": network}}, "min_count": 4}}
+	c.Demo.Do("POST", "/compute/v2.1/servers", many).Expect(http.StatusAccepted)
+	for range 3 {
+		c.Demo.Do("POST", "/volume/v3/volumes", object{"volume": object{"size": 1}}).Expect(http.StatusAccepted)
+	}
+	c.RunTasks()
+	servers := c.Demo.Get("/compute/v2.1/servers").List("servers")
+	one := servers[0].(object)["id"].(string)
+	for _, r := range []struct {
+		method, path string
+		body         any
+		most         int64
+	}{
+		{"GET", "/identity/v3/auth/tokens", nil, 0},
+		{"GET", "/compute/v2.1/servers/" + one, nil, 4},
+		{"GET", "/compute/v2.1/servers/detail", nil, 4},
+		{"GET", "/compute/v2.1/flavors/detail", nil, 1},
+		{"GET", "/compute/v2.1/os-server-groups", nil, 1},
+		{"GET", "/networking/v2.0/networks", nil, 3},
+		{"GET", "/networking/v2.0/subnets", nil, 1},
+		{"GET", "/networking/v2.0/ports", nil, 7},
+		{"GET", "/networking/v2.0/security-groups", nil, 4},
+		{"GET", "/image/v2/images", nil, 1},
+		{"GET", "/volume/v3/volumes/detail", nil, 3},
+		{"GET", "/placement/allocation_candidates?resources=VCPU:1", nil, 8},
+		{"POST", "/networking/v2.0/networks", object{"network": object{"name": "x"}}, 11},
+		{"POST", "/networking/v2.0/ports", object{"port": object{"network_id": network}}, 20},
+		{"POST", "/networking/v2.0/security-groups", object{"security_group": object{"name": "x"}}, 13},
+	} {
+		client, headers := c.Demo, []string{}
+		if r.path[:10] == "/placement" {
+			client, headers = c.Admin, []string{"OpenStack-API-Version", "placement 1.36"}
+		}
+		if r.path == "/identity/v3/auth/tokens" {
+			headers = []string{"X-Subject-Token", c.Demo.Token}
+		}
+		before := quiet(c)
+		if got := client.Do(r.method, r.path, r.body, headers...); got.Status >= 300 {
+			t.Fatalf("%s %s: %d %s", r.method, r.path, got.Status, got.Body)
+		}
+		after := c.DB.Counts()
+		if n := after.Queries - before.Queries; n > r.most {
+			t.Errorf("%s %s makes %d statements, no more than %d before", r.method, r.path, n, r.most)
+		}
+		if n := after.Commits - before.Commits; (r.method == "GET" && n != 0) || n > 1 {
+			t.Errorf("%s %s commits %d times", r.method, r.path, n)
+		}
+	}
+}
