@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"crypto/md5"
+	"crypto/sha512"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/id"
+	"github.com/mekcloud/mek/internal/identity/passwords"
+)
+
+// piece is how much is hashed, written or sent at once.
+const piece = 64 << 20
+
+func (m *machine) database(ctx context.Context) error {
+	d, err := db.Open(ctx, "sqlite://"+filepath.Join(m.dir, "limits.db"))
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	err = d.Write(ctx, func(tx *db.Tx) error {
+		_, err := tx.ExecContext(ctx, "CREATE TABLE limits_rows (id bigint PRIMARY KEY, data text NOT NULL)")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	n := 0
+	insert := func(id int) error {
+		return d.Write(ctx, func(tx *db.Tx) error {
+			_, err := tx.ExecContext(ctx, "INSERT INTO limits_rows (id, data) VALUES ($1, $2)", id, `{"name": "one of many", "status": "ACTIVE", "number": 42}`)
+			return err
+		})
+	}
+	if err := m.time("commit", "one row inserted and durable, one writer", func() error { n++; return insert(n) }); err != nil {
+		return err
+	}
+	err = m.time("commit-64", "64 rows by 64 writers at once, all durable", func() error {
+		var all sync.WaitGroup
+		errs := make([]error, 64)
+		for i := range errs {
+			n++
+			id := n
+			all.Go(func() { errs[i] = insert(id) })
+		}
+		all.Wait()
+		return firstOf(errs)
+	})
+	if err != nil {
+		return err
+	}
+	for ; n < 1000; n++ {
+		if err := insert(n + 1); err != nil {
+			return err
+		}
+	}
+	err = m.time("query", "one row by its key", func() error {
+		var text string
+		return d.QueryRowContext(ctx, "SELECT data FROM limits_rows WHERE id = $1", 7).Scan(&text)
+	})
+	if err != nil {
+		return err
+	}
+	return m.time("page", "1,000 rows read, their JSON decoded and encoded", func() error { return page(ctx, d) })
+}
+
+func firstOf(errs []error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func page(ctx context.Context, d *db.DB) error {
+	rows, err := d.QueryContext(ctx, "SELECT id, data FROM limits_rows ORDER BY id LIMIT 1000")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	type row struct {
+		ID   int64          `json:"id"`
+		Data map[string]any `json:"data"`
+	}
+	var out []row
+	for rows.Next() {
+		var r row
+		var text []byte
+		if err := rows.Scan(&r.ID, &text); err != nil {
+			return err
+		}
+		if err := json.Unmarshal(text, &r.Data); err != nil {
+			return err
+		}
+		out = append(out, r)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	_, err = json.Marshal(out)
+	return err
+}
+
+func (m *machine) hashes(ctx context.Context) error {
+	h := passwords.New(passwords.DefaultCost, 1)
+	if err := m.time("password", "one password hashed as identity does (argon2id)", func() error { _, err := h.Hash(ctx, "a password"); return err }); err != nil {
+		return err
+	}
+	bytes := id.Bytes(piece)
+	if err := m.rate("md5", "64 MiB hashed", piece, func() error { return sum(md5.New(), bytes) }); err != nil {
+		return err
+	}
+	return m.rate("md5-sha512", "64 MiB hashed by MD5 and SHA-512 side by side", piece, func() error {
+		var both sync.WaitGroup
+		both.Go(func() { _ = sum(md5.New(), bytes) })
+		both.Go(func() { _ = sum(sha512.New(), bytes) })
+		both.Wait()
+		return nil
+	})
+}
+
+// sum never fails: hashes take all that they are given.
+func sum(h hash.Hash, b []byte) error {
+	_, err := h.Write(b)
+	h.Sum(nil)
+	return err
+}
+
+func (m *machine) disk(context.Context) error {
+	bytes := id.Bytes(1 << 20)
+	return m.rate("disk-write", "64 MiB written to a new file, with fsync", piece, func() error {
+		f, err := os.Create(filepath.Join(m.dir, "file"))
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		for range piece / len(bytes) {
+			if _, err := f.Write(bytes); err != nil {
+				return err
+			}
+		}
+		return f.Sync()
+	})
+}
+
+// network sends the file that disk wrote, by sendfile: io.Copy from a file to
+// a TCP connection is one.
+func (m *machine) network(context.Context) error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	var serving sync.WaitGroup
+	serving.Go(func() { serve(l, filepath.Join(m.dir, "file")) })
+	err = m.rate("sendfile", "64 MiB of a file over loopback to a reader that throws it away", piece, func() error {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		n, err := io.Copy(io.Discard, c)
+		if err == nil && n != piece {
+			err = fmt.Errorf("%d bytes came", n)
+		}
+		return err
+	})
+	l.Close()
+	serving.Wait()
+	return err
+}
+
+// serve ends with the listener. What goes wrong before, the reader notices by
+// the bytes that are missing.
+func serve(l net.Listener, path string) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		f, err := os.Open(path)
+		if err == nil {
+			_, _ = io.Copy(c, f)
+			f.Close()
+		}
+		c.Close()
+	}
+}
