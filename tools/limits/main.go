@@ -14,6 +14,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"github.com/mekcloud/mek/internal/clock"
 )
 
 // limit is a measurement: the median of its samples, with the least and the
@@ -29,9 +31,10 @@ type limit struct {
 
 // machine gives the measurements their place and time.
 type machine struct {
-	dir  string
-	each time.Duration
-	out  []limit
+	dir   string
+	clock clock.Clock
+	each  time.Duration
+	out   []limit
 }
 
 func main() {
@@ -50,7 +53,7 @@ func run(dir string, seconds float64) error {
 		return err
 	}
 	defer os.RemoveAll(own)
-	m := &machine{dir: own, each: time.Duration(seconds * float64(time.Second))}
+	m := &machine{dir: own, clock: clock.Real{}, each: time.Duration(seconds * float64(time.Second))}
 	for _, measure := range []func(context.Context) error{m.database, m.hashes, m.disk, m.network} {
 		if err := measure(context.Background()); err != nil {
 			return err
@@ -65,24 +68,24 @@ func run(dir string, seconds float64) error {
 // a call takes, in milliseconds.
 func (m *machine) time(name, how string, fn func() error) error {
 	return m.sample(name, "ms", how, func() (float64, error) {
-		began := time.Now()
+		began := m.clock.Now()
 		err := fn()
-		return float64(time.Since(began).Nanoseconds()) / 1e6, err
+		return float64(m.clock.Now().Sub(began).Nanoseconds()) / 1e6, err
 	})
 }
 
 // rate is time for a fixed amount of bytes, in MiB/s.
 func (m *machine) rate(name, how string, bytes int64, fn func() error) error {
 	return m.sample(name, "MiB/s", how, func() (float64, error) {
-		began := time.Now()
+		began := m.clock.Now()
 		err := fn()
-		return float64(bytes) / (1 << 20) / time.Since(began).Seconds(), err
+		return float64(bytes) / (1 << 20) / m.clock.Now().Sub(began).Seconds(), err
 	})
 }
 
 func (m *machine) sample(name, unit, how string, fn func() (float64, error)) error {
 	var all []float64
-	for end := time.Now().Add(m.each); len(all) < 5 || time.Now().Before(end); {
+	for end := m.clock.Now().Add(m.each); len(all) < 5 || m.clock.Now().Before(end); {
 		v, err := fn()
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
