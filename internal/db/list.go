@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/huandu/go-sqlbuilder"
@@ -117,6 +118,16 @@ func bind(c *sqlbuilder.Cond, cond Cond) string {
 		}
 	}
 	return "(" + sb.String() + ")"
+}
+
+// In writes placeholders for values in place of the one ? of a store's own
+// statement, "… WHERE id IN (?)". Values must not be empty.
+func In(query string, values []string) (text string, args []any) {
+	parts := make([]string, len(values))
+	for i, v := range values {
+		parts[i], args = "$"+strconv.Itoa(i+1), append(args, v)
+	}
+	return strings.Replace(query, "?", strings.Join(parts, ", "), 1), args
 }
 
 func (t *Table[T]) where(c *sqlbuilder.Cond, add func(...string), terms []listing.Term, engine Engine) error {

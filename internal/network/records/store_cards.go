@@ -2,8 +2,6 @@ package records
 
 import (
 	"context"
-	"strconv"
-	"strings"
 
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/network"
@@ -16,16 +14,16 @@ func (r *Records) Cards(ctx context.Context, servers []string) (map[string][]net
 	if len(servers) == 0 {
 		return out, nil
 	}
-	in, args := placeholders(servers)
-	groups, err := r.groupNames(ctx, in, args)
+	groups, err := r.groupNames(ctx, servers)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := r.DB.QueryContext(ctx, `SELECT p.id, p.device_id, p.network_id, p.mac_address, p.status, p.planned, n.name, n.mtu,
+	text, args := db.In(`SELECT p.id, p.device_id, p.network_id, p.mac_address, p.status, p.planned, n.name, n.mtu,
 			COALESCE(a.address, ''), COALESCE(a.subnet_id, ''), COALESCE(s.ip_version, 0), COALESCE(f.address, '')
 		FROM network_ports p JOIN network_networks n ON n.id = p.network_id LEFT JOIN network_addresses a ON a.port_id = p.id
 			LEFT JOIN network_subnets s ON s.id = a.subnet_id LEFT JOIN network_floatings f ON f.port_id = p.id AND f.fixed_address = a.address
-		WHERE p.device_id IN (`+in+`) ORDER BY p.device_id, p.created_at, p.id, a.position, a.address, f.created_at, f.id`, args...)
+		WHERE p.device_id IN (?) ORDER BY p.device_id, p.created_at, p.id, a.position, a.address, f.created_at, f.id`, servers)
+	rows, err := r.DB.QueryContext(ctx, text, args...)
 	if err != nil {
 		return nil, db.Translate(err, "list servers' ports")
 	}
@@ -68,9 +66,10 @@ func fixedBefore(list []network.Address) string {
 	return ""
 }
 
-func (r *Records) groupNames(ctx context.Context, in string, args []any) (map[string][]string, error) {
-	rows, err := r.DB.QueryContext(ctx, `SELECT m.port_id, g.name FROM network_port_groups m JOIN network_groups g ON g.id = m.group_id
-		JOIN network_ports p ON p.id = m.port_id WHERE p.device_id IN (`+in+`) ORDER BY m.port_id, m.group_id`, args...)
+func (r *Records) groupNames(ctx context.Context, servers []string) (map[string][]string, error) {
+	text, args := db.In(`SELECT m.port_id, g.name FROM network_port_groups m JOIN network_groups g ON g.id = m.group_id
+		JOIN network_ports p ON p.id = m.port_id WHERE p.device_id IN (?) ORDER BY m.port_id, m.group_id`, servers)
+	rows, err := r.DB.QueryContext(ctx, text, args...)
 	if err != nil {
 		return nil, db.Translate(err, "list the groups of servers' ports")
 	}
@@ -84,13 +83,4 @@ func (r *Records) groupNames(ctx context.Context, in string, args []any) (map[st
 		out[port] = append(out[port], name)
 	}
 	return out, db.Translate(rows.Err(), "read the groups of servers' ports")
-}
-
-// placeholders are the bound values of an IN condition.
-func placeholders(values []string) (text string, args []any) {
-	parts := make([]string, len(values))
-	for i, v := range values {
-		parts[i], args = "$"+strconv.Itoa(i+1), append(args, v)
-	}
-	return strings.Join(parts, ", "), args
 }
