@@ -93,6 +93,7 @@ func TestMigrationsOnlyExpand(t *testing.T) {
 var dataTests = map[int64]struct{ put, check string }{
 	100: {"INSERT INTO hoststate_revisions (host, section, revision) VALUES ('h', 'guests', 7)", "SELECT COUNT(*) FROM hoststate_revisions WHERE revision = 7"},
 	105: {"UPDATE identity_epoch SET generation = 41", "SELECT COUNT(*) FROM identity_epoch WHERE generation = 41"},
+	110: {"INSERT INTO compute_console_tokens (hash, server_id, build, kind, expires_at, used) VALUES ('h', 's', 1, 'novnc', 9, false)", "SELECT COUNT(*) FROM compute_console_tokens WHERE hash = 'h' AND build = 1"},
 }
 
 // Each migration, with data in the schema before it: there afterwards, there after
