@@ -9,6 +9,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -47,12 +48,12 @@ func main() {
 	}
 }
 
-func run(dir string, seconds float64) error {
+func run(dir string, seconds float64) (err error) {
 	own, err := os.MkdirTemp(dir, "mek-limits-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(own)
+	defer func() { err = errors.Join(err, os.RemoveAll(own)) }()
 	m := &machine{dir: own, clock: clock.Real{}, each: time.Duration(seconds * float64(time.Second))}
 	for _, measure := range []func(context.Context) error{m.database, m.hashes, m.disk, m.network} {
 		if err := measure(context.Background()); err != nil {

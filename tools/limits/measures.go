@@ -155,7 +155,7 @@ func (m *machine) disk(context.Context) error {
 
 // network sends the file that disk wrote, by sendfile: io.Copy from a file to
 // a TCP connection is one.
-func (m *machine) network(context.Context) error {
+func (m *machine) network(ctx context.Context) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -164,7 +164,7 @@ func (m *machine) network(context.Context) error {
 	var serving sync.WaitGroup
 	serving.Go(func() { serve(l, filepath.Join(m.dir, "file")) })
 	err = m.rate("sendfile", "64 MiB of a file over loopback to a reader that throws it away", piece, func() error {
-		c, err := net.Dial("tcp", l.Addr().String())
+		c, err := new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
 		if err != nil {
 			return err
 		}

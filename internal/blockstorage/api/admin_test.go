@@ -22,6 +22,9 @@ func onQosAndEncryptionOfTypes(t *testing.T) {
 		t.Errorf("specs: %s", a.Body)
 	}
 	w.do(w.Admin, "POST", "qos-specs", m{"qos_specs": m{"name": "fast"}}, 409)
+	if n := len(w.do(w.Admin, "GET", "qos-specs?offset=1", nil, 200).List("qos_specs")); n != 0 {
+		t.Errorf("%d specs after the first of one", n)
+	}
 	w.do(w.Admin, "POST", "qos-specs", m{"qos_specs": m{"name": "odd", "consumer": "nobody"}}, 400)
 	w.do(w.Admin, "PUT", "qos-specs/"+q, m{"qos_specs": m{"a": "b"}}, 200)
 	w.do(w.Admin, "PUT", "qos-specs/"+q+"/delete_keys", m{"keys": []string{"a"}}, 202)

@@ -3,6 +3,7 @@ package qos
 import (
 	"context"
 
+	"github.com/mekcloud/mek/internal/blockstorage"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/listing"
@@ -27,7 +28,9 @@ func notFound(id string) error {
 
 // List loads a page.
 func (s store) List(ctx context.Context, q listing.Query) ([]*spec, error) {
-	return rows.List(ctx, s.db, q)
+	q, skip := blockstorage.Skip(q)
+	list, err := rows.List(ctx, s.db, q)
+	return list[min(skip, len(list)):], err
 }
 
 // Get loads one.
