@@ -72,7 +72,7 @@ func TestSmuggling(t *testing.T) {
 	t.Parallel()
 	cloud := testcloud.New(t)
 	host := "Host: " + strings.TrimPrefix(cloud.URL, "http://") + "\r\n"
-	const hidden = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+	const hidden = "GET /identity/v3 HTTP/1.1\r\nHost: x\r\n\r\n"
 	login := "POST /identity/v3/auth/tokens HTTP/1.1\r\n" + host
 	for name, c := range map[string]struct{ request, want string }{
 		"two lengths":                {login + "Content-Length: 2\r\nContent-Length: 40\r\n\r\n{}" + hidden, "400"},
@@ -88,21 +88,21 @@ func TestSmuggling(t *testing.T) {
 		"coding with a blank":        {login + "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + hidden, "400"},
 		"chunk size is signed":       {login + "Transfer-Encoding: chunked\r\n\r\n-1\r\n{}\r\n0\r\n\r\n" + hidden, "413"},
 		"chunk size with a bare LF":  {login + "Transfer-Encoding: chunked\r\n\r\n2\n{}\r\n0\r\n\r\n" + hidden, "413"},
-		"bare CR in a field":         {"GET /healthz HTTP/1.1\r\n" + host + "X-A: b\rX-Auth-Token: c\r\n\r\n", "400"},
-		"NUL in a field":             {"GET /healthz HTTP/1.1\r\n" + host + "X-A: b\x00c\r\n\r\n", "400"},
-		"no name in a field":         {"GET /healthz HTTP/1.1\r\n" + host + ": b\r\n\r\n", "400"},
-		"blank in front of a field":  {"GET /healthz HTTP/1.1\r\n X-A: b\r\n" + host + "\r\n", "400"},
-		"folded field":               {"GET /healthz HTTP/1.1\r\n" + host + "X-A: b\r\n c\r\n\r\n", "200"},
-		"two hosts":                  {"GET /healthz HTTP/1.1\r\n" + host + "Host: other\r\n\r\n", "400"},
-		"no host":                    {"GET /healthz HTTP/1.1\r\n\r\n", "400"},
-		"blank in the target":        {"GET /healthz x HTTP/1.1\r\n" + host + "\r\n", "400"},
-		"an absolute target":         {"GET http://other.example/healthz HTTP/1.1\r\n" + host + "\r\n", "200"},
-		"upgrade to plain HTTP/2":    {"GET /healthz HTTP/1.1\r\n" + host + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n", "200"},
+		"bare CR in a field":         {"GET /identity/v3 HTTP/1.1\r\n" + host + "X-A: b\rX-Auth-Token: c\r\n\r\n", "400"},
+		"NUL in a field":             {"GET /identity/v3 HTTP/1.1\r\n" + host + "X-A: b\x00c\r\n\r\n", "400"},
+		"no name in a field":         {"GET /identity/v3 HTTP/1.1\r\n" + host + ": b\r\n\r\n", "400"},
+		"blank in front of a field":  {"GET /identity/v3 HTTP/1.1\r\n X-A: b\r\n" + host + "\r\n", "400"},
+		"folded field":               {"GET /identity/v3 HTTP/1.1\r\n" + host + "X-A: b\r\n c\r\n\r\n", "200"},
+		"two hosts":                  {"GET /identity/v3 HTTP/1.1\r\n" + host + "Host: other\r\n\r\n", "400"},
+		"no host":                    {"GET /identity/v3 HTTP/1.1\r\n\r\n", "400"},
+		"blank in the target":        {"GET /identity/v3 x HTTP/1.1\r\n" + host + "\r\n", "400"},
+		"an absolute target":         {"GET http://other.example/identity/v3 HTTP/1.1\r\n" + host + "\r\n", "200"},
+		"upgrade to plain HTTP/2":    {"GET /identity/v3 HTTP/1.1\r\n" + host + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n", "200"},
 		"HTTP/2 without being asked": {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "400"},
-		"HTTP/3":                     {"GET /healthz HTTP/3.0\r\n" + host + "\r\n", "505"},
-		"HTTP/0.9":                   {"GET /healthz\r\n\r\n", "400"},
+		"HTTP/3":                     {"GET /identity/v3 HTTP/3.0\r\n" + host + "\r\n", "505"},
+		"HTTP/0.9":                   {"GET /identity/v3\r\n\r\n", "400"},
 		"a tunnel":                   {"CONNECT internal:22 HTTP/1.1\r\n" + host + "\r\n", "404"},
-		"lines with LF alone":        {"GET /healthz HTTP/1.1\n" + strings.TrimSuffix(host, "\r\n") + "\n\n", "200"},
+		"lines with LF alone":        {"GET /identity/v3 HTTP/1.1\n" + strings.TrimSuffix(host, "\r\n") + "\n\n", "200"},
 	} {
 		out := raw(t, cloud.URL, c.request)
 		if got := strings.Join(statuses(t, out), " "); got != c.want {

@@ -149,7 +149,8 @@ func (m *Machine) installed() bool {
 	return err == nil
 }
 
-// Processes are the machine's, by id, with their words. Guests are among them.
+// Processes are the machine's, by id, with their words. Guests are among them:
+// they have networks of their own and say whose they are.
 func (m *Machine) Processes() map[int][]string {
 	found := map[int][]string{}
 	files, err := filepath.Glob("/proc/[0-9]*")
@@ -157,9 +158,9 @@ func (m *Machine) Processes() map[int][]string {
 		return found // the pattern is well formed
 	}
 	own := m.namespaceID()
-	group := "no group"
+	guests := "of no cloud"
 	if c, err := config.Load(m.data, nil, nil); err == nil {
-		group = "/mek/" + c.Hash + "/"
+		guests = "MEK_OWNER=" + c.Hash + "/"
 	}
 	for _, dir := range files {
 		pid, err := strconv.Atoi(filepath.Base(dir))
@@ -167,8 +168,8 @@ func (m *Machine) Processes() map[int][]string {
 			continue // not a process, or this one, a thread of which may have looked into the machine
 		}
 		at, err1 := os.Readlink(dir + "/ns/net")
-		groups, err2 := os.ReadFile(dir + "/cgroup")
-		if err1 != nil || err2 != nil || at != own && !strings.Contains(string(groups), group) {
+		environment, err2 := os.ReadFile(dir + "/environ")
+		if err1 != nil || err2 != nil || at != own && !strings.Contains(string(environment), guests) {
 			continue // another's, or gone
 		}
 		line, err := os.ReadFile(dir + "/cmdline")
