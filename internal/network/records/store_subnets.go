@@ -31,7 +31,7 @@ type Subnets = Store[subnetRow, network.Subnet]
 
 func subnets(d *db.DB) *Subnets {
 	return &Subnets{db: d, table: subnetRows, of: (*subnetRow).subnet, pseudo: map[string]string{
-		Visible: "project_id = ? OR network_id IN (SELECT object_id FROM network_shares WHERE action IN ('access_as_shared', 'access_as_external') AND target IN ('*', ?))"}}
+		Visible: "project_id = ? OR network_id IN (SELECT object_id FROM network_shares WHERE action = 'access_as_shared' AND target IN ('*', ?))"}}
 }
 
 func (r *subnetRow) subnet() *network.Subnet {
