@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
 	"syscall"
 	"unsafe"
 
@@ -57,10 +59,23 @@ func dropPermitted() error {
 }
 
 // noCore keeps secrets in memory out of files: neither this process nor what it
-// starts leaves a core dump.
+// starts leaves a core dump. One byte, not none: a kernel that hands dumps to a
+// program does so at 0, too.
 func noCore() error {
-	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 1, Max: 1}); err != nil {
 		return fmt.Errorf("forbid core dumps: %w", err)
+	}
+	return nil
+}
+
+// closeMemory keeps other processes of the same user from reading this one's
+// memory: OVN's databases and image workers run as the server's user.
+func closeMemory() error {
+	if _, err := exec.LookPath("bwrap"); err != nil && os.Geteuid() != 0 {
+		return nil // then this process writes the maps of its workers' user namespaces, which the kernel refuses to one that is closed
+	}
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("close the memory of this process: %w", err)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ import (
 
 // load reads the configuration of a long-running process.
 func (g *global) load() (config.Config, *slog.Logger, error) {
-	if err := noCore(); err != nil {
+	if err := errors.Join(noCore(), closeMemory()); err != nil {
 		return config.Config{}, nil, err
 	}
 	c, err := config.Load(g.dataDir, os.Environ(), nil)

@@ -197,6 +197,53 @@ var lies = map[string]func(c *city, host string, inv *hostlink.Inventory){
 	"I-31/seccomp":     processes(guest.Process{UID: 7, Seccomp: 0, NoNewPrivs: true}),
 	"I-31/descriptor": processes(guest.Process{UID: 7, Seccomp: 2, NoNewPrivs: true, Open: []string{"/guests/11111111-2222-4333-8444-555555555555/root"}},
 		guest.Process{ID: "11111111-2222-4333-8444-555555555555", UID: 8, Seccomp: 2, NoNewPrivs: true}),
+	"I-31/network": processes(held(func(p *guest.Process) { p.Network = "net:[1]" })),
+	"I-31/core":    processes(held(func(p *guest.Process) { p.Core = -1 })),
+	"I-31/limits":  processes(held(func(p *guest.Process) { p.Asked.Limits.DiskReadIOPS = 5 })),
+}
+
+// held is a process as it shall be, but for what change does to it.
+func held(change func(p *guest.Process)) guest.Process {
+	p := guest.Process{UID: 7, Seccomp: 2, NoNewPrivs: true, Network: "net:[2]", Core: 1, Asked: &guest.Asked{MemoryMiB: 64, Limits: guest.Limits{CPUQuotaUS: 50_000}},
+		Caps: guest.Caps{Own: true, MemoryBytes: 600 << 20, Processes: 520, CPUQuotaUS: 50_000, CPUPeriodUS: 100_000}}
+	change(&p)
+	return p
+}
+
+// TestProcessesAsTheyShallBe: nothing is found of a process that is held, and
+// each cap that is missing is.
+func TestProcessesAsTheyShallBe(t *testing.T) {
+	c := newCity(t)
+	look := func(p guest.Process) string {
+		lie := processes(p)
+		var codes []string
+		for _, f := range c.Lying(func(host string, inv *hostlink.Inventory) { lie(c, host, inv) }) {
+			if strings.HasPrefix(f.Code, "I-31/") && !slices.Contains(codes, f.Code) {
+				codes = append(codes, f.Code)
+			}
+		}
+		return strings.Join(codes, " ")
+	}
+	for _, change := range []func(p *guest.Process){
+		func(*guest.Process) {}, func(p *guest.Process) { p.Core = 0 },
+		func(p *guest.Process) { p.Asked.Limits.DiskReadIOPS, p.Caps.Disks = 5, true },
+		func(p *guest.Process) { p.Caps.CPUQuotaUS, p.Caps.CPUPeriodUS = 5_000, 10_000 },
+		func(p *guest.Process) { p.Asked = nil },
+	} {
+		p := held(change)
+		if got := look(p); got != "" {
+			t.Errorf("%s is found of %+v", got, p)
+		}
+	}
+	for _, change := range []func(p *guest.Process){
+		func(p *guest.Process) { p.Caps.Own = false }, func(p *guest.Process) { p.Caps.MemoryBytes = 0 }, func(p *guest.Process) { p.Caps.MemoryBytes = 64 << 30 },
+		func(p *guest.Process) { p.Caps.Processes = 0 }, func(p *guest.Process) { p.Caps.CPUQuotaUS = 0 }, func(p *guest.Process) { p.Caps.CPUQuotaUS = 60_000 },
+	} {
+		p := held(change)
+		if got := look(p); got != "I-31/limits" {
+			t.Errorf("%q is found of %+v", got, p)
+		}
+	}
 }
 
 func processes(list ...guest.Process) func(*city, string, *hostlink.Inventory) {
@@ -207,7 +254,7 @@ func processes(list ...guest.Process) func(*city, string, *hostlink.Inventory) {
 		if list[0].ID == "" {
 			list[0].ID = c.server
 		}
-		inv.More, _ = json.Marshal(guest.Inventory{Processes: list})
+		inv.More, _ = json.Marshal(guest.Inventory{Processes: list, Network: "net:[1]"})
 	}
 }
 

@@ -326,8 +326,9 @@ func (c *canaries) search() {
 				continue // it has ended
 			}
 			c.look(name+" of process "+e.Name(), content)
-			if name == "limits" && strings.Contains(string(command), "\x00server\x00") && !strings.Contains(string(content), "Max core file size        0                    0") {
-				c.t.Errorf("the server may leave a core dump:\n%s", content)
+			if name == "limits" && !strings.Contains(string(content), "Max core file size        1                    1") &&
+				(strings.Contains(string(command), "\x00server\x00") || strings.Contains(string(command), "\x00agent\x00")) {
+				c.t.Errorf("process %s may leave a core dump:\n%s%s", e.Name(), command, content)
 			}
 		}
 	}

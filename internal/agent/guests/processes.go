@@ -23,6 +23,12 @@ func (a *Applier) Examine() (json.RawMessage, error) {
 		return nil, err
 	}
 	out := guest.Inventory{Processes: []guest.Process{}}
+	if out.Network, err = os.Readlink("/proc/self/ns/net"); err != nil {
+		return nil, fmt.Errorf("the host's network namespace: %w", err)
+	}
+	if can, err := a.driver.Capabilities(a.ctx); err == nil { // else nothing runs here
+		out.Lost = can.Lost
+	}
 	for _, f := range here {
 		if f.PID == 0 || f.Driver == simulated {
 			continue
@@ -35,9 +41,24 @@ func (a *Applier) Examine() (json.RawMessage, error) {
 			return nil, fmt.Errorf("look at the process of guest %s: %w", f.ID, err)
 		}
 		p.ID = f.ID
+		if p.Caps, err = capsOf("/proc", f.PID, f.ID); err != nil {
+			return nil, fmt.Errorf("look at the control groups of guest %s: %w", f.ID, err)
+		}
+		p.Asked = a.asked(f.ID)
 		out.Processes = append(out.Processes, p)
 	}
 	return json.Marshal(out)
+}
+
+// asked is what the document that was applied last says of a guest.
+func (a *Applier) asked(guestID string) *guest.Asked {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s, ok := a.specs[guestID]
+	if !ok {
+		return nil
+	}
+	return &guest.Asked{MemoryMiB: s.MemoryMiB, Limits: s.Limits}
 }
 
 // simulated guests have numbers of processes, and no processes.
@@ -71,6 +92,12 @@ func inspect(proc string, pid int) (guest.Process, error) {
 		case key == "NoNewPrivs":
 			p.NoNewPrivs = n == 1
 		}
+	}
+	if p.Network, err = os.Readlink(filepath.Join(dir, "ns", "net")); err != nil {
+		return p, err
+	}
+	if p.Core, err = coreLimit(dir); err != nil {
+		return p, err
 	}
 	list, err := os.ReadDir(filepath.Join(dir, "fd"))
 	if err != nil {

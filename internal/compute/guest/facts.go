@@ -77,6 +77,8 @@ type Capabilities struct {
 // More of a hostlink inventory.
 type Inventory struct {
 	Processes []Process `json:"processes"`
+	Network   string    `json:"network,omitempty"` // the host's own network namespace
+	Lost      []string  `json:"lost,omitempty"`    // controllers that the host does not have
 }
 
 // Process is a guest's process as the kernel of its host sees it.
@@ -89,4 +91,24 @@ type Process struct {
 	NoNewPrivs   bool     `json:"no_new_privs"`
 	Capabilities string   `json:"capabilities"`   // effective ones, hexadecimal
 	Open         []string `json:"open,omitempty"` // names of the files it has open
+	Network      string   `json:"network"`        // its network namespace
+	Core         int64    `json:"core"`           // bytes of the core dump that it may leave; -1: any
+	Caps         Caps     `json:"caps"`
+	Asked        *Asked   `json:"asked,omitempty"` // nil: the host has no document that says
+}
+
+// Caps are what a process can take at most, as its control groups say. 0: no cap.
+type Caps struct {
+	Own         bool  `json:"own"` // the groups are this guest's alone
+	MemoryBytes int64 `json:"memory_bytes"`
+	Processes   int64 `json:"processes"`
+	CPUQuotaUS  int64 `json:"cpu_quota_us"` // of CPUPeriodUS
+	CPUPeriodUS int64 `json:"cpu_period_us"`
+	Disks       bool  `json:"disks"` // QEMU was told caps of disks
+}
+
+// Asked is what the server asked for.
+type Asked struct {
+	MemoryMiB int    `json:"memory_mib"`
+	Limits    Limits `json:"limits"`
 }

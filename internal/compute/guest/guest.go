@@ -175,3 +175,8 @@ type Limits struct {
 	DiskWriteIOPS        int64 `json:"disk_write_iops,omitempty"`
 	DiskTotalIOPS        int64 `json:"disk_total_iops,omitempty"`
 }
+
+// CapsDisks tells whether any disk is to be capped.
+func (l Limits) CapsDisks() bool {
+	return l.DiskReadBytesSecond|l.DiskWriteBytesSecond|l.DiskTotalBytesSecond|l.DiskReadIOPS|l.DiskWriteIOPS|l.DiskTotalIOPS != 0
+}

@@ -46,7 +46,7 @@ func (s *Servers) Checks() []check.Check {
 				FROM compute_migrations m WHERE m.unsettled AND m.server NOT IN (SELECT id FROM compute_servers)`}),
 		{Name: "compute/states", Codes: []check.Code{noSaga, noObject, noState, noReason, moveStates}, Rows: true, Run: s.checkStates},
 		{Name: "compute/guests", Codes: []check.Code{ghostGuest, missingGuest, twoGuests, twoWriters, wrongPower, guestDisk, guestCard}, Run: s.checkGuests},
-		{Name: "compute/processes", Codes: []check.Code{sharedUser, unfiltered, foreignFile}, Run: checkProcesses},
+		{Name: "compute/processes", Codes: []check.Code{sharedUser, unfiltered, foreignFile, openNetwork, uncapped, coreDumps}, Run: checkProcesses},
 	}
 }
 

@@ -32,7 +32,7 @@ func (d disk) close() {
 
 // topNode is the node that the device uses.
 func (d disk) topNode(limits guest.Limits) string {
-	if throttled(limits) {
+	if limits.CapsDisks() {
 		return d.slot + "t"
 	}
 	return d.slot + "l0"
@@ -65,7 +65,7 @@ func (d disk) nodes(sets []int, limits guest.Limits) []map[string]any {
 		}
 		nodes = append(nodes, format)
 	}
-	if throttled(limits) {
+	if limits.CapsDisks() {
 		nodes = append(nodes, map[string]any{"driver": "throttle", "node-name": d.slot + "t", "throttle-group": d.slot + "g", "file": d.slot + "l0"})
 	}
 	return nodes
@@ -89,10 +89,6 @@ func (d disk) device(limits guest.Limits) map[string]any {
 		device["bootindex"] = d.BootIndex
 	}
 	return device
-}
-
-func throttled(l guest.Limits) bool {
-	return l.DiskReadBytesSecond|l.DiskWriteBytesSecond|l.DiskTotalBytesSecond|l.DiskReadIOPS|l.DiskWriteIOPS|l.DiskTotalIOPS != 0
 }
 
 // throttle is the group that caps a disk.

@@ -93,7 +93,8 @@ func (d *Driver) prepare() (err error) {
 	}
 	// No memory of guests in core dumps. What is started inherits this, and to
 	// set it for others would need a capability; this process has secrets too.
-	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+	// One byte, not none: a kernel that hands dumps to a program does so at 0, too.
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 1, Max: 1}); err != nil {
 		return fmt.Errorf("forbid core dumps: %w", err)
 	}
 	if d.boot, err = bootID(); err != nil {

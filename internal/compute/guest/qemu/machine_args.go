@@ -135,7 +135,7 @@ func (p plan) diskArgs(d disk, b *bundle) []string {
 		a = append(a, "-add-fd", fmt.Sprintf("fd=%d,set=%d,opaque=%s", fd, fd, d.slot))
 	}
 	limits := p.build.Spec.Limits
-	if throttled(limits) {
+	if limits.CapsDisks() {
 		a = append(a, "-object", text(d.throttle(limits)))
 	}
 	for _, n := range d.nodes(sets, limits) {

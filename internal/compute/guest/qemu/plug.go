@@ -157,7 +157,7 @@ func (m *machine) addNodes(ctx context.Context, d disk) error {
 		}
 		sets[i] = added.Set
 	}
-	if throttled(m.started()) {
+	if m.started().CapsDisks() {
 		if err := m.command(ctx, "object-add", d.throttle(m.started()), nil); err != nil {
 			return err
 		}

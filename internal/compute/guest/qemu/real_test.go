@@ -196,7 +196,7 @@ func TestConfinement(t *testing.T) {
 	if links := strings.Count(procFile(t, f.PID, "net/dev"), "\n"); links != 3 { // two lines of head, and the loopback link
 		t.Errorf("links in the guest's network:\n%s", procFile(t, f.PID, "net/dev"))
 	}
-	if limits := procFile(t, f.PID, "limits"); !strings.Contains(limits, "Max core file size        0                    0") {
+	if limits := procFile(t, f.PID, "limits"); !strings.Contains(limits, "Max core file size        1                    1") {
 		t.Errorf("core dumps are possible:\n%s", limits)
 	}
 	if cgroup := procFile(t, f.PID, "cgroup"); strings.Count(cgroup, "/mek/"+c.d.cfg.Cloud+"/"+c.spec.ID) < 1 {
