@@ -11,8 +11,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
-
-	_ "modernc.org/sqlite" // registers the driver "sqlite"
 )
 
 // Engine is the database behind a DB.
@@ -79,7 +77,7 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + v.Encode()
 	}
 	registerRegexp()
-	write, err := sql.Open("sqlite", dsn("cache_size(-8000)"))
+	write, err := openCached(dsn("cache_size(-8000)"), keptByWriter)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +88,7 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 		return nil, err
 	}
 	// Readers are many, and the system caches the file for all of them.
-	read, err := sql.Open("sqlite", dsn("query_only(1)", "cache_size(-1000)"))
+	read, err := openCached(dsn("query_only(1)", "cache_size(-1000)"), keptByReader)
 	if err != nil {
 		write.Close()
 		return nil, err

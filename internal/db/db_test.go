@@ -33,7 +33,7 @@ type extraPart struct{ A int }
 
 var things = db.NewTable[thing]("things", "id", "Thing")
 
-func create(t *testing.T, d *db.DB) {
+func create(t testing.TB, d *db.DB) {
 	t.Helper()
 	write(t, d, func(tx *db.Tx) error {
 		_, err := tx.ExecContext(context.Background(), `CREATE TABLE things (id text PRIMARY KEY, created_at bigint NOT NULL, name text NOT NULL UNIQUE,
@@ -42,7 +42,7 @@ func create(t *testing.T, d *db.DB) {
 	})
 }
 
-func write(t *testing.T, d *db.DB, fn func(tx *db.Tx) error) {
+func write(t testing.TB, d *db.DB, fn func(tx *db.Tx) error) {
 	t.Helper()
 	if err := d.Write(context.Background(), fn); err != nil {
 		t.Fatal(err)

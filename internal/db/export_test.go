@@ -79,3 +79,17 @@ func (d *DB) alone(ctx context.Context, do func() error) error {
 	}
 	return err
 }
+
+// KeptByReader is how many statements a connection keeps.
+const KeptByReader = keptByReader
+
+// Kept tells how many statements the reader keeps that was used last.
+func (d *DB) Kept(ctx context.Context) (n int) {
+	conn, err := d.read.Conn(ctx)
+	if err != nil {
+		return -1
+	}
+	defer conn.Close()
+	_ = conn.Raw(func(c any) error { n = c.(*cachedConn).order.Len(); return nil })
+	return n
+}

@@ -248,8 +248,14 @@ func (l *leader) run(batch []*request) {
 		fail(translate(err, "begin"))
 		return
 	}
-	for i, r := range batch {
-		r.err = l.runOne(ctx, r, fmt.Sprintf("s%d", i))
+	if len(batch) == 1 { // nobody else's work has to survive its failure
+		if r := batch[0]; l.runAlone(ctx, r) != nil {
+			return
+		}
+	} else {
+		for i, r := range batch {
+			r.err = l.runOne(ctx, r, fmt.Sprintf("s%d", i))
+		}
 	}
 	if _, err := l.conn.ExecContext(ctx, "COMMIT"); err != nil {
 		fail(translate(err, "commit"))
@@ -266,15 +272,31 @@ func (l *leader) run(batch []*request) {
 	}
 }
 
-func (l *leader) runOne(ctx context.Context, r *request, savepoint string) error {
+// runAlone leaves no transaction behind when it fails.
+func (l *leader) runAlone(ctx context.Context, r *request) error {
+	r.err = r.play(l)
+	if r.err != nil {
+		if _, e := l.conn.ExecContext(ctx, "ROLLBACK"); e != nil {
+			r.err = errors.Join(r.err, translate(e, "rollback"))
+		}
+	}
+	return r.err
+}
+
+// play runs the request's function.
+func (r *request) play(l *leader) error {
 	if err := r.ctx.Err(); err != nil {
 		return fault.Unavailablef("The request was given up.").Because(err)
 	}
+	r.tx = &Tx{exec: l.conn, engine: SQLite, count: l.count}
+	return call(r.fn, r.tx)
+}
+
+func (l *leader) runOne(ctx context.Context, r *request, savepoint string) error {
 	if _, err := l.conn.ExecContext(ctx, "SAVEPOINT "+savepoint); err != nil {
 		return translate(err, "savepoint")
 	}
-	r.tx = &Tx{exec: l.conn, engine: SQLite, count: l.count}
-	err := call(r.fn, r.tx)
+	err := r.play(l)
 	if err != nil {
 		if _, e := l.conn.ExecContext(ctx, "ROLLBACK TO "+savepoint); e != nil {
 			return errors.Join(err, translate(e, "rollback"))
