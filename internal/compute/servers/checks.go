@@ -18,7 +18,7 @@ var (
 	sharedUser  = check.Code{ID: "I-31/user", Means: "a guest's process runs as root, or as another guest's user", Remedy: stopIt}
 	unfiltered  = check.Code{ID: "I-31/seccomp", Means: "a guest's process may make any system call, or gain rights", Remedy: stopIt}
 	openNetwork = check.Code{ID: "I-31/network", Means: "a guest's process is in the network of its host or of another guest", Remedy: stopIt}
-	uncapped   = check.Code{ID: "I-31/limits", Means: "a guest's process may take more of its host than its flavor says", Remedy: stopIt}
+	uncapped    = check.Code{ID: "I-31/limits", Means: "a guest's process may take more of its host than its flavor says", Remedy: stopIt}
 	coreDumps   = check.Code{ID: "I-31/core", Means: "a guest's memory may come to lie in a core dump", Remedy: stopIt}
 	foreignFile = check.Code{ID: "I-31/descriptor", Means: "a guest's process has a file open that is not its own", Remedy: stopIt}
 )

@@ -19,6 +19,7 @@ type Port struct {
 	ProjectID   string       `json:"project_id"`
 	MetadataID  string       `json:"metadata_id,omitempty"` // the network's metadata port; empty: no metadata on this network
 	MetadataMAC string       `json:"metadata_mac,omitempty"`
+	Unguarded   bool         `json:"unguarded,omitempty"` // port security is off: it may say it is a router
 }
 
 // Document is the body of section Ports of a host.

@@ -68,7 +68,7 @@ func (h *Hosts) about(ctx context.Context, networkID string) (about, error) {
 }
 
 func render(p *network.Port, a about) hostnet.Port {
-	out := hostnet.Port{ID: p.ID, MAC: p.MAC, MTU: a.mtu, NetworkID: p.NetworkID, Addresses: []netip.Addr{}, ServerID: p.DeviceID, ProjectID: p.ProjectID}
+	out := hostnet.Port{ID: p.ID, MAC: p.MAC, MTU: a.mtu, NetworkID: p.NetworkID, Addresses: []netip.Addr{}, ServerID: p.DeviceID, ProjectID: p.ProjectID, Unguarded: !p.PortSecurity}
 	for _, ip := range p.FixedIPs {
 		out.Addresses = append(out.Addresses, ip.Address)
 	}

@@ -17,6 +17,7 @@ const (
 	dropGroupName = "neutron_pg_drop"
 	dropPriority  = 1001
 	passPriority  = 1002
+	neverPriority = 1003 // no rule of a group lets it pass
 )
 
 func groupKey(groupID string) string { return "group/" + groupID + "/pg" }
@@ -24,7 +25,9 @@ func groupKey(groupID string) string { return "group/" + groupID + "/pg" }
 func groupName(groupID string) string { return "pg_" + strings.ReplaceAll(groupID, "-", "_") }
 
 // RenderGlobal renders the group of all guarded ports: whatever no rule lets
-// pass is dropped, except what a port needs to learn its own address.
+// pass is dropped, except what a port needs to learn its own address. A port
+// that shall serve addresses or routes to others needs port security off, as
+// with OpenStack's other firewalls.
 func RenderGlobal() []Row {
 	rows := []Row{{Table: "Port_Group", Key: dropGroupKey, Columns: map[string]any{"name": dropGroupName}}}
 	out, in := "inport == @"+dropGroupName, "outport == @"+dropGroupName
@@ -40,6 +43,17 @@ func RenderGlobal() []Row {
 		{"nd-in", "to-lport", in + " && (nd_ns || nd_na || nd_ra)", "allow", passPriority},
 	} {
 		rows = append(rows, aclRow(GlobalScope+"/"+a.name, dropGroupKey, a.direction, a.match, a.action, a.priority))
+	}
+	// What only a network's own servers and routers say. Nothing in it is forged, so
+	// port security lets it pass, as OVN lets router advertisements: those are
+	// dropped by the host's driver.
+	for name, match := range map[string]string{
+		"no-dhcp4":   "ip4 && udp.src == 67 && udp.dst == 68",
+		"no-dhcp6":   "ip6 && udp.src == 547 && udp.dst == 546",
+		"no-router4": "ip4 && icmp4.type == {5, 9}",
+		"no-router6": "ip6 && icmp6.type == 137",
+	} {
+		rows = append(rows, aclRow(GlobalScope+"/"+name, dropGroupKey, "from-lport", out+" && "+match, "drop", neverPriority))
 	}
 	return rows
 }

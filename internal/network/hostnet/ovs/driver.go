@@ -22,6 +22,7 @@ const (
 	idMeta  = "mek:meta"    // the number that stands for the port to metadata
 	idPatch = "mek:patch"   // the metadata port a patch belongs to
 	idWired = "ovn-installed"
+	idOpen  = "mek:unguarded" // port security is off
 )
 
 // Driver is a hostnet.Driver on Open vSwitch.
@@ -32,6 +33,11 @@ type Driver struct {
 
 	stop context.CancelFunc
 	work sync.WaitGroup
+
+	sealMu sync.Mutex
+	sealed map[string]int // taps by name, with their index
+
+	guardMu sync.Mutex // one writer of guards at a time
 
 	metadataMu    sync.Mutex
 	metadataPorts []hostnet.Port // of the last Metadata
@@ -47,7 +53,7 @@ func Open(ctx context.Context, cfg Config) (*Driver, error) {
 	if len(cfg.Hash) < 4 {
 		return nil, fault.Invalidf("the cloud's hash is too short")
 	}
-	d := &Driver{cfg: cfg, changed: make(chan struct{}, 1), numbers: map[string]uint32{}, ingress: map[netip.Addr]string{}}
+	d := &Driver{cfg: cfg, changed: make(chan struct{}, 1), numbers: map[string]uint32{}, ingress: map[netip.Addr]string{}, sealed: map[string]int{}}
 	db, err := openDatabase(ctx, cfg.Endpoint, d.poke)
 	if err != nil {
 		return nil, err
@@ -64,6 +70,7 @@ func Open(ctx context.Context, cfg Config) (*Driver, error) {
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	d.stop = stop
 	d.work.Go(func() { d.watchSwitch(life) })
+	d.work.Go(func() { d.keepGuard(life) })
 	return d, nil
 }
 
@@ -92,12 +99,13 @@ func (d *Driver) Ensure(ctx context.Context, p hostnet.Port) error {
 	if err := d.cfg.Ledger.Record(ctx, hostnet.Change{Kind: "link", Name: name}); err != nil {
 		return err
 	}
-	index, err := ensureTap(name, p.MTU, !d.cfg.Userspace)
+	index, err := ensureTap(name, p.MTU, !d.cfg.Userspace, func(index int) error { return d.seal(ctx, name, index) })
 	if err != nil {
 		return err
 	}
 	have, joined := d.db.iface(ctx, name)
-	same := joined && have.External[idPort] == p.ID && have.External[idIface] == p.ID && have.External[idIndex] == strconv.Itoa(index)
+	same := joined && have.External[idPort] == p.ID && have.External[idIface] == p.ID && have.External[idIndex] == strconv.Itoa(index) &&
+		(have.External[idOpen] == "true") == p.Unguarded
 	if same && have.Ofport != nil && *have.Ofport > 0 {
 		return nil
 	}
@@ -113,8 +121,11 @@ func (d *Driver) Ensure(ctx context.Context, p hostnet.Port) error {
 		return err
 	}
 	ops = append(ops, addPort(d.cfg.Integration(), name, "", nil, map[string]string{
-		idIface: p.ID, idPort: p.ID, idIndex: strconv.Itoa(index), idMeta: strconv.Itoa(int(number)), "attached-mac": p.MAC})...)
-	return d.db.commit(ctx, ops...)
+		idIface: p.ID, idPort: p.ID, idIndex: strconv.Itoa(index), idMeta: strconv.Itoa(int(number)), "attached-mac": p.MAC, idOpen: strconv.FormatBool(p.Unguarded)})...)
+	if err := d.db.commit(ctx, ops...); err != nil {
+		return err
+	}
+	return d.guard(ctx)
 }
 
 // Remove takes a port off the switch and deletes its tap.
@@ -125,6 +136,9 @@ func (d *Driver) Remove(ctx context.Context, portID string) error {
 	}
 	d.forgetNumber(portID)
 	if err := removeLink(name); err != nil {
+		return err
+	}
+	if err := d.unseal(ctx, name); err != nil {
 		return err
 	}
 	return d.cfg.Ledger.Forget(ctx, "link", name)

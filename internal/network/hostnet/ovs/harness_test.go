@@ -171,6 +171,12 @@ type guest struct {
 // guest has to ask for one.
 func (h *host) boot(v ovn.PortView, metadata *network.Port, address, gateway string) *guest {
 	h.t.Helper()
+	return newGuest(h.t, v.Port, h.wire(v, metadata), v.Network.Network.MTU, address, gateway)
+}
+
+// wire gives a port to this host and opens what a guest's process would get.
+func (h *host) wire(v ovn.PortView, metadata *network.Port) *os.File {
+	h.t.Helper()
 	ctx := h.t.Context()
 	p := hostnet.Port{ID: v.Port.ID, MAC: v.Port.MAC, MTU: v.Network.Network.MTU, NetworkID: v.Port.NetworkID, ServerID: "server-of-" + v.Port.Name}
 	for _, ip := range v.Port.FixedIPs {
@@ -205,7 +211,7 @@ func (h *host) boot(v ovn.PortView, metadata *network.Port, address, gateway str
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return newGuest(h.t, v.Port, f, v.Network.Network.MTU, address, gateway)
+	return f
 }
 
 func newGuest(t *testing.T, port network.Port, hostEnd *os.File, mtu int, address, gateway string) *guest {

@@ -115,17 +115,23 @@ func (d *Driver) flows(ctx context.Context, ports []hostnet.Port) (string, error
 }
 
 func (d *Driver) replaceFlows(ctx context.Context, flows string) error {
+	_, err := d.openFlow(ctx, d.cfg.MetadataBridge(), flows, "--bundle", "replace-flows", "-")
+	return err
+}
+
+// openFlow gives a bridge a command, and answers what the bridge says.
+func (d *Driver) openFlow(ctx context.Context, bridge, input, option, command string, words ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	target := "unix:" + filepath.Join(d.cfg.Run, d.cfg.MetadataBridge()+".mgmt")
-	cmd := exec.CommandContext(ctx, "/usr/bin/ovs-ofctl", "--bundle", "-O", "OpenFlow14", "replace-flows", target, "-")
-	cmd.Stdin = strings.NewReader(flows)
+	target := "unix:" + filepath.Join(d.cfg.Run, bridge+".mgmt")
+	cmd := exec.CommandContext(ctx, "/usr/bin/ovs-ofctl", append([]string{option, "-O", "OpenFlow14", command, target}, words...)...)
+	cmd.Stdin = strings.NewReader(input)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
-		return fault.Internalf("flows of the metadata bridge: %w: %s", err, out.String())
+		return "", fault.Internalf("flows of bridge %s: %w: %s", bridge, err, out.String())
 	}
-	return nil
+	return out.String(), nil
 }
 
 // numberOf gives a port the number that stands for it, keeping one it has.

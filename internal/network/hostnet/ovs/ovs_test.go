@@ -25,10 +25,13 @@ type world struct {
 	metadata         network.Port
 	group            network.SecurityGroup
 	rules            []network.Rule
+	subnet6          network.Subnet // with an id: the network has it, too
 }
 
-func newWorld(h *host) *world {
-	w := &world{
+func newWorld(h *host) *world { return newWorldOf(h, network.Subnet{}) }
+
+func newWorldOf(h *host, subnet6 network.Subnet) *world {
+	w := &world{subnet6: subnet6,
 		inner:    network.Network{Standard: named("11111111-net"), MTU: 1442, NetworkType: network.TypeGeneve, AdminStateUp: true},
 		outer:    network.Network{Standard: named("22222222-ext"), MTU: 1500, NetworkType: network.TypeFlat, PhysicalNetwork: "public", External: true},
 		subnet:   network.Subnet{Standard: named("sub-a"), NetworkID: "11111111-net", IPVersion: 4, CIDR: netip.MustParsePrefix("10.1.0.0/24"), Gateway: netip.MustParseAddr("10.1.0.1"), EnableDHCP: true, DNSNameservers: []string{"192.0.2.53"}},
@@ -48,10 +51,13 @@ func newWorld(h *host) *world {
 	h.apply(network.GroupScope(w.group.ID), ovn.RenderGroup(w.group, w.rules))
 	h.apply(network.PortScope(w.metadata.ID), ovn.RenderPort(ovn.PortView{Port: w.metadata, Network: inner}))
 	leg := network.Port{Standard: named("port-leg"), NetworkID: w.inner.ID, MAC: "fa:16:3e:00:00:01", DeviceOwner: network.OwnerRouterInterface, AdminStateUp: true, FixedIPs: fixed("sub-a", "10.1.0.1")}
+	if subnet6.ID != "" {
+		leg.FixedIPs = append(leg.FixedIPs, fixed(subnet6.ID, subnet6.Gateway.String())...)
+	}
 	out := network.Port{Standard: named("port-out"), NetworkID: w.outer.ID, MAC: "fa:16:3e:00:00:03", DeviceOwner: network.OwnerRouterGateway, AdminStateUp: true, FixedIPs: fixed("sub-x", "172.24.4.10")}
 	h.apply(network.RouterScope("router-1"), ovn.RenderRouter(ovn.RouterView{
 		Router:     network.Router{Standard: named("router-1"), AdminStateUp: true, Gateway: &network.Gateway{NetworkID: w.outer.ID, EnableSNAT: true}},
-		Interfaces: []ovn.RouterPort{{Port: leg, Network: w.inner, Subnets: []network.Subnet{w.subnet}}},
+		Interfaces: []ovn.RouterPort{{Port: leg, Network: w.inner, Subnets: inner.Subnets}},
 		Gateway:    &ovn.RouterPort{Port: out, Network: w.outer, Subnets: []network.Subnet{w.external}},
 		Chassis:    []string{"host-1"},
 	}))
@@ -61,7 +67,11 @@ func newWorld(h *host) *world {
 }
 
 func (w *world) view() ovn.NetworkView {
-	return ovn.NetworkView{Network: w.inner, Subnets: []network.Subnet{w.subnet}, Metadata: &w.metadata}
+	v := ovn.NetworkView{Network: w.inner, Subnets: []network.Subnet{w.subnet}, Metadata: &w.metadata}
+	if w.subnet6.ID != "" {
+		v.Subnets = append(v.Subnets, w.subnet6)
+	}
+	return v
 }
 
 func (w *world) port(name, mac, address string) ovn.PortView {

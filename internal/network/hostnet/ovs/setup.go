@@ -200,12 +200,14 @@ func (d *Driver) TearDown(ctx context.Context) error {
 	for _, s := range states {
 		failed = append(failed, d.Remove(ctx, s.ID))
 	}
-	nft, err := knftables.New(knftables.IPv4Family, d.cfg.prefix())
-	if err == nil {
-		tx := nft.NewTransaction()
-		tx.Add(&knftables.Table{}) // so that deleting it cannot fail
-		tx.Delete(&knftables.Table{})
-		failed = append(failed, nft.Run(ctx, tx))
+	for _, family := range []knftables.Family{knftables.IPv4Family, knftables.NetDevFamily} {
+		nft, err := knftables.New(family, d.cfg.prefix())
+		if err == nil {
+			tx := nft.NewTransaction()
+			tx.Add(&knftables.Table{}) // so that deleting it cannot fail
+			tx.Delete(&knftables.Table{})
+			failed = append(failed, nft.Run(ctx, tx))
+		}
 	}
 	none := ovsdb.Operation{Op: ovsdb.OperationUpdate, Table: "Open_vSwitch", Where: theRoot(), Row: ovsdb.Row{"bridges": ovsdb.OvsSet{GoSet: []any{}}}}
 	return errors.Join(append(failed, d.db.commit(ctx, none))...)

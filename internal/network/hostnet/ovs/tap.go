@@ -36,7 +36,8 @@ func openTap(name string, vnetHeader bool) (*os.File, error) {
 
 // ensureTap makes a persistent tap with no address of any kind, and answers
 // its index, by which one that was made again is told from its predecessor.
-func ensureTap(name string, mtu int, vnetHeader bool) (int, error) {
+// seal is called before anything can come in.
+func ensureTap(name string, mtu int, vnetHeader bool, seal func(index int) error) (int, error) {
 	link, err := netlink.LinkByName(name)
 	if missing(err) {
 		if err := makeTap(name, vnetHeader); err != nil {
@@ -54,6 +55,9 @@ func ensureTap(name string, mtu int, vnetHeader bool) (int, error) {
 		if err := netlink.LinkSetMTU(link, mtu); err != nil {
 			return 0, fmt.Errorf("MTU of %s: %w", name, err)
 		}
+	}
+	if err := seal(link.Attrs().Index); err != nil {
+		return 0, err
 	}
 	if err := netlink.LinkSetUp(link); err != nil {
 		return 0, fmt.Errorf("raise %s: %w", name, err)

@@ -49,6 +49,9 @@ func (d *Driver) rewrite(ctx context.Context) {
 			d.metadataMu.Unlock()
 		}
 		if err == nil {
+			err = d.guard(ctx)
+		}
+		if err == nil {
 			err = d.routeTunnels(ctx)
 		}
 		if err == nil {
