@@ -17,7 +17,7 @@ CLIENTS_OF := openstackclient heatclient octaviaclient magnumclient ironicclient
 	glanceclient osc-placement zaqarclient
 CONFORMANCE := tempest $(addprefix python3-,$(CLIENTS_OF))
 
-.PHONY: bare up test check build guest lint clean conformance bench soak hostile scale packages-engines packages-test
+.PHONY: bare up test check build guest lint clean conformance limits bench soak hostile scale packages-engines packages-test
 
 # mek up itself installs the engines' packages, and keeps their services from starting.
 up: build guest
@@ -56,10 +56,23 @@ conformance: packages-test build guest
 	tools/packages $(CONFORMANCE)
 	tools/conformance
 
-# Rates and latencies on simulated hosts; PEER=1 measures a real OpenStack beside it.
-bench: build
+# What this machine can do at best, to out/limits.jsonl. SECONDS_EACH (1) is the least time of each measurement.
+limits: guest
+	tools/packages nginx qemu-system-x86
+	@go='$(GO)'; test -n "$$go" || exit 1; mkdir -p out; \
+	"$$go" build -o out/limits ./tools/limits && \
+	MEK_COMMAND="make limits" out/limits -dir /var/lib -seconds $${SECONDS_EACH:-1} -guest out/guest/guest.qcow2 >out/limits.jsonl.new && \
+	mv out/limits.jsonl.new out/limits.jsonl && $(PERFORMANCE)
+
+# Rates and latencies on simulated hosts, and what guests and ports take on the real data plane, to out/bench.jsonl;
+# PEER=1 measures a real OpenStack beside it. See tools/bench for what can be chosen.
+bench: build guest packages-engines
+	tools/packages jq bc
 	tools/bench
-	@go='$(GO)'; "$$go" test -run - -bench 'Large|Million' -benchtime 5x -timeout 20m ./internal/objectstore/store
+	@$(PERFORMANCE)
+
+# The page of every figure, from what was measured last.
+PERFORMANCE = '$(GO)' run ./tools/performance out/limits.jsonl out/bench.jsonl out/scale.jsonl out/growth.jsonl && echo "written: docs/performance.md"
 
 # Every fault test, for SOAK (30m) in all ("make test" has a minute of each at most), and docs/reliability.md from
 # their figures. RUN=Kills chooses by name; MEK_TEST_SEED repeats one seed.

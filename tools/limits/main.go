@@ -1,71 +1,61 @@
 // Command limits measures what this machine can do at best, beside which
-// "make bench" puts what Mek does: one durable commit, one bare query, a page
-// of rows as JSON, the hash of a password, the disk, the checksums, sendfile
-// over loopback. It prints a JSON object by name: value, unit, spread.
+// "make bench" puts what Mek does: one durable commit, one bare query, the bare
+// SQL of a list and its JSON, the hash of a password, the disk, the checksums,
+// sendfile and TCP over loopback, nginx, and QEMU by hand. It prints a line of
+// package test/measured for each.
 //
-//	limits [-dir DIR] [-seconds N]
+//	limits [-dir DIR] [-seconds N] [-guest out/guest/guest.qcow2]
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/test/measured"
 )
-
-// limit is a measurement: the median of its samples, with the least and the
-// greatest.
-type limit struct {
-	Name  string  `json:"name"`
-	Value float64 `json:"value"`
-	Least float64 `json:"least"`
-	Most  float64 `json:"most"`
-	Unit  string  `json:"unit"`
-	How   string  `json:"how"`
-}
 
 // machine gives the measurements their place and time.
 type machine struct {
-	dir   string
-	clock clock.Clock
-	each  time.Duration
-	out   []limit
+	dir    string
+	clock  clock.Clock
+	each   time.Duration
+	rounds int    // at least
+	guest  string // image of the tiny guest; empty: no QEMU by hand
+	out    []measured.Line
 }
 
 func main() {
 	dir := flag.String("dir", os.TempDir(), "on the disk to measure")
 	seconds := flag.Float64("seconds", 1, "for each measurement")
+	guest := flag.String("guest", "", "image of the tiny guest; without it QEMU is not measured")
 	flag.Parse()
-	if err := run(*dir, *seconds); err != nil {
+	if err := run(*dir, *guest, *seconds); err != nil {
 		fmt.Fprintln(os.Stderr, "limits:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dir string, seconds float64) (err error) {
+func run(dir, guest string, seconds float64) (err error) {
 	own, err := os.MkdirTemp(dir, "mek-limits-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(own)) }()
-	m := &machine{dir: own, clock: clock.Real{}, each: time.Duration(seconds * float64(time.Second))}
-	for _, measure := range []func(context.Context) error{m.database, m.hashes, m.disk, m.network} {
+	m := &machine{dir: own, guest: guest, clock: clock.Real{}, each: time.Duration(seconds * float64(time.Second)), rounds: 5}
+	for _, measure := range []func(context.Context) error{m.database, m.answers, m.hashes, m.disk, m.network, m.nginx, m.qemu} {
 		if err := measure(context.Background()); err != nil {
 			return err
 		}
 	}
-	enc := json.NewEncoder(os.Stdout)
-	enc.SetIndent("", " ")
-	return enc.Encode(m.out)
+	return measured.Write(os.Stdout, m.out...)
 }
 
-// time calls fn until the time is up, at least five times, and notes how long
+// time calls fn until the time is up, five times at least, and notes how long
 // a call takes, in milliseconds.
 func (m *machine) time(name, how string, fn func() error) error {
 	return m.sample(name, "ms", how, func() (float64, error) {
@@ -73,6 +63,11 @@ func (m *machine) time(name, how string, fn func() error) error {
 		err := fn()
 		return float64(m.clock.Now().Sub(began).Nanoseconds()) / 1e6, err
 	})
+}
+
+// absent notes what cannot be measured here.
+func (m *machine) absent(name, unit, why string) {
+	m.out = append(m.out, measured.Line{Name: "limit/" + name, Unit: unit, Note: "not measured: " + why})
 }
 
 // rate is time for a fixed amount of bytes, in MiB/s.
@@ -86,14 +81,13 @@ func (m *machine) rate(name, how string, bytes int64, fn func() error) error {
 
 func (m *machine) sample(name, unit, how string, fn func() (float64, error)) error {
 	var all []float64
-	for end := m.clock.Now().Add(m.each); len(all) < 5 || m.clock.Now().Before(end); {
+	for end := m.clock.Now().Add(m.each); len(all) < m.rounds || m.clock.Now().Before(end); {
 		v, err := fn()
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		all = append(all, v)
 	}
-	slices.Sort(all)
-	m.out = append(m.out, limit{name, all[len(all)/2], all[0], all[len(all)-1], unit, how})
+	m.out = append(m.out, measured.Line{Name: "limit/" + name, Unit: unit, Spread: measured.SpreadOf(all), Samples: len(all), Note: how})
 	return nil
 }

@@ -163,20 +163,59 @@ func (m *machine) network(ctx context.Context) error {
 	defer l.Close()
 	var serving sync.WaitGroup
 	serving.Go(func() { serve(l, filepath.Join(m.dir, "file")) })
+	tcp := func() (io.ReadCloser, error) { return new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String()) }
 	err = m.rate("sendfile", "64 MiB of a file over loopback to a reader that throws it away", piece, func() error {
-		c, err := new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		n, err := io.Copy(io.Discard, c)
-		if err == nil && n != piece {
-			err = fmt.Errorf("%d bytes came", n)
-		}
-		return err
+		return drain(tcp)
 	})
 	l.Close()
 	serving.Wait()
+	if err != nil {
+		return err
+	}
+	return m.loopback(ctx)
+}
+
+// loopback sends bytes from memory.
+func (m *machine) loopback(ctx context.Context) error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		bytes := id.Bytes(1 << 20)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			for range piece / len(bytes) {
+				if _, err := c.Write(bytes); err != nil {
+					break // the reader misses them
+				}
+			}
+			c.Close()
+		}
+	})
+	err = m.rate("loopback", "64 MiB from memory over TCP on loopback to a reader that throws it away", piece, func() error {
+		return drain(func() (io.ReadCloser, error) { return new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String()) })
+	})
+	l.Close()
+	serving.Wait()
+	return err
+}
+
+// drain reads a piece to nowhere.
+func drain(open func() (io.ReadCloser, error)) error {
+	c, err := open()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{c}, make([]byte, 256<<10))
+	if err == nil && n != piece {
+		err = fmt.Errorf("%d bytes came", n)
+	}
 	return err
 }
 

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/mekcloud/mek/test/measured"
+)
+
+func lines(t *testing.T, input string, args ...string) map[string]measured.Line {
+	t.Helper()
+	t.Setenv("MEK_COMMIT", "abc")
+	var out bytes.Buffer
+	if err := run(args, strings.NewReader(input), &out); err != nil {
+		t.Fatal(err)
+	}
+	all, err := measured.Read(&out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	byName := map[string]measured.Line{}
+	for _, l := range all {
+		byName[l.Name] = l
+	}
+	return byName
+}
+
+const compared = `{"scenario":"server-create","conc":8,"rounds":[
+ {"a":{"done":5,"cpu_ms_per_op":2,"stages":[{"name":"accepted","p50_ms":2},{"name":"active","p50_ms":50}]},"b":{"done":5,"errors":1,"cpu_ms_per_op":90,"stages":[{"name":"accepted","p50_ms":200},{"name":"active","p50_ms":1000}]}},
+ {"a":{"done":5,"errors":2,"cpu_ms_per_op":4,"stages":[{"name":"accepted","p50_ms":4},{"name":"active","p50_ms":60}]},"b":{"done":5,"cpu_ms_per_op":100,"stages":[{"name":"accepted","p50_ms":200},{"name":"active","p50_ms":1200}]}}]}`
+
+func TestLinesOfAComparison(t *testing.T) {
+	got := lines(t, compared, "bench", "-transport", "http")
+	l := got["server-create/accepted"]
+	if l.Value != 3 || l.Least != 2 || l.Most != 4 || l.Peer.Value != 200 || l.Ratio.Value != 75 || l.Ratio.Least != 50 || l.CPU != 3 || l.PeerCPU != 95 ||
+		l.Clients != 8 || l.Samples != 10 || l.Errors != 2 || l.Transport != "http" || l.Commit != "abc" {
+		t.Errorf("%+v", l)
+	}
+	if l := got["server-create/active"]; l.Value != 55 {
+		t.Errorf("%+v", l)
+	}
+	if l := lines(t, compared, "bench", "-alone", "-name", "x")["x/active"]; l.Value != 55 || l.Peer != nil || l.Ratio != nil {
+		t.Errorf("%+v", l)
+	}
+	var out bytes.Buffer
+	if err := run([]string{"bench"}, strings.NewReader(`{"scenario":"x"}`), &out); err == nil {
+		t.Error("a result that is no comparison is taken")
+	}
+}
+
+func TestRatesOfALargeBody(t *testing.T) {
+	got := lines(t, `{"scenario":"image-upload","conc":1,"rounds":[{"a":{"done":1,"size_bytes":2097152,"mib_per_s":300,"stages":[{"name":"total","p50_ms":7}]},
+		"b":{"done":1,"size_bytes":2097152,"mib_per_s":100,"stages":[{"name":"total","p50_ms":21}]}}]}`, "bench")
+	if l := got["image-upload/rate"]; l.Value != 300 || l.Ratio.Value != 3 || l.Unit != "MiB/s" {
+		t.Errorf("%+v", l)
+	}
+	if l := got["image-upload"]; l.Ratio.Value != 3 || l.Unit != "ms" {
+		t.Errorf("%+v", l)
+	}
+}
+
+func TestLinesOfGoBenchmarks(t *testing.T) {
+	got := lines(t, "goos: linux\nBenchmarkRead-2   \t 100\t 10 ns/op\t 3 B/op\nBenchmarkRead-2 100 30 ns/op 3 B/op\nBenchmarkUserSpace 20 -16.5 late-p50-ms\nPASS\n", "go")
+	if l := got["go/Read ns/op"]; l.Value != 20 || l.Least != 10 || l.Most != 30 || l.Samples != 2 {
+		t.Errorf("%+v", l)
+	}
+	if l := got["go/UserSpace late-p50-ms"]; l.Value != -16.5 {
+		t.Errorf("%+v", l)
+	}
+}
+
+func TestLineOfValues(t *testing.T) {
+	l := lines(t, "", "value", "-peer", "60", "-note", "three", "start", "s", "1", "2", "3")["start"]
+	if l.Value != 2 || l.Ratio.Value != 30 || l.Ratio.Least != 20 || l.Note != "three" || l.Unit != "s" {
+		t.Errorf("%+v", l)
+	}
+}
