@@ -152,6 +152,7 @@ func (h *host) openGuests(ctx context.Context) (err error) {
 	}
 	addCapabilities(&h.facts, can)
 	h.guests = guests.New(h.qemu, h.clock, h.log)
+	h.guests.Ask(relayTeller{h.relay})
 	h.close = append(h.close, h.guests.Close)
 	return nil
 }

@@ -113,6 +113,7 @@ func (all *Simulation) Close() {
 func simulate(ctx context.Context, name string, relay *hostlink.Relay, log *slog.Logger) (*simulated, error) {
 	s := &simulated{driver: guestsim.New(guestsim.Config{Clock: clock.Real{}}), volumes: volumes.New(disksim.New(disksim.Config{}), clock.Real{}, log)}
 	s.guests = guests.New(s.driver, clock.Real{}, log)
+	s.guests.Ask(relay)
 	can, err := s.driver.Capabilities(ctx)
 	if err != nil {
 		return nil, err

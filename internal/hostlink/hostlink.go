@@ -192,6 +192,10 @@ type Applier interface {
 	Stream(ctx context.Context, kind string, params json.RawMessage) (io.ReadWriteCloser, error)
 }
 
+// VerbStart is the message of section guests by which a host asks whether a
+// guest may run there for the first time: without an error it may.
+const VerbStart = "start"
+
 // Upstream is what an agent may ask of the server.
 type Upstream interface {
 	// Open dials the server for bytes, for example kind "image", params {"id": …}.

@@ -75,6 +75,10 @@ type Work struct {
 	// Preempt cancels the live sagas of the object; this one starts when they
 	// have unwound. A saga of the same name that is there already is joined.
 	Preempt bool
+	// Follows names the saga whose last undo enqueues this one, in its own
+	// transaction: it starts when that has ended. Conflict when somebody else
+	// waits for the object already.
+	Follows string
 }
 
 // Register adds a kind of saga. It panics on a saga that cannot run (no steps,
@@ -116,7 +120,7 @@ func (h *Handle[P]) Enqueue(ctx context.Context, tx *db.Tx, w Work, params P) (s
 		Deadline: clock.Micros(now.Add(h.g.deadline)), Params: string(text), Owner: h.e.o.Owner, Epoch: 1,
 		LeaseUntil: clock.Micros(now.Add(leaseTime)), CreatedAt: clock.Micros(now), UpdatedAt: clock.Micros(now)}
 	for range 5 { // again when another request came in between
-		taken, err := h.e.place(ctx, tx, row)
+		taken, err := h.e.place(ctx, tx, row, w.Follows)
 		if err != nil {
 			return "", err
 		}
@@ -139,15 +143,21 @@ func (h *Handle[P]) Enqueue(ctx context.Context, tx *db.Tx, w Work, params P) (s
 
 // place decides beside the object's other sagas: in which state row begins, or
 // which saga it joins.
-func (e *Engine) place(ctx context.Context, tx *db.Tx, row *sagaRow) (join string, err error) {
+func (e *Engine) place(ctx context.Context, tx *db.Tx, row *sagaRow, follows string) (join string, err error) {
 	others, err := sagas.Find(ctx, tx, eq("object", row.Object))
 	if err != nil {
 		return "", err
 	}
 	row.State = stateLive
+	if n := len(others); follows != "" {
+		others = slices.DeleteFunc(others, func(o *sagaRow) bool { return o.ID == follows && !o.Cancel })
+		if len(others) < n {
+			row.State = stateWaiting
+		}
+	}
 	if !row.Preempt {
 		for _, o := range others {
-			if o.State == stateWaiting || (!o.Shared && !row.Shared) {
+			if follows != "" || o.State == stateWaiting || (!o.Shared && !row.Shared) {
 				f := fault.Conflictf("Another operation on the object is in progress: %s", o.ID)
 				f.Detail = map[string]any{"saga": o.ID, "operation": o.Op}
 				return "", f

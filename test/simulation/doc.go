@@ -9,5 +9,6 @@
 //
 // A seed fixes what users do and what goes wrong when; goroutines and the
 // identifiers of objects are not fixed by it, so a rare race may need a seed to
-// be repeated. MEK_TEST_SEED repeats one, MEK_SEEDS says how many are tried.
+// be repeated. MEK_TEST_SEED repeats one, MEK_SEEDS says how many are
+// tried, or which: FIRST-LAST.
 package simulation

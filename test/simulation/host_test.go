@@ -94,6 +94,7 @@ func (h *host) start(t testing.TB) {
 	}})
 	relay := &hostlink.Relay{}
 	onGuests := guests.New(driver, clock.Real{}, h.log)
+	onGuests.Ask(relay)
 	onVolumes := volumes.New(h.volumes, clock.Real{}, h.log)
 	facts := hostlink.Facts{Host: h.name, ID: id.Named(h.name), Arch: "x86_64", CPUs: 16, MemoryMiB: 16 << 10, DiskGiB: 500, Address: "127.0.0.1", Driver: "sim",
 		DriverVer: 1_000_000, Traits: []string{"COMPUTE_VOLUME_EXTEND", "COMPUTE_NET_ATTACH_INTERFACE", "COMPUTE_IMAGE_TYPE_RAW"},

@@ -61,7 +61,12 @@ func (w *world) idle() {
 	const bound = 15 * time.Minute
 	end := time.Now().Add(bound)
 	for {
-		d := w.server().db
+		up := w.server()
+		if up == nil && time.Now().Before(end) { // it died of itself, and is being started
+			time.Sleep(time.Second)
+			continue
+		}
+		d := up.db
 		open := rows(w, d, "SELECT op || ' of ' || object || ' at ' || step || ' ' || direction || ': ' || error FROM task_sagas")
 		open = append(open, rows(w, d, "SELECT 'clean-up of ' || owner || ' for ' || op || ' at ' || step || ' of ' || object || ': ' || error FROM task_cleanups")...)
 		if len(open) == 0 {

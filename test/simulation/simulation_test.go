@@ -34,10 +34,18 @@ func TestSimulation(t *testing.T) {
 		n = 20
 	}
 	if text := os.Getenv("MEK_SEEDS"); text != "" {
-		var err error
-		if n, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
+		if from, to, ranged := strings.Cut(text, "-"); ranged {
+			begin, err := strconv.ParseUint(from, 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, text = begin, to
 		}
+		last, err := strconv.Atoi(text)
+		if err != nil || last < int(first) {
+			t.Fatalf("MEK_SEEDS is N or FIRST-LAST: %v", err)
+		}
+		n = last - int(first) + 1
 	}
 	if os.Getenv("MEK_TEST_SEED") != "" {
 		first, n = report.Seed(t), 1

@@ -25,6 +25,7 @@ type Applier struct {
 	driver guest.Driver
 	clock  clock.Clock
 	log    *slog.Logger
+	up     Teller // nil: nobody is asked whether a guest may start
 
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
@@ -48,6 +49,15 @@ func New(driver guest.Driver, c clock.Clock, log *slog.Logger) *Applier {
 	a.work.Go(a.watch)
 	return a
 }
+
+// Teller sends messages to the server.
+type Teller interface {
+	Tell(ctx context.Context, section hostlink.Section, object, verb string, params any) error
+}
+
+// Ask has the server asked before a guest runs here for the first time. For
+// wiring, before the first document.
+func (a *Applier) Ask(up Teller) { a.up = up }
 
 // Close ends all jobs, leaving guests as they are, and waits for them. The
 // driver is closed after it, by whoever made it.

@@ -91,6 +91,9 @@ func (a *Applier) finish(id string, j *job, result hostlink.ObjectReport) {
 
 // ensure makes one guest as its Spec says.
 func (a *Applier) ensure(ctx context.Context, spec guest.Spec) hostlink.ObjectReport {
+	if a.up != nil {
+		ctx = guest.WithLeave(ctx, func(ctx context.Context) error { return a.leave(ctx, spec.ID) })
+	}
 	facts, err := a.driver.Ensure(ctx, spec)
 	o := hostlink.ObjectReport{ID: spec.ID, Phase: hostlink.Ready, Facts: encode(facts)}
 	if err == nil {
@@ -98,6 +101,20 @@ func (a *Applier) ensure(ctx context.Context, spec guest.Spec) hostlink.ObjectRe
 	}
 	o.Phase, o.Error = a.judge(ctx, spec.ID, "make", err)
 	return o
+}
+
+// leaveLimit is how long an answer may take before the question is put again.
+const leaveLimit = 10 * time.Second
+
+// leave asks whether a guest may run here. No is never for ever: the server may
+// have meant somebody else a moment ago, and takes away what it does not want.
+func (a *Applier) leave(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, leaveLimit)
+	defer cancel()
+	if err := a.up.Tell(ctx, hostlink.Guests, id, hostlink.VerbStart, struct{}{}); err != nil {
+		return fault.Unavailablef("the server was not asked yet whether the guest may start").Because(err)
+	}
+	return nil
 }
 
 // destroy removes one guest. That never fails for good.

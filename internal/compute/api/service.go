@@ -157,7 +157,7 @@ func (s schedulerHosts) SchedulerHosts(ctx context.Context) ([]scheduler.Host, e
 	list, err := s.hosts.List(ctx)
 	out := make([]scheduler.Host, len(list))
 	for i, h := range list {
-		out[i] = scheduler.Host{ID: h.ID, Name: h.Name, Zone: h.Zone, Usable: h.Usable(), Up: h.Up, Silent: h.Silent, LiveMigration: h.Facts.More["live_migration"] == "yes"}
+		out[i] = scheduler.Host{ID: h.ID, Name: h.Name, Zone: h.Zone, Usable: h.Usable(), Up: h.Up, Silent: h.Silent, Fenced: h.ForcedDown, LiveMigration: h.Facts.More["live_migration"] == "yes"}
 	}
 	return out, err
 }

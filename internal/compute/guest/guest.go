@@ -48,6 +48,11 @@ type Spec struct {
 	MemoryMiB int     `json:"memory_mib"`
 	Machine   Machine `json:"machine"`
 
+	// Ask says that the guest MUST NOT run before Leave has been given, on a host
+	// where it never reached a power state: until then the cloud may decide to
+	// make it elsewhere, whether or not it still reaches this host.
+	Ask bool `json:"ask,omitempty"`
+
 	Disks []Disk `json:"disks"` // in device order; the root disk first
 	// Rescue says that the first disk is one to rescue the others with: devices
 	// are placed anew, in their order, at the start after it changed. Otherwise

@@ -21,6 +21,7 @@ type Host struct {
 	Usable         bool // up and not disabled
 	Silent         bool // it does not answer at the moment: others come first
 	Up             bool // it answers, and nobody said that it is down
+	Fenced         bool // somebody vouches that nothing runs there
 	LiveMigration  bool // its driver can take over running guests
 }
 

@@ -116,13 +116,13 @@ func TestLiveSaga(t *testing.T) {
 }
 
 func TestEvacuateSaga(t *testing.T) {
-	down := func(w *surroundings) error { w.dead = true; return nil }
+	down := func(w *surroundings) error { w.dead.Store(true); return nil }
 	tasktest.Exercise(t, tasktest.Fixture{Op: "compute.server.evacuate", World: func(t *testing.T) tasktest.World {
 		return twoHosts(t, []func(w *surroundings) error{down}, func(w *surroundings) error {
 			return w.servers.Evacuate(context.Background(), w.only(t).ID, "", false, false, caller())
 		}, func(t *testing.T, w *surroundings) {
 			w.sits(t, "host-b", "ACTIVE", 1, 1, "") // what the dead host has, nobody can know
-			w.dead = false
+			w.dead.Store(false)
 			w.rejoin()
 			_, revision, err := w.servers.Render(t.Context(), "host-a")
 			if err != nil {

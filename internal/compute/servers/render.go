@@ -20,7 +20,7 @@ const stopSeconds = 60
 // specOf renders what a host should have of a server: a pure function of its rows.
 func specOf(s *Server, disks []*Disk, nics []*NIC) guest.Spec {
 	spec := guest.Spec{ID: s.ID, Name: instanceName(s.Serial), ProjectID: s.ProjectID, Power: s.Desired, PowerSerial: s.PowerSerial,
-		BuildSerial: s.BuildSerial, KeepBlank: s.KeepBlank, StopSeconds: stopSeconds, CPUs: s.Flavor.VCPUs, MemoryMiB: s.Flavor.MemoryMiB, Machine: machineOf(s.Flavor),
+		BuildSerial: s.BuildSerial, KeepBlank: s.KeepBlank, StopSeconds: stopSeconds, Ask: s.Leave != leaveUnasked, CPUs: s.Flavor.VCPUs, MemoryMiB: s.Flavor.MemoryMiB, Machine: machineOf(s.Flavor),
 		ConfigDrive: s.ConfigDrive, Console: guest.Console{VNC: true}, Limits: limitsOf(s.Flavor), Disks: []guest.Disk{}, NICs: []guest.NIC{}}
 	spec.Disks, spec.Rescue = diskSpecs(disks)
 	for _, n := range nics {

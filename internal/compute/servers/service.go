@@ -84,13 +84,14 @@ type GroupRule struct {
 // Servers is the service behind the API. Safe for concurrent use.
 type Servers struct {
 	Deps
-	store store
-	sagas sagas
+	store  store
+	sagas  sagas
+	glance time.Duration
 }
 
 // New makes the service and registers its sagas.
 func New(d Deps) *Servers {
-	s := &Servers{Deps: d, store: store{d.DB}}
+	s := &Servers{Deps: d, store: store{d.DB}, glance: glanceEvery}
 	s.sagas = s.register()
 	return s
 }

@@ -178,6 +178,9 @@ func (s *Servers) decide(ctx context.Context, serverID, verb string, override bo
 // shapeOf is what a move would change of a server, as it is now.
 func shapeOf(one *Server, disks []*Disk) shape {
 	out := shape{Host: one.Host, Zone: one.Zone, Flavor: one.Flavor, Desired: one.Desired, VM: one.VM, Power: one.Power}
+	if one.VM == compute.VMStopped {
+		out.Desired = guest.Stopped // it may have gone off by itself, and is not to come up by a move
+	}
 	for _, d := range disks {
 		if d.VolumeID == "" {
 			c := *d

@@ -19,6 +19,8 @@ type Server struct {
 	Desired guest.Power  // what the host should make of it while it is defined
 	Files   []guest.File // personality
 
+	Leave Leave // of the host to run it for the first time
+
 	KeepBlank bool // the rebuild to the present BuildSerial kept the blank disks
 }
 

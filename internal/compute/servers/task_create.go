@@ -22,6 +22,7 @@ type createParams struct {
 	Host string   `json:"host,omitempty"`
 	Same []string `json:"same,omitempty"` // servers on whose host it must be
 	Not  []string `json:"not,omitempty"`  // servers on whose hosts it must not be
+	Lost []string `json:"lost,omitempty"` // hosts that went down while it was made there
 }
 
 type createState struct {
@@ -32,6 +33,8 @@ type createState struct {
 	Bound  []network.Binding            `json:"bound,omitempty"`
 	Spawn  place                        `json:"spawn"`
 	Gone   place                        `json:"gone"`
+	Ran    bool                         `json:"ran,omitempty"`    // the host had leave to run it when that was withdrawn
+	Lost   string                       `json:"lost,omitempty"`   // a host that is down and does not run it
 	Active bool                         `json:"active,omitempty"` // unshelved: nothing is taken back any more
 }
 
@@ -39,7 +42,7 @@ type createRun = task.Run[createParams, createState]
 
 func (s *Servers) createSaga() task.Saga[createParams, createState] {
 	return task.Saga[createParams, createState]{Name: "compute.server.create", Steps: []task.Step[createParams, createState]{
-		{Name: "begin", UndoCommit: s.createFailed}, // unwound last: ERROR and fault
+		{Name: "begin", Undo: s.noteLost, UndoCommit: s.createFailed}, // unwound last: ERROR and fault
 		{Name: "claim-host", Do: s.rankHosts, Commit: s.claimHost, UndoCommit: s.releaseHost},
 		{Name: "volumes", Do: s.ensureVolumes, Undo: s.removeVolumes},
 		{Name: "ports", Do: s.ensurePorts, Commit: s.keepPorts, Undo: s.releasePorts},
@@ -52,6 +55,9 @@ func (s *Servers) createSaga() task.Saga[createParams, createState] {
 }
 
 func (s *Servers) createFailed(ctx context.Context, tx *db.Tx, r *createRun) error {
+	if again, err := s.createElsewhere(ctx, tx, r); again || err != nil {
+		return err
+	}
 	if err := endAction(ctx, tx, r.Object, r.RequestID, r.State.Host, r.Err, stamp(s.Clock)); err != nil {
 		return err
 	}
@@ -60,7 +66,7 @@ func (s *Servers) createFailed(ctx context.Context, tx *db.Tx, r *createRun) err
 			return nil // the delete that waits has set what there is to see
 		}
 		one.VM, one.Task = compute.VMError, compute.NoTask
-		s.failed(one, r.Err, r.RequestID)
+		s.failed(one, whyFailed(r), r.RequestID)
 		return nil
 	})
 }
@@ -119,6 +125,7 @@ func (s *Servers) wants(ctx context.Context, one *Server, p createParams) (sched
 	if w.Different, err = hostsOf(p.Not); err != nil {
 		return w, err
 	}
+	w.Different = append(w.Different, p.Lost...)
 	return w, s.groupWants(ctx, one, &w)
 }
 
@@ -198,8 +205,10 @@ func (s *Servers) makeVolume(ctx context.Context, one *Server, d *Disk) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.Volumes.Ready(ctx, d.VolumeID)
-	return err
+	return s.whileUp(ctx, one.Host, func(ctx context.Context) error {
+		_, err := s.Volumes.Ready(ctx, d.VolumeID)
+		return err
+	})
 }
 
 func (s *Servers) reserve(ctx context.Context, one *Server, d *Disk) error {
@@ -294,25 +303,7 @@ func (s *Servers) releasePorts(ctx context.Context, r *createRun) error {
 }
 
 func (s *Servers) awaitPorts(ctx context.Context, r *createRun) error {
-	return s.orLost(ctx, r.State.Host, s.awaitBound(ctx, r.State.Bound))
-}
-
-// orLost ends waiting for a host that has gone down meanwhile: whoever waits
-// for the server can then make another one.
-func (s *Servers) orLost(ctx context.Context, name string, err error) error {
-	if !fault.Is(err, fault.Unavailable) || s.Agents.Alive(name) {
-		return err
-	}
-	hosts, listed := s.Hosts.SchedulerHosts(ctx)
-	if listed != nil {
-		return err
-	}
-	for _, h := range hosts {
-		if h.Name == name && h.Up {
-			return err
-		}
-	}
-	return fault.Invalidf("The host of the server went down while the server was being built.").Because(err)
+	return s.whileUp(ctx, r.State.Host, func(ctx context.Context) error { return s.awaitBound(ctx, r.State.Bound) })
 }
 
 // awaitBound waits until hosts have made the ports that were bound to them.
@@ -348,7 +339,7 @@ func (s *Servers) define(ctx context.Context, tx *db.Tx, r *createRun) error {
 		}
 	}
 	err = s.touch(ctx, tx, r.Object, func(one *Server) error {
-		one.Defined, one.Desired, one.PowerSerial, one.Task = true, guest.Running, 1, compute.Spawning
+		one.Defined, one.Desired, one.PowerSerial, one.Task, one.Leave = true, guest.Running, 1, compute.Spawning, leaveAwaited
 		return nil
 	})
 	if err != nil {
@@ -360,6 +351,7 @@ func (s *Servers) define(ctx context.Context, tx *db.Tx, r *createRun) error {
 
 func (s *Servers) undefine(ctx context.Context, tx *db.Tx, r *createRun) error {
 	err := s.touch(ctx, tx, r.Object, func(one *Server) error {
+		r.State.Ran = one.Leave == leaveGiven
 		one.Defined = false
 		return nil
 	})
@@ -375,11 +367,13 @@ func (s *Servers) awaitGone(ctx context.Context, r *createRun) error {
 }
 
 func (s *Servers) awaitGuest(ctx context.Context, r *createRun) error {
-	facts, err := s.settle(ctx, r.State.Spawn, r.Object)
-	if err == nil && facts.Power == guest.Crashed {
-		err = fault.Invalidf("The guest ended as soon as it was started.")
-	}
-	return s.orLost(ctx, r.State.Host, err)
+	return s.whileUp(ctx, r.State.Host, func(ctx context.Context) error {
+		facts, err := s.settle(ctx, r.State.Spawn, r.Object)
+		if err == nil && facts.Power == guest.Crashed {
+			err = fault.Invalidf("The guest ended as soon as it was started.")
+		}
+		return err
+	})
 }
 
 func (s *Servers) completeVolumes(ctx context.Context, r *createRun) error {

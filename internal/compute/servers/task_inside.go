@@ -34,10 +34,13 @@ func (s *Servers) ask(ctx context.Context, one *Server, verb string, params, ans
 // passwordLimit is the longest password that a guest may post, in bytes.
 const passwordLimit = 255
 
-// Told takes over what a host tells of a guest: the password that it posted,
-// once (hostlink's observer of messages of section guests). A host may speak
-// only of servers that are on it.
+// Told takes over what a host tells of a guest: that it is about to run for the
+// first time, or the password that it posted, once (hostlink's observer of
+// messages of section guests). A host may speak only of servers that are on it.
 func (s *Servers) Told(ctx context.Context, host string, m hostlink.Message) error {
+	if m.Verb == hostlink.VerbStart {
+		return s.mayStart(ctx, host, m.Object)
+	}
 	var in struct {
 		Password string `json:"password"`
 	}

@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/mekcloud/mek/internal/agent"
 	"github.com/mekcloud/mek/internal/agent/guests"
@@ -59,8 +61,10 @@ type surroundings struct {
 	leave   func()
 	servers *Servers
 	engine  *task.Engine
-	second  *host // another host; nil: there is none
-	dead    bool  // the first host is down
+	second  *host             // another host; nil: there is none
+	dead    atomic.Bool       // the first host is down
+	fenced  bool              // and somebody vouches for it
+	asked   func(host string) // called when a host was given leave to run a guest
 }
 
 // host is a simulated host beside the first one.
@@ -90,7 +94,9 @@ func surroundingsOn(t *testing.T, d *db.DB) *surroundings {
 	}})
 	log := slog.New(slog.DiscardHandler)
 	applier := guests.New(w.driver, clock.Real{}, log)
-	w.agent = agent.New(agent.Config{Journal: agent.MemoryJournal(), Log: log, Facts: hostlink.Facts{Host: "host-a", ID: hostA},
+	relay := &hostlink.Relay{}
+	applier.Ask(&asker{w, "host-a", relay})
+	w.agent = agent.New(agent.Config{Relay: relay, Journal: agent.MemoryJournal(), Log: log, Facts: hostlink.Facts{Host: "host-a", ID: hostA},
 		Appliers: map[hostlink.Section]hostlink.Applier{hostlink.Guests: applier, hostlink.Ports: w.net}})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -129,7 +135,9 @@ func (w *surroundings) addHost() {
 	}})}
 	log := slog.New(slog.DiscardHandler)
 	applier := guests.New(h.driver, clock.Real{}, log)
-	h.agent = agent.New(agent.Config{Journal: agent.MemoryJournal(), Log: log, Facts: hostlink.Facts{Host: "host-b", ID: hostB},
+	relay := &hostlink.Relay{}
+	applier.Ask(&asker{w, "host-b", relay})
+	h.agent = agent.New(agent.Config{Relay: relay, Journal: agent.MemoryJournal(), Log: log, Facts: hostlink.Facts{Host: "host-b", ID: hostB},
 		Appliers: map[hostlink.Section]hostlink.Applier{hostlink.Guests: applier, hostlink.Ports: w.net}})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -177,7 +185,9 @@ func (w *surroundings) open(o task.Options) *task.Engine {
 		Networks: w.net, Volumes: w.vol, Placement: w.place, Quota: unlimited{}})
 	w.hub.Register(hostlink.Guests, w.servers.Render, w.servers.Observe)
 	w.hub.Register(hostlink.Ports, w.net.render, nil)
-	if !w.dead {
+	w.hub.OnTell(hostlink.Guests, w.servers.Told)
+	w.servers.glance = 50 * time.Millisecond
+	if !w.dead.Load() {
 		w.rejoin()
 	}
 	if w.second != nil {
@@ -191,7 +201,7 @@ func (w *surroundings) open(o task.Options) *task.Engine {
 }
 
 func (w *surroundings) SchedulerHosts(context.Context) ([]scheduler.Host, error) {
-	out := []scheduler.Host{{ID: hostA, Name: "host-a", Zone: "nova", Usable: !w.dead, Up: !w.dead, LiveMigration: true}}
+	out := []scheduler.Host{{ID: hostA, Name: "host-a", Zone: "nova", Usable: !w.dead.Load(), Up: !w.dead.Load(), Fenced: w.fenced, LiveMigration: true}}
 	if w.second != nil {
 		out = append(out, scheduler.Host{ID: hostB, Name: "host-b", Zone: "nova", Usable: true, Up: true, LiveMigration: true})
 	}
@@ -490,6 +500,21 @@ func (v *volumes) count() (volumes, attachments int) {
 
 func caller() event.Record {
 	return event.Record{Service: "compute", Kind: "server", Action: "test", ProjectID: project, UserID: "user", RequestID: "req-" + id.New()}
+}
+
+// asker is how a host asks for leave.
+type asker struct {
+	w    *surroundings
+	host string
+	*hostlink.Relay
+}
+
+func (a *asker) Tell(ctx context.Context, s hostlink.Section, object, verb string, params any) error {
+	err := a.Relay.Tell(ctx, s, object, verb, params)
+	if err == nil && a.w.asked != nil {
+		a.w.asked(a.host)
+	}
+	return err
 }
 
 // rejoin connects the host again.

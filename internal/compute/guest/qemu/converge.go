@@ -79,14 +79,23 @@ func (m *machine) reach(ctx context.Context, spec guest.Spec) error {
 	if err := m.outdated(ctx, spec); err != nil {
 		return err
 	}
+	if m.proc == nil && m.staysOff(spec) {
+		return nil
+	}
+	var leave <-chan error
+	if spec.Ask && m.rec.PowerSerial == 0 { // the process is started meanwhile, and stands still
+		leave = guest.Leave(ctx)
+	}
 	if m.proc == nil {
-		if m.staysOff(spec) {
-			return nil
-		}
 		if err := m.boot(ctx); err != nil {
 			return err
 		}
 		if err := m.entered(ctx); err != nil {
+			return errors.Join(err, m.end(m.d.ctx, ""))
+		}
+	}
+	if leave != nil {
+		if err := <-leave; err != nil {
 			return errors.Join(err, m.end(m.d.ctx, ""))
 		}
 	}

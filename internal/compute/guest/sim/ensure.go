@@ -83,11 +83,26 @@ func (d *Driver) ensure(ctx context.Context, spec guest.Spec) error {
 			return err
 		}
 	}
+	if err := d.leave(ctx, spec); err != nil {
+		return err
+	}
 	d.state.mu.Lock()
 	d.state.NextID++
 	pid := d.state.NextID
 	d.state.mu.Unlock()
 	return d.with(spec.ID, func(r *record) error { return r.reach(spec, pid, d.cfg.Clock.Now()) })
+}
+
+// leave waits until the guest may run, where that is not known yet.
+func (d *Driver) leave(ctx context.Context, spec guest.Spec) error {
+	first := false
+	if err := d.with(spec.ID, func(r *record) error { first = r.Facts.PowerSerial == 0; return nil }); err != nil {
+		return err
+	}
+	if !spec.Ask || !first || spec.Power == guest.Stopped {
+		return nil
+	}
+	return <-guest.Leave(ctx)
 }
 
 // begin makes the guest known.
