@@ -11,8 +11,11 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/image"
@@ -174,7 +177,11 @@ func (r *Runner) run(ctx context.Context, limit time.Duration, in, out *os.File,
 	cmd.ExtraFiles = []*os.File{in, out, r.program} // 3, 4, 5
 	var answer, complaint bounded
 	cmd.Stdout, cmd.Stderr = &answer, &complaint
-	if err := cmd.Run(); err != nil {
+	err = r.start(cmd)
+	if err == nil {
+		err = cmd.Wait()
+	}
+	if err != nil {
 		return nil, verdict(ctx, err, words[0], complaint.String())
 	}
 	return answer.Bytes(), nil
@@ -195,6 +202,27 @@ func verdict(ctx context.Context, err error, verb, complaint string) error {
 		return fault.Invalidf("The image cannot be read").Because(cause)
 	}
 	return fault.Unavailablef("The image could not be read").Because(cause)
+}
+
+// opening guards the short time in which this process's memory is open.
+var opening sync.Mutex
+
+// start starts a worker. Without bubblewrap this process writes the maps of the
+// worker's user namespace, which the kernel refuses to a user's process whose memory is
+// closed to others (as the server's is): it is opened for as long as that takes.
+func (r *Runner) start(cmd *exec.Cmd) error {
+	if r.bwrap != "" || os.Geteuid() == 0 {
+		return cmd.Start()
+	}
+	opening.Lock()
+	defer opening.Unlock()
+	if is, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err != nil || is == 1 {
+		return cmd.Start()
+	}
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	return errors.Join(cmd.Start(), unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0))
 }
 
 // command makes the process: sandbox, then this program's "enter".
