@@ -30,7 +30,7 @@ func backupCommand(g *global) *cobra.Command {
 			return i.BackupCreate(c.Context(), to, withKey)
 		}}
 	create.Flags().BoolVar(&withKey, "with-master-key", false, "put the key in that opens every secret")
-	verify := &cobra.Command{Use: "verify FILE", Short: "Check sums, schema and integrity", Args: usageArgs(cobra.ExactArgs(1)),
+	verify := &cobra.Command{Use: "verify FILE|FOLDER", Short: "Check sums, schema and integrity", Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			i, err := g.installation()
 			if err != nil {
@@ -38,7 +38,7 @@ func backupCommand(g *global) *cobra.Command {
 			}
 			return i.BackupVerify(c.Context(), args[0])
 		}}
-	restore := &cobra.Command{Use: "restore FILE", Short: "Put a backup in place of a stopped cloud; what is there is kept", Args: usageArgs(cobra.ExactArgs(1)),
+	restore := &cobra.Command{Use: "restore FILE|FOLDER", Short: "Put a backup, or the database of a shipped log, in place of a stopped cloud; what is there is kept", Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			i, err := g.installation()
 			if err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 func upCommand(g *global) *cobra.Command {
-	var listen, image string
+	var listen, image, shipTo string
 	var bare, insecure, noInstall, detach, serverOnly bool
 	var simulate int
 	c := &cobra.Command{
@@ -22,7 +22,7 @@ func upCommand(g *global) *cobra.Command {
 				name  string
 				value any
 			}{"listen": {"listen", listen}, "bare": {"bare", bare}, "insecure_http": {"insecure-http", insecure}, "simulate": {"simulate", simulate}, "image": {"image", image},
-				"server_only": {"server-only", serverOnly}} {
+				"server_only": {"server-only", serverOnly}, "ship_to": {"ship-to", shipTo}} {
 				if given(flag.name) {
 					g.flags[key] = flag.value
 				}
@@ -40,6 +40,7 @@ func upCommand(g *global) *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&listen, "listen", "", "HOST:PORT of the API (default 0.0.0.0:443, 8443 without root)")
 	f.StringVar(&image, "image", "", "file of the image named tiny")
+	f.StringVar(&shipTo, "ship-to", "", "folder, best on another disk, that the database's log is copied to while it is written")
 	f.BoolVar(&bare, "bare", false, "make no sample flavors, image, networks or keys")
 	f.BoolVar(&insecure, "insecure-http", false, "plain HTTP, on loopback only")
 	f.BoolVar(&insecure, "insecure-loopback", false, "the same")

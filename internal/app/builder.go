@@ -38,6 +38,7 @@ type Parts struct {
 	Faults    *task.Faults     // nil outside tests
 	Peers     *peers.Peers     // the servers that share the database; nil: this one alone
 	Metrics   *prometheus.Registry
+	Shipper   Behind // of the database's log; nil: it is not shipped
 	// ImageProgram gives the program whose subcommand reads images in the
 	// sandbox; nil: this one. Tests bring theirs.
 	ImageProgram func() (string, error)

@@ -20,6 +20,7 @@ func (b *builder) newChecks() {
 	b.checks.Add(b.tasks.Checks()...)
 	b.checks.Add(outbox.Checks()...)
 	b.checks.Add(hoststate.Checks()...)
+	b.watchShipping()
 	b.routes.HandleFunc("GET "+checksPath, b.answerChecks)
 }
 

@@ -29,11 +29,19 @@ import (
 // control plane and serves until ctx ends.
 // level is the logger's; operators change it while the server runs.
 func RunServer(ctx context.Context, cfg config.Server, log *slog.Logger, level *slog.LevelVar) error {
-	parts, err := open(ctx, cfg, log)
+	shipper, err := ship(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer stopShipping(shipper, log) // after the database, whose last writes it ships
+	parts, err := open(ctx, cfg, log, shipper != nil)
 	if err != nil {
 		return err
 	}
 	parts.Level = level
+	if shipper != nil {
+		parts.Shipper = shipper
+	}
 	defer parts.DB.Close()
 	defer parts.Hub.Close()
 	if parts.Peers = newPeers(parts); parts.Peers != nil {
@@ -71,6 +79,9 @@ func RunServer(ctx context.Context, cfg config.Server, log *slog.Logger, level *
 		group.Go(func() error { return cloud.Members.Watch(ctx, bus) })
 	}
 	group.Go(func() error { return cloud.Run(ctx) })
+	if shipper != nil {
+		group.Go(func() error { return shipper.Run(ctx) })
+	}
 	group.Go(func() error { return returnMemory(ctx, parts.Clock) })
 	group.Go(func() error { return Serve(ctx, listener, cloud.Handler, cfg.Limits, log) })
 	if err := announce(cfg.ReadyFile, listener.Addr().String()); err != nil {
@@ -81,7 +92,7 @@ func RunServer(ctx context.Context, cfg config.Server, log *slog.Logger, level *
 	return group.Wait()
 }
 
-func open(ctx context.Context, cfg config.Server, log *slog.Logger) (Parts, error) {
+func open(ctx context.Context, cfg config.Server, log *slog.Logger, shipped bool) (Parts, error) {
 	if err := os.Remove(cfg.ReadyFile); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return Parts{}, fmt.Errorf("remove stale ready file: %w", err)
 	}
@@ -100,6 +111,11 @@ func open(ctx context.Context, cfg config.Server, log *slog.Logger) (Parts, erro
 	}
 	if p.DB, err = db.Open(ctx, cfg.Database); err != nil {
 		return p, err
+	}
+	if shipped {
+		if err := p.DB.LeaveCheckpoints(ctx); err != nil {
+			return p, errors.Join(err, p.DB.Close())
+		}
 	}
 	if err := p.DB.Ballast(ctx, db.BallastSize); err != nil {
 		log.Error("there is no room held back for deletes", "error", err)

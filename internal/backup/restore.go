@@ -55,6 +55,17 @@ type restoring struct {
 // Restore puts a backup in place of what is there, which is kept. Hosts find out
 // by the new epoch; see hostlink.Document.
 func Restore(ctx context.Context, t Target, path string) (Result, error) {
+	return restore(ctx, t, func(r *restoring) (err error) {
+		if r.Manifest, err = Unpack(path, r.dir); err == nil {
+			err = examine(ctx, r.Manifest, r.dir)
+		}
+		return err
+	}, (*restoring).files, (*restoring).index, (*restoring).images)
+}
+
+// restore puts the database in place that unpack has left in r.dir, and goes on
+// with what else there is.
+func restore(ctx context.Context, t Target, unpack func(r *restoring) error, further ...func(*restoring, context.Context) error) (Result, error) {
 	begun := t.Clock.Now()
 	stamp := begun.Format("20060102-150405")
 	r := &restoring{Target: t, dir: t.Config.Path("restore-" + stamp)}
@@ -63,15 +74,12 @@ func Restore(ctx context.Context, t Target, path string) (Result, error) {
 		return r.Result, fmt.Errorf("restore: %w", err)
 	}
 	defer os.RemoveAll(r.dir) //nolint:errcheck // what is of use was moved out of it
-	var err error
-	if r.Manifest, err = Unpack(path, r.dir); err != nil {
+	if err := unpack(r); err != nil {
 		return r.Result, err
 	}
-	if err := examine(ctx, r.Manifest, r.dir); err != nil {
-		return r.Result, err
-	}
-	for _, step := range []func(context.Context) error{r.key, r.fits, r.mark, r.database, r.files, r.index, r.images, r.unmark} {
-		if err := step(ctx); err != nil {
+	steps := append([]func(*restoring, context.Context) error{(*restoring).key, (*restoring).fits, (*restoring).mark, (*restoring).database}, further...)
+	for _, step := range append(steps, (*restoring).unmark) {
+		if err := step(r, ctx); err != nil {
 			return r.Result, err
 		}
 	}

@@ -36,8 +36,11 @@ type Config struct {
 	Address string `koanf:"address"`
 	Join    Join   `koanf:"join"`
 
-	Database string   `koanf:"database"` // sqlite:///path or postgres://…
-	Servers  []string `koanf:"servers"`  // HOST:PORT of every server's bus, for this host's agent; empty: the one of this machine
+	Database string `koanf:"database"` // sqlite:///path or postgres://…
+	// ShipTo is a folder, best on another disk, that the log of an SQLite database
+	// is copied to while it is written; empty: none.
+	ShipTo  string   `koanf:"ship_to"`
+	Servers []string `koanf:"servers"` // HOST:PORT of every server's bus, for this host's agent; empty: the one of this machine
 	// SharedDir is a folder that all servers of the cloud see: images, backups of
 	// volumes, objects. Empty: the data directory, for one server.
 	SharedDir string   `koanf:"shared_dir"`

@@ -58,6 +58,7 @@ func (c Config) Validate() error {
 	if c.SharedDir != "" && !filepath.IsAbs(c.SharedDir) {
 		check("shared_dir", fmt.Errorf("%q is not absolute", c.SharedDir))
 	}
+	check("ship_to", c.shippable())
 	if c.Objects.Dir != "" && !filepath.IsAbs(c.Objects.Dir) {
 		check("objectstore.dir", fmt.Errorf("%q is not absolute", c.Objects.Dir))
 	}
@@ -81,6 +82,21 @@ func (c Config) Validate() error {
 	_, err := regexp.Compile(c.Identity.PasswordRegex)
 	check("identity.password_regex", err)
 	return errors.Join(bad...)
+}
+
+// shippable says whether the database's log can be shipped where it shall.
+func (c Config) shippable() error {
+	switch {
+	case c.ShipTo == "":
+		return nil
+	case !filepath.IsAbs(c.ShipTo):
+		return fmt.Errorf("%q is not absolute", c.ShipTo)
+	case !strings.HasPrefix(c.Database, "sqlite://"):
+		return errors.New("PostgreSQL archives its log itself: archive_command")
+	case strings.HasPrefix(filepath.Clean(c.ShipTo)+"/", filepath.Dir(strings.TrimPrefix(c.Database, "sqlite://"))+"/"):
+		return errors.New("must not be with the database, to be lost with it")
+	}
+	return nil
 }
 
 func (l Limits) validate() error {

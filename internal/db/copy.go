@@ -21,10 +21,9 @@ func (d *DB) CopyTo(ctx context.Context, file string) error {
 
 // CopyFile is CopyTo of a file that this process need not have open.
 func CopyFile(ctx context.Context, from, to string) (err error) {
-	v := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}}
-	handle, err := sql.Open("sqlite", "file:"+(&url.URL{Path: from}).EscapedPath()+"?"+v.Encode())
+	handle, err := openToRead(from)
 	if err != nil {
-		return fmt.Errorf("copy database: %w", err)
+		return err
 	}
 	defer func() { err = errors.Join(err, handle.Close()) }()
 	if _, err := handle.ExecContext(ctx, "VACUUM INTO $1", to); err != nil {
@@ -59,4 +58,38 @@ func (d *DB) Verify(ctx context.Context) error {
 		err = fmt.Errorf("integrity of the database: %s %s", found[0].Subject, found[0].Text)
 	}
 	return err
+}
+
+// Glance reads an SQLite file without a trace: the log of writes beside it stays
+// as it is, which the last writer that leaves would fold in and remove.
+func Glance(ctx context.Context, path string, fn func(q Querier) error) (err error) {
+	handle, err := openToRead(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, handle.Close()) }()
+	return fn(handle)
+}
+
+func openToRead(path string) (*sql.DB, error) {
+	v := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}}
+	handle, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+v.Encode())
+	if err != nil {
+		return nil, fmt.Errorf("read database: %w", err)
+	}
+	return handle, nil
+}
+
+// LeaveCheckpoints leaves it to another connection to fold the log of writes into
+// the database file: one that has to have read the log before.
+func (d *DB) LeaveCheckpoints(ctx context.Context) error {
+	if d.engine != SQLite {
+		return nil
+	}
+	d.leader.lead.Lock()
+	defer d.leader.lead.Unlock()
+	if _, err := d.leader.conn.ExecContext(ctx, "PRAGMA wal_autocheckpoint=0"); err != nil {
+		return fmt.Errorf("leave checkpoints: %w", err)
+	}
+	return nil
 }

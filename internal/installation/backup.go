@@ -13,6 +13,7 @@ import (
 	"github.com/mekcloud/mek/internal/config"
 	"github.com/mekcloud/mek/internal/installation/plan"
 	"github.com/mekcloud/mek/internal/objectstore/store"
+	"github.com/mekcloud/mek/internal/shipping"
 )
 
 // BackupCreate writes the whole control plane into one file. to is the file, a
@@ -85,7 +86,11 @@ func (i *Installation) checkpoint(ctx context.Context) func(context.Context) (st
 
 // BackupVerify reads a backup through.
 func (i *Installation) BackupVerify(ctx context.Context, path string) error {
-	m, err := backup.Verify(ctx, path, filepath.Dir(path))
+	verify := backup.Verify
+	if shipping.Is(path) {
+		verify = backup.VerifyShipped
+	}
+	m, err := verify(ctx, path, filepath.Dir(path))
 	if err != nil {
 		return &Failure{Code: ExitDegraded, What: "the backup is of no use", Why: err}
 	}
@@ -125,7 +130,11 @@ func (i *Installation) BackupRestore(ctx context.Context, path string, o Restore
 	if o.Confirm != nil && !o.Confirm("Put the backup in place of this cloud's control plane? What is there now is kept. Type the name of this host") {
 		return &Failure{What: "nothing was changed"}
 	}
-	r, err := backup.Restore(ctx, backup.Target{Config: i.cfg.Server(), Clock: i.Clock, KeyFile: o.KeyFile, WithIndex: o.WithIndex}, path)
+	restore := backup.Restore
+	if shipping.Is(path) {
+		restore = backup.RestoreShipped
+	}
+	r, err := restore(ctx, backup.Target{Config: i.cfg.Server(), Clock: i.Clock, KeyFile: o.KeyFile, WithIndex: o.WithIndex}, path)
 	if err != nil {
 		return &Failure{What: "the backup was not restored", Why: err, Do: "What was there before is in place, or in " + r.Aside + "; mek backup restore goes on from anywhere."}
 	}

@@ -122,10 +122,14 @@ func (i *Installation) makeFolders(led *ledger.Ledger) error {
 			return fmt.Errorf("make folder: %w", err)
 		}
 	}
-	for dir, mode := range map[string]os.FileMode{
+	folders := map[string]os.FileMode{
 		i.cfg.Path("db"): 0o700, i.cfg.Path("secrets"): 0o700, server.ImageDir: 0o700, i.cfg.Path("objects"): 0o700,
 		server.VolumeDir: 0o700, filepath.Join(run, "server"): 0o755,
-	} {
+	}
+	if i.cfg.ShipTo != "" {
+		folders[i.cfg.ShipTo] = 0o700
+	}
+	for dir, mode := range folders {
 		if err := os.MkdirAll(dir, mode); err != nil {
 			return fmt.Errorf("make folder: %w", err)
 		}

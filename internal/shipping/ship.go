@@ -1,0 +1,219 @@
+package shipping
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/benbjohnson/litestream"
+	"github.com/benbjohnson/litestream/file"
+
+	"github.com/mekcloud/mek/internal/clock"
+)
+
+const (
+	// pause between two looks at the log. What is lost with the database is what
+	// was committed since the last look but one at most.
+	pause = 200 * time.Millisecond
+	// keptHistories are those of epochs before: a wrong restore is not the end.
+	keptHistories = 2
+)
+
+// Config is what Start needs.
+type Config struct {
+	Database string // path of the SQLite file, which exists and has its schema
+	Epoch    int64  // that the database is in
+	Dir      string // second folder
+	Manifest Manifest
+	Clock    clock.Clock
+	Log      *slog.Logger
+}
+
+// Shipper ships one database. Make it with Start; Behind is safe for concurrent use.
+type Shipper struct {
+	cfg   Config
+	db    *litestream.DB
+	store *litestream.Store
+
+	mu      sync.Mutex
+	shipped time.Time // everything committed by then is in the second folder
+	failure error     // of the last try; nil: it went well
+}
+
+// Start opens the database for shipping and ships what there is. A folder that
+// cannot be written is no error: Run tries again, and Behind tells.
+func Start(ctx context.Context, c Config) (*Shipper, error) {
+	s := &Shipper{cfg: c, shipped: c.Clock.Now()}
+	s.db = litestream.NewDB(c.Database)
+	s.db.MonitorInterval = 0 // Run looks at the log
+	client := file.NewReplicaClient(history(c.Dir, c.Epoch))
+	s.db.Replica = litestream.NewReplicaWithClient(s.db, client)
+	client.Replica = s.db.Replica // which knows the owner and mode of what it ships
+	s.db.Replica.MonitorEnabled = false
+	s.db.ShutdownSyncTimeout = 2 * time.Second
+	s.store = litestream.NewStore([]*litestream.DB{s.db}, litestream.DefaultCompactionLevels)
+	quiet := slog.New(atLeast{c.Log.Handler(), slog.LevelError + 1}) // what fails is told by Run, once
+	s.store.Logger = quiet
+	s.db.SetLogger(quiet)
+	if err := s.prepare(); err != nil {
+		return nil, err
+	}
+	if err := s.store.Open(ctx); err != nil {
+		return nil, fmt.Errorf("ship log: %w", err)
+	}
+	if err := s.db.Sync(ctx); err != nil { // opens the database
+		return nil, errors.Join(fmt.Errorf("ship log: %w", err), s.store.Close(ctx))
+	}
+	s.note(c.Clock.Now(), s.ship(ctx))
+	s.prune()
+	return s, nil
+}
+
+// prepare makes sure that the folder can be written and is this cloud's.
+func (s *Shipper) prepare() error {
+	dir := history(s.cfg.Dir, s.cfg.Epoch)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("ship log: %w", err)
+	}
+	return s.cfg.Manifest.write(s.cfg.Dir)
+}
+
+// Run ships until ctx ends.
+func (s *Shipper) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.cfg.Clock.After(pause):
+		}
+		begun := s.cfg.Clock.Now()
+		err := s.ship(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		s.note(begun, err)
+	}
+}
+
+func (s *Shipper) ship(ctx context.Context) error {
+	if err := s.db.Sync(ctx); err != nil {
+		return err
+	}
+	return s.db.Replica.Sync(ctx)
+}
+
+// note remembers how a try ended, and logs the first of a row.
+func (s *Shipper) note(begun time.Time, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case err != nil && s.failure == nil:
+		s.cfg.Log.Error("the database's log cannot be shipped", "to", s.cfg.Dir, "error", err)
+	case err == nil && s.failure != nil:
+		s.cfg.Log.Info("the database's log is shipped again", "to", s.cfg.Dir)
+	}
+	if s.failure = err; err == nil {
+		s.shipped = begun
+	}
+}
+
+// Behind is how much would be lost with the database now, and why it is more
+// than usual; nil: nothing is wrong.
+func (s *Shipper) Behind() (time.Duration, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cfg.Clock.Now().Sub(s.shipped), s.failure
+}
+
+// Close ships what is left.
+func (s *Shipper) Close() error {
+	if err := s.store.Close(context.Background()); err != nil {
+		return fmt.Errorf("ship log: %w", err)
+	}
+	return nil
+}
+
+// prune removes histories of epochs long gone, once this one is safe.
+func (s *Shipper) prune() {
+	if _, err := s.Behind(); err != nil {
+		return
+	}
+	list, err := histories(s.cfg.Dir)
+	if err != nil {
+		return // it was just written; the next start prunes
+	}
+	earlier := 0
+	for _, epoch := range list {
+		if epoch >= s.cfg.Epoch {
+			continue
+		}
+		if earlier++; earlier > keptHistories {
+			if err := os.RemoveAll(history(s.cfg.Dir, epoch)); err != nil {
+				s.cfg.Log.Warn("an old log stays", "folder", history(s.cfg.Dir, epoch), "error", err)
+			}
+		}
+	}
+}
+
+// atLeast is a log that leaves out what is less than its level.
+type atLeast struct {
+	slog.Handler
+	level slog.Level
+}
+
+func (h atLeast) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= h.level && h.Handler.Enabled(ctx, l)
+}
+
+func (h atLeast) WithAttrs(a []slog.Attr) slog.Handler {
+	return atLeast{h.Handler.WithAttrs(a), h.level}
+}
+
+func (h atLeast) WithGroup(name string) slog.Handler {
+	return atLeast{h.Handler.WithGroup(name), h.level}
+}
+
+// Restored is where a restored database comes from.
+type Restored struct {
+	Manifest
+	Epoch int64     // of the history
+	Last  time.Time // when the last of it was shipped
+}
+
+// Restore builds the database at its last moment in a new file. A history that
+// is not whole, since the server died while it began, is passed over.
+func Restore(ctx context.Context, dir, to string) (Restored, error) {
+	m, err := Read(dir)
+	if err != nil {
+		return Restored{}, err
+	}
+	list, err := histories(dir)
+	if err != nil {
+		return Restored{}, err
+	}
+	failed := fmt.Errorf("shipped log: %s holds nothing yet", dir)
+	for _, epoch := range list {
+		r := Restored{Manifest: m, Epoch: epoch}
+		if r.Last, err = restore(ctx, history(dir, epoch), to); err == nil {
+			return r, nil
+		}
+		failed = fmt.Errorf("shipped log: %s: %w", filepath.Base(history(dir, epoch)), err)
+	}
+	return Restored{}, failed
+}
+
+func restore(ctx context.Context, from, to string) (time.Time, error) {
+	replica := litestream.NewReplicaWithClient(nil, file.NewReplicaClient(from))
+	opt := litestream.NewRestoreOptions()
+	opt.OutputPath = to
+	_, last, err := replica.TimeBounds(ctx)
+	if err == nil {
+		err = replica.Restore(ctx, opt)
+	}
+	return last, err
+}
