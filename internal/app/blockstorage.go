@@ -33,7 +33,7 @@ func (b *builder) blockstorage(ctx context.Context) error {
 		}
 		return err
 	}
-	b.Hub.Register(hostlink.Volumes, s.Render, nil)
+	b.Hub.Register(hostlink.Volumes, s.Render, s.Volumes.Observe)
 	b.Hub.HandleStream(disk.StreamRead, s.Volumes.Stream)
 	b.Hub.HandleStream(disk.StreamBackup, s.Backups.Stream)
 	b.checks.Add(s.Checks()...)

@@ -89,7 +89,7 @@ func TestARestoredDatabaseDestroysNothing(t *testing.T) {
 	c := testcloud.New(t)
 	image, server := shop(t, c)
 	stays, deleted, rebuilt := server(c, "stays"), server(c, "deleted"), server(c, "rebuilt")
-	before := volume(c)
+	before, gone := volume(c), volume(c)
 	file := filepath.Join(t.TempDir(), "mek.db")
 	if c.DB.Engine() != db.SQLite {
 		t.Skip("the copy is of SQLite; the rest does not ask the engine")
@@ -100,6 +100,7 @@ func TestARestoredDatabaseDestroysNothing(t *testing.T) {
 	unknown, after := server(c, "unknown"), volume(c)
 	c.Demo.Do("DELETE", "/compute/v2.1/servers/"+deleted, nil).Expect(http.StatusNoContent)
 	c.Demo.Do("POST", "/compute/v2.1/servers/"+rebuilt+"/action", object{"rebuild": object{"imageRef": image}}).Expect(http.StatusAccepted)
+	c.Demo.Do("DELETE", "/volume/v3/volumes/"+gone, nil).Expect(http.StatusAccepted)
 	c.RunTasks()
 	for range 3 { // the hosts' revisions run ahead of the backup's
 		server(c, "more")
@@ -111,6 +112,12 @@ func TestARestoredDatabaseDestroysNothing(t *testing.T) {
 	eventually(t, "unknown volume in quarantine", func() bool { return kept(c)["unknown volumes "+after] })
 	eventually(t, "lost server in ERROR", func() bool { return status(c, deleted) == "ERROR" })
 	eventually(t, "diverged server in ERROR", func() bool { return status(c, rebuilt) == "ERROR" })
+	eventually(t, "lost volume in error", func() bool {
+		return c.Demo.Get("/volume/v3/volumes/"+gone).Expect(http.StatusOK).String("volume.status") == "error"
+	})
+	if report := c.Admin.Get("/checks").Expect(http.StatusOK); strings.Contains(string(report.Body), `"I-22/volume-error"`) {
+		t.Errorf("the lost volume does not say why: %s", report.Body)
+	}
 	if got := c.Demo.Get("/compute/v2.1/servers/" + deleted).String("server.fault.message"); !strings.Contains(got, "backup") {
 		t.Errorf("the lost server's fault is %q", got)
 	}

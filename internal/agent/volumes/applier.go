@@ -202,7 +202,11 @@ func (a *Applier) pursue(ctx context.Context, j *job) {
 			a.tell(j, hostlink.ObjectReport{ID: j.spec.ID, Phase: hostlink.Ready, Facts: raw})
 			return
 		case !fault.Is(err, fault.Unavailable) && !fault.Is(err, fault.Internal):
-			a.tell(j, hostlink.ObjectReport{ID: j.spec.ID, Phase: hostlink.Failed, Error: fault.As(err).Text})
+			told := hostlink.ObjectReport{ID: j.spec.ID, Phase: hostlink.Failed, Error: fault.As(err).Text}
+			if j.spec.Made && fault.Is(err, fault.NotFound) {
+				told.Kept = hostlink.KeptLost
+			}
+			a.tell(j, told)
 			return
 		}
 		a.log.Warn("volume cannot be made now; trying again", "volume", j.spec.ID, "pause", pause, "error", err)

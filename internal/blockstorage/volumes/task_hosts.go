@@ -2,6 +2,7 @@ package volumes
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -194,4 +195,39 @@ func (s *Volumes) onHostFrom(ctx context.Context, host string, such func(blockst
 		}
 	}
 	return false, err
+}
+
+// lostText is what users are told of a volume whose bytes are not there.
+const lostText = "The disk of this volume is not on its host any more. If the volume has a backup, restore that."
+
+// Observe takes over what a host says of volumes whose disks it does not have,
+// which happens when disks are lost or the database went back in time: such a
+// volume is in error. One that is in use or under way is its server's or saga's business.
+func (s *Volumes) Observe(ctx context.Context, r hostlink.Report) error {
+	var all error
+	for _, o := range r.Objects {
+		if o.Kept == hostlink.KeptLost && o.Phase == hostlink.Failed {
+			all = errors.Join(all, s.lost(ctx, r.Host, o.ID))
+		}
+	}
+	return all
+}
+
+func (s *Volumes) lost(ctx context.Context, host, id string) error {
+	concerned := func(v *blockstorage.Volume) bool {
+		return v.Host == host && v.Kept && v.MoveTo == "" && v.Status == blockstorage.Available
+	}
+	if v, err := s.store.Get(ctx, id); fault.Is(err, fault.NotFound) || err == nil && !concerned(v) {
+		return nil // a snapshot, or a report that is overtaken
+	} else if err != nil {
+		return err
+	}
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		return s.ifThere(ctx, tx, id, func(v *blockstorage.Volume) error {
+			if concerned(v) {
+				v.Status, v.Error = blockstorage.Error, lostText
+			}
+			return nil
+		})
+	})
 }
