@@ -17,7 +17,7 @@ CLIENTS_OF := openstackclient heatclient octaviaclient magnumclient ironicclient
 	glanceclient osc-placement zaqarclient
 CONFORMANCE := tempest $(addprefix python3-,$(CLIENTS_OF))
 
-.PHONY: bare up test check build guest lint clean conformance limits bench soak hostile scale packages-engines packages-test
+.PHONY: bare up test check build guest lint clean conformance limits bench soak hostile scale growth packages-engines packages-test
 
 # mek up itself installs the engines' packages, and keeps their services from starting.
 up: build guest
@@ -84,8 +84,18 @@ hostile: packages-test
 	@go='$(GO)'; test -n "$$go" || exit 1; \
 	MEK_HOSTILE_N=$${N:-10000000} MEK_TEST_SEED=$${SEED:-} "$$go" test -count 1 -v -timeout 24h -run TestHostile ./test/hostile
 
-scale:
-	@echo "make $@: not built yet" >&2; exit 1
+# N simulated hosts with M servers on this machine, to out/scale.jsonl; then how hot operations grow with ROWS times
+# the rows, on both databases, to out/growth.jsonl and the curves in docs.
+scale: packages-test
+	@go='$(GO)'; test -n "$$go" || exit 1; mkdir -p out; rm -f out/scale.jsonl; \
+	MEK_SCALE=1 MEK_SCALE_HOSTS=$${N:-10000} MEK_SCALE_SERVERS=$${M:-1000000} MEK_MEASURED=$(CURDIR)/out/scale.jsonl \
+	MEK_COMMAND="make scale N=$${N:-10000} M=$${M:-1000000}" "$$go" test -count 1 -v -timeout 24h -run TestScale ./test/scale
+	@$(MAKE) growth
+
+growth: packages-test
+	@go='$(GO)'; test -n "$$go" || exit 1; mkdir -p out; rm -f out/growth.jsonl; \
+	MEK_GROWTH=$${ROWS:-1000} MEK_GROWTH_CURVES=$(CURDIR)/docs MEK_MEASURED=$(CURDIR)/out/growth.jsonl MEK_COMMAND="make growth" \
+	"$$go" test -count 1 -v -timeout 24h -run TestGrowth ./test/scale && $(PERFORMANCE)
 
 # What the README promises, on a Debian 12 imitated in namespaces.
 bare:

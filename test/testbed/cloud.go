@@ -99,6 +99,14 @@ func (u *User) Server(name, on string) string {
 	return out["server"].Text("id")
 }
 
+// Port makes a port that is bound to a host.
+func (u *User) Port(network, host, name string) string {
+	u.m.bed.t.Helper()
+	var out map[string]apiclient.Object
+	u.post(u.Network, "ports", map[string]any{"port": map[string]any{"network_id": network, "name": name, "binding:host_id": host}}, &out)
+	return out["port"].Text("id")
+}
+
 // Show gives a server, or an error as the API answers it.
 func (u *User) Show(id string) (apiclient.Object, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)

@@ -106,7 +106,13 @@ func (m *Machine) Mek(args ...string) string {
 // Up makes a cloud with its server on the machine.
 func (m *Machine) Up(args ...string) {
 	m.bed.t.Helper()
-	m.settings("")
+	m.UpWith("", args...)
+}
+
+// UpWith is Up with further lines of the operator's file.
+func (m *Machine) UpWith(settings string, args ...string) {
+	m.bed.t.Helper()
+	m.settings(settings)
 	m.Mek(append([]string{"up", "--no-install", "--listen", m.Address + ":8443", "--image", guestImage(m.bed.t)}, args...)...)
 }
 
@@ -142,6 +148,12 @@ func (m *Machine) Config() config.Config {
 		m.bed.t.Fatal(err)
 	}
 	return c
+}
+
+// ConsoleLog is the file of what a guest of this machine has said.
+func (m *Machine) ConsoleLog(server string) string {
+	m.bed.t.Helper()
+	return filepath.Join(m.Config().Agent().InstanceDir, "guests", server, "console.log")
 }
 
 func (m *Machine) installed() bool {

@@ -154,7 +154,7 @@ func (r residents) LeaveGroup(ctx context.Context, tx *db.Tx, group string) erro
 type schedulerHosts struct{ hosts *hosts.Hosts }
 
 func (s schedulerHosts) SchedulerHosts(ctx context.Context) ([]scheduler.Host, error) {
-	list, err := s.hosts.List(ctx)
+	list, err := s.hosts.Recent(ctx)
 	out := make([]scheduler.Host, len(list))
 	for i, h := range list {
 		out[i] = scheduler.Host{ID: h.ID, Name: h.Name, Zone: h.Zone, Usable: h.Usable(), Up: h.Up, Silent: h.Silent, Fenced: h.ForcedDown, LiveMigration: h.Facts.More["live_migration"] == "yes"}

@@ -20,6 +20,7 @@ func (s *Hosts) Seen(ctx context.Context, f hostlink.Facts) error {
 		Traits: f.Traits, More: f.More}
 	var known *row
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
+		s.changed(tx)
 		r, err := byName(ctx, tx, f.Host)
 		if fault.Is(err, fault.NotFound) {
 			r = &row{ID: f.ID, ServiceID: serviceID, Name: f.Host, Zone: DefaultZone, CreatedAt: now}

@@ -63,6 +63,8 @@ type Hosts struct {
 	onRemove  []Removal
 	started   time.Time
 
+	recent recent
+
 	mu   sync.Mutex
 	lost map[string]time.Time // when a host's lease ended
 }
@@ -177,6 +179,7 @@ func (s *Hosts) change(ctx context.Context, name string, record event.Record, fn
 			return err
 		}
 		fn(r)
+		s.changed(tx)
 		if err := rows.Update(ctx, tx, r); err != nil {
 			return err
 		}
@@ -227,6 +230,7 @@ func (s *Hosts) remove(ctx context.Context, name string, record event.Record) er
 				return err
 			}
 		}
+		s.changed(tx)
 		if err := rows.Delete(ctx, tx, r.ID); err != nil {
 			return err
 		}
@@ -263,5 +267,6 @@ func (s *Hosts) SetZone(ctx context.Context, tx *db.Tx, host, zone string) error
 		zone = DefaultZone
 	}
 	r.Zone = zone
+	s.changed(tx)
 	return rows.Update(ctx, tx, r)
 }
