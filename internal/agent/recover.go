@@ -40,6 +40,9 @@ func (s *section) recover(ctx context.Context, doc hostlink.Document) (map[strin
 	s.mu.Lock()
 	before, was := s.before, s.kept
 	s.mu.Unlock()
+	if before.Digest == "" && len(was) == 0 {
+		return was, nil // as it nearly always is
+	}
 	named := objectsOf(doc)
 	kept := maps.Clone(was)
 	recoverer, able := s.applier.(hostlink.Recoverer)

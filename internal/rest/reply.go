@@ -87,16 +87,24 @@ func (r Reply) encode(header http.Header) ([]byte, error) {
 	case string:
 		content, kind = []byte(body), "text/plain; charset=utf-8"
 	default:
-		var buf bytes.Buffer
-		enc := json.NewEncoder(&buf)
-		enc.SetEscapeHTML(false)
-		if err := enc.Encode(body); err != nil {
+		var err error
+		if content, err = JSON(body); err != nil {
 			return nil, err
 		}
-		content = bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
 	}
 	if header.Get("Content-Type") == "" {
 		header.Set("Content-Type", kind)
 	}
 	return content, nil
+}
+
+// JSON is a body as answers carry it.
+func JSON(body any) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(body); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }

@@ -35,6 +35,7 @@ type Applier struct {
 
 	mu     sync.Mutex
 	specs  map[string]guest.Spec // of the document that was applied last
+	read   map[string]guest.Spec // the same by their text
 	jobs   map[string]*job       // the newest per guest
 	report func(...hostlink.ObjectReport)
 }
@@ -76,9 +77,15 @@ func (a *Applier) Metadata(serverID string) (guest.Metadata, bool) {
 
 // Apply makes the host's guests those of the document.
 func (a *Applier) Apply(ctx context.Context, doc hostlink.Document, report func(...hostlink.ObjectReport)) error {
-	var want guest.Document
-	if err := json.Unmarshal(doc.Body, &want); err != nil {
+	var texts struct {
+		Guests []json.RawMessage `json:"guests"`
+	}
+	if err := json.Unmarshal(doc.Body, &texts); err != nil {
 		return fault.Invalidf("the document of guests cannot be read").Because(err)
+	}
+	want, err := a.parse(texts.Guests)
+	if err != nil {
+		return err
 	}
 	here, err := a.driver.List(ctx)
 	if err != nil {
@@ -100,31 +107,68 @@ func (a *Applier) Apply(ctx context.Context, doc hostlink.Document, report func(
 	return all
 }
 
+// wanted is a guest of a document, with the text it has there.
+type wanted struct {
+	guest.Spec
+	text string
+}
+
+// parse reads guests. Most are as they were in the document before this one: a
+// host with many must not read them all again for each that comes.
+func (a *Applier) parse(texts []json.RawMessage) ([]wanted, error) {
+	a.mu.Lock()
+	was := a.read
+	a.mu.Unlock()
+	out, read := make([]wanted, len(texts)), make(map[string]guest.Spec, len(texts))
+	for i, raw := range texts {
+		spec, known := was[string(raw)]
+		if !known {
+			if err := json.Unmarshal(raw, &spec); err != nil {
+				return nil, fault.Invalidf("the document of guests cannot be read").Because(err)
+			}
+		}
+		out[i] = wanted{spec, string(raw)}
+		read[out[i].text] = spec
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.read = read
+	return out, nil
+}
+
 // begin starts a job for each guest that differs from what was last done to it,
 // reports what is known already, and answers the jobs to wait for.
-func (a *Applier) begin(want guest.Document, here []guest.Facts, kept map[string]hostlink.Kept, report func(...hostlink.ObjectReport)) (jobs []*job, err error) {
+func (a *Applier) begin(want []wanted, here []guest.Facts, kept map[string]hostlink.Kept, report func(...hostlink.ObjectReport)) (jobs []*job, err error) {
 	a.mu.Lock() // until the end: no job reports before it was reported to be pending
 	defer a.mu.Unlock()
 	a.report = report
 	var news []hostlink.ObjectReport
-	a.specs = make(map[string]guest.Spec, len(want.Guests))
-	for _, spec := range want.Guests {
-		a.specs[spec.ID] = spec
-		spec, answer := instead(kept[spec.ID], spec)
+	facts := make(map[string]guest.Facts, len(here))
+	for _, f := range here {
+		facts[f.ID] = f
+	}
+	a.specs = make(map[string]guest.Spec, len(want))
+	for _, w := range want {
+		a.specs[w.ID] = w.Spec
+		spec, answer := instead(kept[w.ID], w.Spec)
 		if answer != nil {
-			answer.Facts = factsOf(spec.ID, here)
+			answer.Facts = encode(facts[spec.ID])
 			news = append(news, *answer)
 			continue
 		}
-		text, err := hostlink.Canonical(spec)
-		if err != nil {
-			return nil, err
+		text := w.text
+		if _, other := kept[w.ID]; other {
+			raw, err := hostlink.Canonical(spec)
+			if err != nil {
+				return nil, err
+			}
+			text = string(raw)
 		}
 		j := a.jobs[spec.ID]
 		switch {
-		case j == nil || j.text != string(text) || j.ended() && j.retry != nil:
-			j = a.start(spec.ID, string(text), func(ctx context.Context) hostlink.ObjectReport { return a.ensure(ctx, spec) })
-			news = append(news, hostlink.ObjectReport{ID: spec.ID, Phase: hostlink.Pending, Facts: factsOf(spec.ID, here)})
+		case j == nil || j.text != text || j.ended() && j.retry != nil:
+			j = a.start(spec.ID, text, func(ctx context.Context) hostlink.ObjectReport { return a.ensure(ctx, spec) })
+			news = append(news, hostlink.ObjectReport{ID: spec.ID, Phase: hostlink.Pending, Facts: encode(facts[spec.ID])})
 		case j.ended():
 			news = append(news, a.fresh(j))
 		}
@@ -158,15 +202,6 @@ func (a *Applier) unwanted(here []guest.Facts) map[string]bool {
 	}
 	maps.DeleteFunc(ids, func(id string, _ bool) bool { _, wanted := a.specs[id]; return wanted })
 	return ids
-}
-
-func factsOf(id string, here []guest.Facts) json.RawMessage {
-	for _, f := range here {
-		if f.ID == id {
-			return encode(f)
-		}
-	}
-	return nil
 }
 
 // encode is facts as they travel.

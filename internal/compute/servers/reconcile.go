@@ -84,6 +84,10 @@ func (s *Servers) refresh(ctx context.Context, ids []string, nics map[string][]*
 // crashed. A server with a task is its saga's business.
 func (s *Servers) Observe(ctx context.Context, r hostlink.Report) error {
 	var all error
+	known, err := briefs(ctx, s.DB, r.Host)
+	if err != nil {
+		return err
+	}
 	for _, o := range r.Objects {
 		if o.Kept == hostlink.KeptLost || o.Kept == hostlink.KeptDiverged {
 			all = errors.Join(all, s.apart(ctx, r.Host, o))
@@ -97,7 +101,9 @@ func (s *Servers) Observe(ctx context.Context, r hostlink.Report) error {
 			all = errors.Join(all, fault.Internalf("facts of guest %s: %w", o.ID, err))
 			continue
 		}
-		all = errors.Join(all, s.observe(ctx, r.Host, o.ID, f))
+		if one, ours := known[o.ID]; ours && differs(one, f) {
+			all = errors.Join(all, s.observe(ctx, r.Host, o.ID, f))
+		}
 	}
 	return all
 }
@@ -161,7 +167,20 @@ func observed(one *Server, host string, f guest.Facts) (compute.VMState, compute
 	if one.Host != host || !one.Defined || one.Task != compute.NoTask || f.PowerSerial != one.PowerSerial || one.VM == compute.VMError {
 		return one.VM, one.Power, false
 	}
-	vm, power := one.VM, one.Power
+	vm, power := following(one.VM, one.Power, f)
+	return vm, power, vm != one.VM || power != one.Power
+}
+
+// differs tells whether facts may be news: a host reports all of its guests
+// whenever one changes, and nearly all are as they were.
+func differs(one brief, f guest.Facts) bool {
+	vm, power := following(one.VM, one.Power, f)
+	return vm != one.VM || power != one.Power
+}
+
+// following is the state of a server whose guest is as facts say.
+func following(was compute.VMState, power compute.PowerState, f guest.Facts) (compute.VMState, compute.PowerState) {
+	vm := was
 	switch f.Power {
 	case guest.Running:
 		vm, power = compute.Active, compute.PowerRunning
@@ -174,15 +193,15 @@ func observed(one *Server, host string, f guest.Facts) (compute.VMState, compute
 	case guest.Suspended:
 		vm, power = compute.VMSuspended, compute.PowerShutdown
 	}
-	if !slices.Contains(following, one.VM) {
-		vm = one.VM
+	if !slices.Contains(powered, was) {
+		vm = was
 	}
-	return vm, power, vm != one.VM || power != one.Power
+	return vm, power
 }
 
-// following are the states that change with the guest's power. Others (rescued,
+// powered are the states that change with the guest's power. Others (rescued,
 // resized, shelved) end only by what a user asks for.
-var following = []compute.VMState{compute.Active, compute.VMStopped, compute.VMPaused, compute.VMSuspended}
+var powered = []compute.VMState{compute.Active, compute.VMStopped, compute.VMPaused, compute.VMSuspended}
 
 // Reconcilers keep servers true to their hosts and to their sagas.
 func (s *Servers) Reconcilers() []reconcile.Reconciler {

@@ -206,6 +206,31 @@ func definedOn(ctx context.Context, q db.Querier, host string) ([]*Server, error
 	return serversOf(serverRows.List(ctx, q, listing.Query{Where: []listing.Term{eq("host", host), eq("defined", true)}, Order: []listing.Order{{Column: "id"}}}))
 }
 
+// brief is what reports of a host are compared with.
+type brief struct {
+	VM    compute.VMState
+	Power compute.PowerState
+}
+
+// briefs are the servers that a host should have and that have no task.
+func briefs(ctx context.Context, q db.Querier, host string) (map[string]brief, error) {
+	rows, err := q.QueryContext(ctx, "SELECT id, vm_state, power_state FROM compute_servers WHERE host = $1 AND defined = $2 AND task_state = $3", host, true, "")
+	if err != nil {
+		return nil, db.Translate(err, "look at a host's servers")
+	}
+	defer rows.Close()
+	out := map[string]brief{}
+	for rows.Next() {
+		var id string
+		var b brief
+		if err := rows.Scan(&id, &b.VM, &b.Power); err != nil {
+			return nil, db.Translate(err, "look at a host's servers")
+		}
+		out[id] = b
+	}
+	return out, db.Translate(rows.Err(), "look at a host's servers")
+}
+
 // onHost loads the servers placed on a host.
 func onHost(ctx context.Context, q db.Querier, host string) ([]*Server, error) {
 	return serversOf(serverRows.Find(ctx, q, eq("host", host)))

@@ -309,7 +309,6 @@ func (s *Servers) awaitPorts(ctx context.Context, r *createRun) error {
 // awaitBound waits until hosts have made the ports that were bound to them.
 func (s *Servers) awaitBound(ctx context.Context, bound []network.Binding) error {
 	for _, b := range bound {
-		s.Agents.Poke(b.Host, hostlink.Ports)
 		report, err := s.Agents.Await(ctx, b.Host, hostlink.Ports, b.Revision, b.PortID)
 		if err != nil {
 			return err

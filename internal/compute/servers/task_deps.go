@@ -76,7 +76,6 @@ func (s *Servers) settle(ctx context.Context, p place, server string) (guest.Fac
 	if p.Host == "" {
 		return facts, nil
 	}
-	s.Agents.Poke(p.Host, hostlink.Guests)
 	report, err := s.Agents.Await(ctx, p.Host, hostlink.Guests, p.Revision, server)
 	if err != nil {
 		return facts, err

@@ -106,7 +106,7 @@ func (h *Hub) Facts(name string) (hostlink.Facts, bool) {
 // Await blocks until the host reported the object at a revision or later. An
 // object that a settled report does not list is Absent.
 func (h *Hub) Await(ctx context.Context, name string, s hostlink.Section, revision int64, object string) (hostlink.ObjectReport, error) {
-	h.Poke(name, s)
+	h.want(name, s, revision)
 	if !h.hears(name) && h.elsewhere(name) != "" {
 		return hostlink.ObjectReport{}, h.away(name, fault.Unavailablef("host %s reports elsewhere", name))
 	}

@@ -26,6 +26,7 @@ type state struct {
 	objects   map[string]hostlink.ObjectReport
 	changed   chan struct{} // closed at each report, then made anew
 	dirty     bool          // poked since the rendering began
+	wanted    int64         // the latest revision that was awaited since then
 	rendering bool
 	observing sync.Mutex // reports reach the observer one at a time
 }

@@ -56,6 +56,29 @@ func (h *Hub) poke(name string, s hostlink.Section) bool {
 	return true
 }
 
+// want has a section rendered unless the host has accepted the revision already,
+// or a rendering on its way turns out to be of it. Whoever raised the revision
+// poked: to wait for it is no reason to render once more.
+func (h *Hub) want(name string, s hostlink.Section, revision int64) {
+	h.mu.Lock()
+	var st *state
+	if known := h.hosts[name]; known != nil && known.link != nil {
+		st = known.state(s)
+	}
+	switch {
+	case st == nil:
+	case st.held.Epoch == h.epoch.Load() && st.held.Revision >= revision && revision > 0:
+		h.mu.Unlock()
+		return
+	case st.rendering:
+		st.wanted = max(st.wanted, revision)
+		h.mu.Unlock()
+		return
+	}
+	h.mu.Unlock()
+	h.Poke(name, s)
+}
+
 func (h *Hub) pokeAll() {
 	h.mu.Lock()
 	names := make([]string, 0, len(h.hosts))
@@ -80,8 +103,9 @@ func (h *Hub) renderLoop(known *host, s hostlink.Section, st *state) {
 	for {
 		h.mu.Lock()
 		link := known.link
+		st.dirty = st.dirty || st.wanted > st.held.Revision
 		if !st.dirty || link == nil || h.ctx.Err() != nil {
-			st.rendering = false
+			st.rendering, st.wanted = false, 0
 			if h.busy--; h.busy == 0 {
 				close(h.idle)
 				h.idle = make(chan struct{})
@@ -89,7 +113,7 @@ func (h *Hub) renderLoop(known *host, s hostlink.Section, st *state) {
 			h.mu.Unlock()
 			return
 		}
-		st.dirty = false
+		st.dirty, st.wanted = false, 0
 		held := st.held
 		h.mu.Unlock()
 

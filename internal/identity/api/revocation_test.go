@@ -3,6 +3,7 @@ package identityapi
 import (
 	"context"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/mekcloud/mek/internal/clock"
@@ -260,4 +261,30 @@ func TestRevocationEvents(t *testing.T) {
 		t.Errorf("events of the future: %v", got)
 	}
 	k.do(k.login("demo", "demo-pw", onProject("demo")), "GET", "/v3/OS-REVOKE/events", nil).expect(403)
+}
+
+// What is kept of a token's answer falls with any row behind it, and a token
+// that is dead has none.
+func TestAnswersAboutTokensFollowRows(t *testing.T) {
+	k := serve(t, dbtest.SQLite(t), identity.Compliance{})
+	v := newVictim(k)
+	v.grant()
+	token, _, err := k.service.tokens.Issue(identity.Token{UserID: v.user, Methods: []string{"password"}, Scope: identity.Scope{ProjectID: v.project}}, "")
+	k.must(err)
+	show := func(path string) string {
+		return string(k.do(k.admin, "GET", path, nil, "X-Subject-Token", token).expect(200).raw)
+	}
+	first := show("/v3/auth/tokens")
+	if again := show("/v3/auth/tokens"); again != first {
+		t.Errorf("the second answer is\n%s\nand was\n%s", again, first)
+	}
+	if bare := show("/v3/auth/tokens?nocatalog"); strings.Contains(bare, "catalog") {
+		t.Errorf("with a catalog: %s", bare)
+	}
+	k.do(k.admin, "POST", "/v3/services", obj{"service": obj{"type": "later", "name": "later"}}).expect(201)
+	if now := show("/v3/auth/tokens"); !strings.Contains(now, `"later"`) {
+		t.Errorf("a new service is not in the catalog: %s", now)
+	}
+	v.disable("user", v.user)
+	k.do(k.admin, "GET", "/v3/auth/tokens", nil, "X-Subject-Token", token).expect(404)
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/maypok86/otter/v2"
+
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/identity"
 	"github.com/mekcloud/mek/internal/identity/wire"
@@ -50,10 +52,30 @@ type API struct {
 	s       *Service
 	catalog Catalog
 	reach   Reach
+	shown   *otter.Cache[asked, shown]
 }
 
+// asked is what the answer about a token depends on, but for identity's rows.
+type asked struct {
+	token, root    string
+	withoutCatalog bool
+}
+
+// shown is an answer about a token that stands as long as what it is worth was
+// not computed anew, which any change of identity's rows, the catalog's too,
+// brings about.
+type shown struct {
+	access *identity.Access
+	body   []byte
+}
+
+// keptAnswers bounds how many answers are kept: some 6 KiB each.
+const keptAnswers = 1000
+
 // New makes the API.
-func New(s *Service, catalog Catalog, reach Reach) *API { return &API{s, catalog, reach} }
+func New(s *Service, catalog Catalog, reach Reach) *API {
+	return &API{s: s, catalog: catalog, reach: reach, shown: otter.Must(&otter.Options[asked, shown]{MaximumSize: keptAnswers})}
+}
 
 const (
 	subjectHeader = "X-Subject-Token"
@@ -152,7 +174,28 @@ func (a *API) validate(c *rest.Call) (rest.Reply, error) {
 		// Who asks cannot enforce the rules, so the token is worth nothing to it.
 		return rest.Reply{}, fault.NotFoundf("Failed to validate token")
 	}
-	return a.answer(c, http.StatusOK, c.Header.Get(subjectHeader), t, x)
+	return a.again(c, t, x)
+}
+
+// again answers what a token is, as services ask about the same ones all the time.
+func (a *API) again(c *rest.Call, t identity.Token, x *identity.Access) (rest.Reply, error) {
+	_, without := c.Values()["nocatalog"]
+	secret := c.Header.Get(subjectHeader)
+	key := asked{secret, c.Root(), without}
+	if old, ok := a.shown.GetIfPresent(key); ok && old.access == x {
+		return rest.Reply{Status: http.StatusOK, Body: old.body}.With(subjectHeader, secret), nil
+	}
+	reply, err := a.answer(c, http.StatusOK, secret, t, x)
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	body, err := rest.JSON(reply.Body)
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	a.shown.Set(key, shown{x, body})
+	reply.Body = body
+	return reply, nil
 }
 
 func (a *API) revoke(c *rest.Call) (rest.Reply, error) {

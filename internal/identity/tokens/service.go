@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/maypok86/otter/v2"
+
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/event"
@@ -63,6 +65,7 @@ type Service struct {
 	store    store
 
 	sealed     sealer
+	known      *otter.Cache[digest, known]
 	epochs     *epochs
 	generation atomic.Int64
 	last       atomic.Int64 // latest stamp given, µs
@@ -74,7 +77,8 @@ type Service struct {
 // Open loads keys and revocations; on an empty database it makes the keys.
 func Open(ctx context.Context, cfg Config) (*Service, error) {
 	s := &Service{db: cfg.DB, clock: cfg.Clock, sealer: cfg.Sealer, journal: cfg.Journal, lifetime: cfg.Lifetime,
-		keyLife: cfg.KeyLife, store: newStore(), epochs: newEpochs()}
+		keyLife: cfg.KeyLife, store: newStore(), epochs: newEpochs(),
+		known: otter.Must(&otter.Options[digest, known]{MaximumSize: knownTokens})}
 	if s.lifetime == 0 {
 		s.lifetime = time.Hour
 	}

@@ -86,7 +86,7 @@ var statusOf = map[hostlink.Phase]network.PortStatus{
 // Observe is the hostlink.Observer of section Ports: it writes the statuses
 // that differ.
 func (h *Hosts) Observe(ctx context.Context, r hostlink.Report) error {
-	bound, err := h.records.Ports.Where(ctx, h.records.DB, records.Is("host", r.Host))
+	bound, err := h.records.BoundTo(ctx, r.Host)
 	if err != nil {
 		return err
 	}
@@ -95,9 +95,9 @@ func (h *Hosts) Observe(ctx context.Context, r hostlink.Report) error {
 		now[o.ID] = statusOf[o.Phase]
 	}
 	differ := map[string]network.PortStatus{}
-	for _, p := range bound {
-		if status, known := now[p.ID]; known && status != p.Status {
-			differ[p.ID] = status
+	for portID, was := range bound {
+		if status, known := now[portID]; known && status != was {
+			differ[portID] = status
 		}
 	}
 	if len(differ) == 0 {

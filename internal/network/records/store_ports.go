@@ -200,6 +200,24 @@ func (r *Records) SetStatus(ctx context.Context, tx *db.Tx, host, portID string,
 	return r.followParent(ctx, tx, portID, status)
 }
 
+// BoundTo tells the states of the ports that are bound to a host.
+func (r *Records) BoundTo(ctx context.Context, host string) (map[string]network.PortStatus, error) {
+	rows, err := r.DB.QueryContext(ctx, "SELECT id, status FROM network_ports WHERE host = $1", host)
+	if err != nil {
+		return nil, db.Translate(err, "look at a host's ports")
+	}
+	defer rows.Close()
+	out := map[string]network.PortStatus{}
+	for rows.Next() {
+		var id, status string
+		if err := rows.Scan(&id, &status); err != nil {
+			return nil, db.Translate(err, "look at a host's ports")
+		}
+		out[id] = network.PortStatus(status)
+	}
+	return out, db.Translate(rows.Err(), "look at a host's ports")
+}
+
 // BoundHosts lists the hosts that ports are bound to.
 func (r *Records) BoundHosts(ctx context.Context) ([]string, error) {
 	rows, err := r.DB.QueryContext(ctx, "SELECT DISTINCT host FROM network_ports WHERE host <> '' ORDER BY host")
