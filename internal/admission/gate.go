@@ -57,6 +57,7 @@ type Gate struct {
 	// last and before are the two callers who asked last: for each caller it
 	// follows whether somebody else asks, too.
 	last, before seen
+	active       int // callers with unanswered requests
 
 	swept time.Time
 }
@@ -107,7 +108,9 @@ func (g *Gate) Admit(ctx context.Context, v Visitor) (*Turn, error) {
 		g.mu.Unlock()
 		return nil, g.refuse("open")
 	}
-	c.open++
+	if c.open++; c.open == 1 {
+		g.active++
+	}
 	rate := g.rate(v)
 	delay := c.buckets[v.Kind].take(rate, 1, now)
 	if v.Kind != Delete {

@@ -95,10 +95,18 @@ func (l *Line) giveUp(key string, ready chan struct{}) {
 	l.serve()
 }
 
-// Mixed tells whether several callers ask at the moment.
+// Mixed tells whether several callers ask at the moment, or one does while
+// another's requests, which may have come long ago, are not answered yet.
 func (g *Gate) Mixed() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	now := g.cfg.Clock.Now()
-	return g.last.who != nil && g.others(g.last.who, now)
+	now, last := g.cfg.Clock.Now(), g.last.who
+	if last == nil {
+		return false
+	}
+	rest := g.active
+	if last.open > 0 {
+		rest--
+	}
+	return g.others(last, now) || rest > 0 && now.Sub(g.last.at) < recent
 }

@@ -79,7 +79,9 @@ func (t *Turn) Leave(bytes int64) {
 	defer g.mu.Unlock()
 	t.rest()
 	now := g.cfg.Clock.Now()
-	t.who.open--
+	if t.who.open--; t.who.open == 0 {
+		g.active--
+	}
 	t.who.at = now
 	t.who.bytes.take(g.cfg.Bytes, float64(max(bytes, 0)), now)
 }

@@ -34,6 +34,8 @@ type turnstile struct {
 	*admission.Turn
 	transfers *bodies
 	watched   bool
+	pieces    *admission.Line // of large bodies
+	caller    string
 }
 
 // Watch has the request cut once still says Unauthenticated or Forbidden.

@@ -15,6 +15,7 @@ import (
 type gate struct {
 	*admission.Gate
 	transfers *bodies
+	pieces    *admission.Line
 }
 
 func (g gate) Admit(ctx context.Context, caller, address, method string) (rest.Turn, error) {
@@ -29,7 +30,10 @@ func (g gate) Admit(ctx context.Context, caller, address, method string) (rest.T
 	if err != nil {
 		return nil, err // a nil *Turn is not a nil interface
 	}
-	return &turnstile{Turn: turn, transfers: g.transfers}, nil
+	if caller == "" {
+		caller = address
+	}
+	return &turnstile{Turn: turn, transfers: g.transfers, pieces: g.pieces, caller: caller}, nil
 }
 
 // limits builds the gate of the front door.
@@ -51,7 +55,13 @@ func (b *builder) limits() gate {
 		func() float64 { return float64(g.Waiting()) }))
 	w := &bodies{open: map[*turnstile]transfer{}, clock: b.Clock}
 	b.background("transfers", w.run)
-	return gate{g, w}
+	pieces := admission.NewLine(func() int {
+		if g.Mixed() {
+			return max(1, processors-1)
+		}
+		return l.Alone
+	})
+	return gate{g, w, pieces}
 }
 
 // logins is the line of those who log in by password. A hash keeps a processor

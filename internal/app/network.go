@@ -6,6 +6,7 @@ import (
 	"github.com/mekcloud/mek/internal/hostlink"
 	networkapi "github.com/mekcloud/mek/internal/network/api"
 	"github.com/mekcloud/mek/internal/network/networks"
+	"github.com/mekcloud/mek/internal/pki"
 )
 
 // The MTU of the machines' own network, and what geneve tunnels leave of it.
@@ -24,7 +25,7 @@ func (b *builder) network(context.Context) error {
 	s := networkapi.New(d)
 	b.shared.networks = s.ForCompute()
 	if b.Config.Southbound != "" {
-		b.Hub.HandleStream(southboundStream, serveSouthbound(b.Config.Southbound))
+		b.Hub.HandleStream(southboundStream, serveSouthbound(b.Config.Southbound, pki.OpenLocal(b.Config.SouthboundKeys), b.Clock))
 	}
 	b.Hub.Register(hostlink.Ports, s.Render, s.Observe)
 	b.Hub.OnLease(func(string, bool) { s.HostsChanged() })

@@ -2,33 +2,56 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"sync"
+	"time"
 
+	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/hostlink"
+	"github.com/mekcloud/mek/internal/network/engines"
+	"github.com/mekcloud/mek/internal/network/ovn"
+	"github.com/mekcloud/mek/internal/pki"
 )
 
 // southboundStream leads ovn-controller of a host that joined to OVN's
-// southbound database. So the database has no port of its own, and a host that
+// southbound database. So no port of the database faces a network, and a host that
 // was removed is cut off from it with everything else.
 const southboundStream = "ovn-southbound"
 
-// serveSouthbound is the server's end.
-func serveSouthbound(socket string) hostlink.StreamHandler {
-	return func(ctx context.Context, _ string, _ json.RawMessage) (io.ReadWriteCloser, error) {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
+// serveSouthbound is the server's end. The database takes the host for whom
+// its certificate names, which is made here by the name that the host proved to the bus: so it may change
+// only what OVN lets a host change, of its own (docs/adr/0006).
+func serveSouthbound(socket string, keys pki.Local, clk clock.Clock) hostlink.StreamHandler {
+	return func(ctx context.Context, host string, _ json.RawMessage) (io.ReadWriteCloser, error) {
+		limit, cancel := context.WithTimeout(ctx, southboundPatience)
+		defer cancel()
+		port, err := ovn.HostsPort(limit, "unix:"+socket)
+		if err != nil {
+			return nil, err
+		}
+		conf, err := keys.Client(engines.SouthboundName, host, clk)
+		if err != nil {
+			return nil, err
+		}
+		d := tls.Dialer{Config: conf}
+		conn, err := d.DialContext(limit, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {
 			return nil, fault.Unavailablef("the southbound database does not answer").Because(err)
 		}
 		return conn, nil
 	}
 }
+
+// southboundPatience is how long the database may take to let a host in.
+const southboundPatience = 10 * time.Second
 
 // carrySouthbound is the host's end: a socket where the database's would be if
 // the server were here. What comes while the server is away is turned off, and

@@ -12,6 +12,7 @@ type Server struct {
 	Bus               BusFiles
 	Northbound        string // unix socket of OVN's northbound database; empty when simulated
 	Southbound        string // the same of the southbound, for hosts that joined
+	SouthboundKeys    string // folder of the keys by which it tells them apart
 	ImageDir          string
 	ObjectDir         string
 	VolumeDir         string // of drivers that the server itself runs
@@ -76,6 +77,7 @@ func (c Config) Server() Server {
 	if !c.Simulated() && !c.ServerOnly {
 		s.Northbound = filepath.Join(c.RunDir(), "ovn", "nb.sock")
 		s.Southbound = filepath.Join(c.RunDir(), "ovn", "sb.sock")
+		s.SouthboundKeys = c.Path("ovn", "keys") // as engines.KeysIn says
 	}
 	return s
 }

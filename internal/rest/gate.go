@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/mekcloud/mek/internal/event"
 )
@@ -46,6 +47,15 @@ func (c *Call) watch() {
 	c.watched = true
 	who := c.Auth
 	c.turn.Watch(c.W, func(ctx context.Context) error { return lasting.StandsNow(ctx, who) })
+}
+
+// pace has a large body read piece by piece, in turn with those of others.
+func (c *Call) pace() (release func()) {
+	if c.turn == nil || c.Body == nil || c.Body == http.NoBody {
+		return func() {}
+	}
+	c.Body, release = c.turn.Pace(c.Context(), c.Body)
+	return release
 }
 
 // leave ends the turn, and charges the lengths of the bodies as they were said.

@@ -36,12 +36,14 @@ type Gate interface {
 
 // Turn is a request that was let in. Run waits for a place to work in, Rest
 // gives it back, Leave ends the turn; bytes are those of the bodies. Watch cuts
-// the connection once still says that who asked may no longer.
+// the connection once still says that who asked may no longer. Pace has the
+// pieces of a large body wait for their turns; release ends that.
 type Turn interface {
 	Run(ctx context.Context) error
 	Rest()
 	Leave(bytes int64)
 	Watch(w http.ResponseWriter, still func(ctx context.Context) error)
+	Pace(ctx context.Context, body io.ReadCloser) (paced io.ReadCloser, release func())
 }
 
 // Lasting is an Authenticator that tells of credentials whether they still
@@ -318,6 +320,7 @@ func (c *Call) dispatch() (Reply, error) {
 	}
 	if r.Raw {
 		c.watch()
+		defer c.pace()()
 	} else if err := c.readBody(); err != nil {
 		return Reply{}, err
 	}

@@ -47,7 +47,8 @@ type Options struct {
 type Runner struct {
 	opt     Options
 	program *os.File
-	bwrap   string // path; empty: own namespaces
+	bwrap   string     // path; empty: own namespaces
+	opening sync.Mutex // held while this process's memory is open
 	slots   chan struct{}
 }
 
@@ -204,9 +205,6 @@ func verdict(ctx context.Context, err error, verb, complaint string) error {
 	return fault.Unavailablef("The image could not be read").Because(cause)
 }
 
-// opening guards the short time in which this process's memory is open.
-var opening sync.Mutex
-
 // start starts a worker. Without bubblewrap this process writes the maps of the
 // worker's user namespace, which the kernel refuses to a user's process whose memory is
 // closed to others (as the server's is): it is opened for as long as that takes.
@@ -214,8 +212,8 @@ func (r *Runner) start(cmd *exec.Cmd) error {
 	if r.bwrap != "" || os.Geteuid() == 0 {
 		return cmd.Start()
 	}
-	opening.Lock()
-	defer opening.Unlock()
+	r.opening.Lock()
+	defer r.opening.Unlock()
 	if is, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err != nil || is == 1 {
 		return cmd.Start()
 	}

@@ -12,7 +12,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/engine"
+	"github.com/mekcloud/mek/internal/pki"
 )
 
 // Central is the part of OVN that the server needs, once per cloud.
@@ -51,8 +53,26 @@ func (c Central) Prepare(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	return c.prepareKeys()
 }
+
+// prepareKeys makes what the southbound tells hosts by.
+func (c Central) prepareKeys() error {
+	if _, err := pki.EnsureLocal(KeysIn(c.Data), SouthboundName, clock.Real{}); err != nil {
+		return err
+	}
+	files, err := filepath.Glob(filepath.Join(KeysIn(c.Data), "*"))
+	for _, f := range append(files, KeysIn(c.Data)) {
+		err = errors.Join(err, give(f, c.UID, c.GID))
+	}
+	return err
+}
+
+// SouthboundName is who the southbound database is, for who calls it by TLS.
+const SouthboundName = "ovn-southbound"
+
+// KeysIn is the folder of the southbound's keys.
+func KeysIn(data string) string { return filepath.Join(data, "keys") }
 
 // Processes lists what to run, in order of start.
 func (c Central) Processes() ([]engine.Process, error) {
@@ -61,6 +81,10 @@ func (c Central) Processes() ([]engine.Process, error) {
 		p, err := ovsdbServer("ovn-"+db, filepath.Join(c.Data, db+".db"), c.path(db+".sock"), c.path(db+".ctl"), c.Logs)
 		if err != nil {
 			return nil, err
+		}
+		if db == "sb" {
+			keys := pki.OpenLocal(KeysIn(c.Data))
+			p.Args = append(p.Args, "--remote=db:OVN_Southbound,SB_Global,connections", "--private-key="+keys.Key(), "--certificate="+keys.Certificate(), "--ca-cert="+keys.Authority())
 		}
 		out = append(out, p)
 	}

@@ -54,6 +54,8 @@ type Turn interface {
 	Leave(bytes int64)
 	// Watch cuts the connection once still says that who asked may no longer.
 	Watch(w http.ResponseWriter, still func(ctx context.Context) error)
+	// Pace has the pieces of a large body wait for their turns; release ends that.
+	Pace(ctx context.Context, body io.ReadCloser) (paced io.ReadCloser, release func())
 }
 
 // Server is the handler. Safe for concurrent use.
@@ -186,6 +188,11 @@ func (c *call) answer() (out *reply, err error) {
 		defer c.turn.Rest()
 		if c.claim != nil {
 			c.turn.Watch(c.w, c.still())
+		}
+		if c.Body != nil && c.Body != http.NoBody {
+			body, release := c.turn.Pace(ctx, c.Body)
+			defer release()
+			c.Body = body
 		}
 	}
 	return c.op.run(c)

@@ -1,0 +1,323 @@
+package testbed_test
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mekcloud/mek/internal/installation/cloudsyaml"
+	"github.com/mekcloud/mek/test/report"
+	"github.com/mekcloud/mek/test/testbed"
+)
+
+// attackVariable holds what a process of this test is to do instead of testing.
+const attackVariable = "MEK_TEST_ATTACK"
+
+func TestMain(m *testing.M) {
+	if text := os.Getenv(attackVariable); text != "" {
+		var a attack
+		if err := json.Unmarshal([]byte(text), &a); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
+		}
+		fmt.Println(a.run())
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// caller is a project's client.
+type caller struct {
+	URL, Token, Project string
+	client              *http.Client
+}
+
+// login gets a token by an entry of the machine's clouds.yaml.
+func login(t *testing.T, m *testbed.Machine, name string) *caller {
+	t.Helper()
+	entries, err := cloudsyaml.Read(filepath.Join(m.Config().DataDir, "clouds.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := entries[name]
+	c := &caller{URL: strings.TrimSuffix(e.Auth.AuthURL, "/identity/v3"), client: &http.Client{Timeout: time.Minute,
+		Transport: &http.Transport{DialContext: m.Dial, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, MaxIdleConnsPerHost: 4}}} // the address is the machine's own
+	domain := map[string]any{"name": e.Auth.UserDomainName}
+	body, err := json.Marshal(map[string]any{"auth": map[string]any{
+		"identity": map[string]any{"methods": []string{"password"}, "password": map[string]any{"user": map[string]any{"name": e.Auth.Username, "password": e.Auth.Password, "domain": domain}}},
+		"scope":    map[string]any{"project": map[string]any{"name": e.Auth.ProjectName, "domain": domain}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.client.Post(c.URL+"/identity/v3/auth/tokens", "application/json", strings.NewReader(string(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	var out struct {
+		Token struct{ Project struct{ ID string } }
+	}
+	if err := json.NewDecoder(r.Body).Decode(&out); err != nil || r.StatusCode != http.StatusCreated {
+		t.Fatalf("login: %d %v", r.StatusCode, err)
+	}
+	c.Token, c.Project = r.Header.Get("X-Subject-Token"), out.Token.Project.ID
+	return c
+}
+
+// do sends a request and reads the answer to its end.
+func (c *caller) do(method, path string, body io.Reader, size int64, headers ...string) (status int, answer []byte) {
+	r, err := http.NewRequestWithContext(context.Background(), method, c.URL+path, body)
+	if err != nil {
+		return 0, []byte(err.Error())
+	}
+	r.Header.Set("X-Auth-Token", c.Token)
+	r.Header.Set("Content-Type", "application/json")
+	if size > 0 {
+		r.ContentLength = size
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	a, err := c.client.Do(r)
+	if err != nil {
+		return 0, []byte(err.Error())
+	}
+	defer a.Body.Close()
+	answer, err = io.ReadAll(a.Body)
+	if err != nil {
+		return 0, []byte(err.Error())
+	}
+	return a.StatusCode, answer
+}
+
+// made sends a body and gives the id in the answer.
+func (c *caller) made(path, key, body string) string {
+	_, answer := c.do("POST", path, strings.NewReader(body), 0)
+	var out map[string]json.RawMessage
+	var one struct{ ID string }
+	_ = json.Unmarshal(answer, &out) // an answer without id is used as one
+	raw := out[key]
+	if key == "" {
+		raw = answer
+	}
+	_ = json.Unmarshal(raw, &one)
+	return one.ID
+}
+
+func (c *caller) account() string { return "/v1/AUTH_" + c.Project }
+
+// attack is what an attacker's process does.
+type attack struct {
+	Caller caller
+	Kind   string
+	For    time.Duration
+}
+
+// attacks are the kinds: requests that one connection repeats, and how many
+// connections there are.
+var attacks = map[string]struct {
+	connections int
+	once        func(c *caller, n int)
+}{
+	"reads": {64, func(c *caller, n int) {
+		c.do("GET", []string{"/compute/v2.1/servers/detail", "/networking/v2.0/ports", "/volume/v3/volumes/detail", "/image/v2/images"}[n%4], nil, 0)
+	}},
+	"writes": {64, func(c *caller, _ int) {
+		id := c.made("/networking/v2.0/networks", "network", `{"network":{"name":"flood"}}`)
+		c.do("DELETE", "/networking/v2.0/networks/"+id, nil, 0)
+	}},
+	"objects": {16, func(c *caller, n int) {
+		const size = 16 << 20
+		path := fmt.Sprint(c.account(), "/flood/o", n%64)
+		c.do("PUT", path, io.LimitReader(zeros{}, size), size)
+		c.do("GET", path, nil, 0)
+	}},
+	"images": {8, func(c *caller, _ int) {
+		id := c.made("/image/v2/images", "", `{"name":"flood","disk_format":"raw","container_format":"bare"}`)
+		const size = 64 << 20
+		c.do("PUT", "/image/v2/images/"+id+"/file", io.LimitReader(zeros{}, size), size, "Content-Type", "application/octet-stream")
+		c.do("DELETE", "/image/v2/images/"+id, nil, 0)
+	}},
+}
+
+// run attacks and tells how many times each connection came round.
+func (a *attack) run() int {
+	kind := attacks[a.Kind]
+	end, rounds := time.Now().Add(a.For), make(chan int)
+	for worker := range kind.connections {
+		go func() {
+			c := a.Caller
+			c.client = &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, MaxIdleConnsPerHost: 1}}
+			n := 0
+			for ; time.Now().Before(end); n++ {
+				kind.once(&c, worker+n*kind.connections)
+			}
+			rounds <- n
+		}()
+	}
+	sum := 0
+	for range kind.connections {
+		sum += <-rounds
+	}
+	return sum
+}
+
+// begin starts an attack in a process of its own, of the least priority: what
+// is measured is what the cloud lets it take, not what a client takes itself.
+func begin(t *testing.T, m *testbed.Machine, a attack) (ended chan string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended = make(chan string, 1)
+	go func() {
+		out, err := m.Run(a.For+2*time.Minute, "env", attackVariable+"="+string(text), "nice", "-n", "19", self)
+		if err != nil {
+			t.Errorf("attack: %v", err)
+		}
+		ended <- strings.TrimSpace(out)
+	}()
+	return ended
+}
+
+// victim does a little of everything, one request after the other.
+type victim struct {
+	*caller
+	server string
+	failed int
+}
+
+func (v *victim) round(n int, note func(time.Duration)) {
+	timed := func(method, path string, body string, want ...int) []byte {
+		begun := time.Now()
+		status, answer := v.do(method, path, strings.NewReader(body), 0)
+		note(time.Since(begun))
+		if !slices.Contains(want, status) {
+			v.failed++
+		}
+		return answer
+	}
+	timed("GET", "/compute/v2.1/servers/"+v.server, "", 200)
+	timed("GET", "/compute/v2.1/servers/detail", "", 200)
+	timed("GET", "/networking/v2.0/networks", "", 200)
+	timed("GET", "/image/v2/images", "", 200)
+	var made struct{ Network struct{ ID string } }
+	_ = json.Unmarshal(timed("POST", "/networking/v2.0/networks", `{"network":{"name":"mine"}}`, 201), &made) // else the status counts
+	timed("DELETE", "/networking/v2.0/networks/"+made.Network.ID, "", 204)
+	object := fmt.Sprint(v.account(), "/mine/o", n%16)
+	timed("PUT", object, strings.Repeat("x", 4096), 201)
+	timed("GET", object, "", 200)
+}
+
+// measure asks for a time and gives what each request took, without the first
+// half second.
+func (v *victim) measure(d time.Duration) []time.Duration {
+	var all []time.Duration
+	begun := time.Now()
+	for n := 0; time.Since(begun) < d; n++ {
+		v.round(n, func(took time.Duration) {
+			if time.Since(begun) > 500*time.Millisecond {
+				all = append(all, took)
+			}
+		})
+	}
+	slices.Sort(all)
+	return all
+}
+
+func quantile(sorted []time.Duration, q float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return float64(sorted[int(float64(len(sorted)-1)*q)].Microseconds()) / 1000
+}
+
+func middle(list []float64) float64 {
+	list = slices.Sorted(slices.Values(list))
+	return list[len(list)/2]
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) {
+	clear(b)
+	return len(b), nil
+}
+
+// worst is how much slower the slowest requests may become beside a neighbour.
+const worst = 2
+
+// compare measures alone and beside an attacker in turns. Whatever else goes on
+// on the machine is in both; of the rounds the one in the middle counts.
+func compare(run *report.Run, name string, rounds int, measure func(attacked bool) []time.Duration) {
+	var ratios []float64
+	quantiles := map[string][]float64{}
+	for range rounds {
+		alone, beside := measure(false), measure(true)
+		run.Operations(len(alone) + len(beside))
+		for when, list := range map[string][]time.Duration{"alone": alone, "beside": beside} {
+			for what, q := range map[string]float64{"p50": 0.5, "p99": 0.99} {
+				key := name + " " + what + " ms " + when
+				quantiles[key] = append(quantiles[key], quantile(list, q))
+			}
+		}
+		ratios = append(ratios, quantile(beside, 0.99)/quantile(alone, 0.99))
+	}
+	for key, list := range quantiles {
+		run.Measured(key, middle(list))
+	}
+	run.Measured(name+" p99 ratio", middle(ratios))
+	if got := middle(ratios); got > worst {
+		run.Violation("%s: p99 is %.1f times what it is alone, in rounds %.1f", name, got, ratios)
+	}
+}
+
+// TestNeighboursOfTheAPI (I-36): one project's flood of reads, writes, object
+// bytes or images leaves another's requests as fast as they were, and whole.
+func TestNeighboursOfTheAPI(t *testing.T) {
+	share := report.Length(t, 0)
+	if share == 0 {
+		t.Skip("needs minutes: make soak")
+	}
+	run := report.Start(t, "S", 1)
+	m := testbed.New(t, 1, 1).Machines[0]
+	m.Up("--simulate", "2")
+	attacker, v := login(t, m, "admin"), &victim{caller: login(t, m, "demo")}
+	demo := m.User("demo")
+	v.server = demo.Server("mine", "")
+	demo.Await(v.server, "ACTIVE", time.Minute)
+	v.do("PUT", v.account()+"/mine", nil, 0)
+	attacker.do("PUT", attacker.account()+"/flood", nil, 0)
+	v.measure(2 * time.Second) // caches fill
+	const rounds = 5
+	one := max(share/time.Duration(2*rounds*len(attacks)), 3*time.Second)
+	for kind := range attacks {
+		compare(run, kind, rounds, func(attacked bool) []time.Duration {
+			if !attacked {
+				return v.measure(one)
+			}
+			ended := begin(t, m, attack{*attacker, kind, one + time.Second})
+			all := v.measure(one)
+			t.Logf("%s: %s rounds of the attacker beside %d requests", kind, <-ended, len(all))
+			return all
+		})
+	}
+	if v.failed > 0 {
+		run.Violation("%d requests failed", v.failed)
+	}
+	t.Logf("%v", run.Figures().Measurements)
+}
