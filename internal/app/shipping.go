@@ -41,6 +41,9 @@ func ship(ctx context.Context, cfg config.Server, log *slog.Logger) (*shipping.S
 		return nil, nil
 	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) { // the first start
+		if shipping.Is(cfg.ShipTo) {
+			return nil, fmt.Errorf("the database %s is gone, and %s holds its log. An empty one would end that log: mek down, mek backup restore %s, mek up", path, cfg.ShipTo, cfg.ShipTo)
+		}
 		d, err := db.Open(ctx, cfg.Database)
 		if err != nil {
 			return nil, err

@@ -2,12 +2,16 @@ package app
 
 import (
 	"errors"
+	"log/slog"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/mekcloud/mek/internal/check"
 	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/config"
 	"github.com/mekcloud/mek/internal/db"
 )
 
@@ -28,5 +32,37 @@ func TestUnshippedLogIsFound(t *testing.T) {
 		if err != nil || len(report.Findings) != want {
 			t.Errorf("late by %v: %v, %v", late, report.Findings, err)
 		}
+	}
+}
+
+// A database that is gone must not be begun anew: the empty one would be shipped
+// as what came after it.
+func TestALostDatabaseIsNotBegunAnew(t *testing.T) {
+	dir := t.TempDir()
+	c := config.Default(dir)
+	c.ShipTo = filepath.Join(dir, "log")
+	cfg, log := c.Server(), slog.New(slog.DiscardHandler)
+	for _, name := range []string{"db", "secrets"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := ship(t.Context(), cfg, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopShipping(s, log)
+	if s, err = ship(t.Context(), cfg, log); err != nil {
+		t.Fatalf("the next start: %v", err)
+	}
+	stopShipping(s, log)
+	if err := os.RemoveAll(filepath.Join(dir, "db")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ship(t.Context(), cfg, log); err == nil || !strings.Contains(err.Error(), "mek backup restore") {
+		t.Errorf("it started: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "db", "mek.db")); err == nil {
+		t.Error("an empty database was made")
 	}
 }

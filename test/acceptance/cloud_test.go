@@ -30,6 +30,13 @@ type cloud struct {
 // newCloud brings a cloud up and takes it away again with the test.
 func newCloud(t *testing.T, upArgs ...string) *cloud {
 	t.Helper()
+	return placeOf(t, func(string) string { return binary(t) }, upArgs...)
+}
+
+// placeOf is a cloud of a binary that is put into the folder of the cloud, or
+// lies elsewhere.
+func placeOf(t *testing.T, bin func(dir string) string, upArgs ...string) *cloud {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("the acceptance tests need root: they make network namespaces and run guests")
 	}
@@ -40,7 +47,7 @@ func newCloud(t *testing.T, upArgs ...string) *cloud {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	c := &cloud{t: t, ns: filepath.Base(dir), dir: dir, data: filepath.Join(dir, "data"), bin: binary(t)}
+	c := &cloud{t: t, ns: filepath.Base(dir), dir: dir, data: filepath.Join(dir, "data"), bin: bin(dir)}
 	c.must("ip", "netns", "add", c.ns)
 	t.Cleanup(c.tearDown)
 	c.must("ip", "-n", c.ns, "link", "set", "lo", "up")

@@ -48,6 +48,8 @@ type process struct {
 	args []string
 	cmd  *exec.Cmd
 	log  string
+
+	binary string // empty: MEK_BINARY
 }
 
 func newWorld(t *testing.T) *world {
@@ -112,14 +114,8 @@ func (w *world) process(name string, args []string, settings map[string]any) *pr
 // secrets gives both servers the same keys, as an operator copies them.
 func (w *world) secrets() {
 	w.t.Helper()
+	w.keys()
 	first, second := w.servers[0].conf, w.servers[1].conf
-	master, err := pki.MasterKey(first.Server().MasterKeyFile)
-	w.must(err)
-	_, err = pki.OpenAuthority(pki.FilesIn(first.DataDir), master, "test", clock.Real{})
-	w.must(err)
-	text, err := json.Marshal(config.Bootstrap{AdminPassword: password, DemoPassword: "demo-secret", ServicePassword: "service-secret"})
-	w.must(err)
-	w.must(os.WriteFile(first.Server().BootstrapFile, text, 0o600))
 	for _, sub := range []string{"secrets", "tls"} {
 		w.must(os.CopyFS(second.Path(sub), os.DirFS(first.Path(sub))))
 	}
@@ -127,6 +123,19 @@ func (w *world) secrets() {
 	for _, p := range w.servers {
 		w.certify(p, pki.RoleServer, p.conf.Server().Bus)
 	}
+}
+
+// keys makes those of the first server.
+func (w *world) keys() {
+	w.t.Helper()
+	first := w.servers[0].conf
+	master, err := pki.MasterKey(first.Server().MasterKeyFile)
+	w.must(err)
+	_, err = pki.OpenAuthority(pki.FilesIn(first.DataDir), master, "test", clock.Real{})
+	w.must(err)
+	text, err := json.Marshal(config.Bootstrap{AdminPassword: password, DemoPassword: "demo-secret", ServicePassword: "service-secret"})
+	w.must(err)
+	w.must(os.WriteFile(first.Server().BootstrapFile, text, 0o600))
 }
 
 func (w *world) certify(p *process, role pki.Role, files config.BusFiles) {
@@ -157,7 +166,11 @@ func (p *process) start() {
 		p.t.Fatal(err)
 	}
 	defer out.Close()
-	p.cmd = exec.Command(os.Getenv("MEK_BINARY"), p.args...)
+	program := p.binary
+	if program == "" {
+		program = os.Getenv("MEK_BINARY")
+	}
+	p.cmd = exec.Command(program, p.args...)
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + p.conf.DataDir}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
