@@ -1,0 +1,34 @@
+package db_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/mekcloud/mek/internal/db/dbtest"
+)
+
+// What hosts and new servers ask most must not look at every row of a large
+// network or cloud: SQLite says which index it takes.
+func TestPlansOfHotQueries(t *testing.T) {
+	d := dbtest.SQLite(t)
+	for query, index := range map[string]string{
+		"SELECT id FROM network_ports WHERE network_id = 'n' AND device_owner = 'network:distributed' ORDER BY created_at ASC, id ASC": "network_ports_owner",
+		"SELECT host, SUM(size) FROM blockstorage_volumes WHERE kept GROUP BY host":                                                    "COVERING INDEX blockstorage_volumes_kept",
+		"SELECT id FROM compute_servers WHERE project_id = 'p' ORDER BY created_at DESC, id DESC LIMIT 100":                            "compute_servers_project",
+	} {
+		rows, err := d.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query)
+		must(t, err)
+		var plan strings.Builder
+		for rows.Next() {
+			var a, b, c int
+			var detail string
+			must(t, rows.Scan(&a, &b, &c, &detail))
+			plan.WriteString(detail + "\n")
+		}
+		must(t, rows.Err())
+		rows.Close()
+		if !strings.Contains(plan.String(), index) {
+			t.Errorf("%s does not use %s:\n%s", query, index, plan.String())
+		}
+	}
+}
