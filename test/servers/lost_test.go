@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -25,8 +26,8 @@ const (
 	mostRepair = time.Minute
 )
 
-// newAlone is one server on SQLite with its hosts.
-func newAlone(t *testing.T, settings map[string]any, binary func(name string) string) *world {
+// newAlone is one server on SQLite with hosts.
+func newAlone(t *testing.T, hosts int, settings map[string]any, binary func(name string) string) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir()}
 	ports := freePorts(t, 3)
@@ -101,7 +102,7 @@ func (c *crowd) make(n int) {
 		c.want(http.StatusAccepted, http.MethodPost, "/compute/v2.1/servers", object{"server": object{"name": "s", "flavorRef": "f1", "imageRef": image,
 			"networks": "none", "min_count": min(100, n-made), "max_count": min(100, n-made)}})
 	}
-	until(c.t, "none is under way", 10*time.Minute, func() (bool, string) { // one page of one: it is asked often
+	until(c.t, "none is under way", 40*time.Minute, func() (bool, string) { // one page of one: it is asked often
 		return len(c.want(http.StatusOK, http.MethodGet, "/compute/v2.1/servers?status=BUILD&limit=1", nil)["servers"].([]any)) == 0, ""
 	})
 	if found := len(c.servers("ACTIVE")); found != n {
@@ -200,12 +201,15 @@ func TestTheDatabaseIsLost(t *testing.T) {
 	}
 	seed := report.Seed(t)
 	r := report.Start(t, "F11", seed)
-	number := 100
+	number, hosts := 100, 2
 	if os.Getenv("MEK_SOAK") != "" {
-		number = 10_000
+		number, hosts = 10_000, 25
+	}
+	if n, err := strconv.Atoi(os.Getenv("MEK_TEST_SERVERS")); err == nil {
+		number = n
 	}
 	ship := filepath.Join(t.TempDir(), "log")
-	w := newAlone(t, map[string]any{"ship_to": ship, "compute": map[string]any{"cpu_allocation_ratio": 1000}}, built)
+	w := newAlone(t, hosts, map[string]any{"ship_to": ship, "compute": map[string]any{"cpu_allocation_ratio": 1000}}, built)
 	c := newCrowd(w)
 	began := time.Now()
 	c.make(number)

@@ -23,7 +23,7 @@ func TestMixedVersions(t *testing.T) {
 	r.Measured("N-1", commit)
 	for name, binaries := range map[string][2]string{"server N, agents N-1": {now, old}, "server N-1, agents N": {old, now}} {
 		t.Run(name, func(t *testing.T) {
-			w := newAlone(t, nil, func(name string) string {
+			w := newAlone(t, hosts, nil, func(name string) string {
 				if strings.HasPrefix(name, "server") {
 					return binaries[0]
 				}

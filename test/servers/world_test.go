@@ -203,7 +203,7 @@ func (w *world) settled(limit time.Duration) {
 	until(w.t, "every server hears every host", limit, func() (bool, string) {
 		for _, p := range w.servers {
 			up, why := hostsUp(c, "http://"+p.conf.Listen)
-			if up < hosts {
+			if up < len(w.agents) {
 				return false, fmt.Sprintf("%s: %d hosts; %s", p.name, up, why)
 			}
 		}

@@ -247,6 +247,13 @@ func (s *Servers) endLostTasks(ctx context.Context) error {
 			if err != nil || len(live) > 0 {
 				return err
 			}
+			now, err := lockServer(ctx, tx, one.ID)
+			if isGone(err) || err == nil && now.Task != one.Task {
+				return nil // the saga has ended since the list was read
+			}
+			if err != nil {
+				return err
+			}
 			s.Log.Error("a server had a task without a saga", "server", one.ID, "task", one.Task)
 			return s.touch(ctx, tx, one.ID, func(one *Server) error {
 				if one.VM == compute.Building || one.Task == compute.Deleting {
