@@ -19,7 +19,7 @@ import (
 const (
 	// pause between two looks at the log. What is lost with the database is what
 	// was committed since the last look but one at most.
-	pause = 200 * time.Millisecond
+	pause = 100 * time.Millisecond
 	// keptHistories are those of epochs before: a wrong restore is not the end.
 	keptHistories = 2
 )
