@@ -143,6 +143,19 @@ func TestVolumesMoveToTheirServersHost(t *testing.T) {
 	if _, err := s.Volumes.Connect(soon, snap, "h3"); err == nil {
 		t.Error("connected to a host that is not there")
 	}
+	for _, keep := range []string{"h3", ""} { // its server is on its way there, and then is not
+		if err := s.Volumes.Disconnect(ctx, snap, keep); err != nil {
+			t.Fatal(err)
+		}
+		if v, err = s.Volumes.Get(ctx, vol); err != nil || v.MoveTo != keep || v.Host != "h2" || v.Status == blockstorage.Available {
+			t.Errorf("after a connection that is given up, except to %q: %+v, %v", keep, v, err)
+		}
+	}
+	again, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	if _, err := s.Volumes.Connect(again, snap, "h3"); err == nil {
+		t.Error("connected to a host that is not there")
+	}
 	if err := s.Volumes.Detach(ctx, snap); err != nil {
 		t.Fatal(err)
 	}

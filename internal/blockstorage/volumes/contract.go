@@ -236,7 +236,7 @@ func (s *Volumes) Detached(ctx context.Context, tx *db.Tx, volume, attachment st
 		case blockstorage.Reserved, blockstorage.Attaching, blockstorage.InUse, blockstorage.Detaching:
 			v.Status = blockstorage.StatusOf(left)
 		}
-		if len(left) == 0 && v.Migration != migrationStarting && v.Migration != migrating {
+		if len(left) == 0 && !moving(v) {
 			given, v.MoveTo = v.MoveTo, ""
 		}
 		return nil

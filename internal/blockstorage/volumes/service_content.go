@@ -150,7 +150,7 @@ func (s *Volumes) beginMigration(ctx context.Context, id, to string, lock bool, 
 			if err != nil {
 				return err
 			}
-			moving := v.Migration == migrationStarting || v.Migration == migrating
+			moving := moving(v)
 			if !v.May(blockstorage.ActMigrate) || !v.Kept || v.MoveTo != "" || moving || n > 0 || v.GroupID != "" || v.Host == host {
 				return blockstorage.InvalidVolume("Volume %s status must be available or in-use, must not be migrating, have snapshots, be replicated, be part of a group and destination host/cluster must be different than the current one", id)
 			}

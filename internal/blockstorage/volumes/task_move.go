@@ -36,13 +36,21 @@ func (s *Volumes) Connect(ctx context.Context, attachment, host string) (*blocks
 // Disconnect forgets where an attachment is connected, unless that is keep.
 func (s *Volumes) Disconnect(ctx context.Context, attachment, keep string) error {
 	a, err := s.Attachments.Get(ctx, attachment)
-	if fault.Is(err, fault.NotFound) || (err == nil && (a.Host == "" || a.Host == keep)) {
+	if fault.Is(err, fault.NotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
+	v, err := s.store.Get(ctx, a.VolumeID)
+	if err != nil {
+		return err
+	}
+	if (a.Host == "" || a.Host == keep) && (v.MoveTo == "" || v.MoveTo == keep) {
+		return nil
+	}
 	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		given := ""
 		_, err := s.Change(ctx, tx, a.VolumeID, func(v *blockstorage.Volume) error {
 			for i := range v.Attachments {
 				at := &v.Attachments[i]
@@ -54,10 +62,21 @@ func (s *Volumes) Disconnect(ctx context.Context, attachment, keep string) error
 					return err
 				}
 			}
+			if alone := len(v.Attachments) == 1; alone && v.MoveTo != keep && !moving(v) {
+				given, v.MoveTo = v.MoveTo, "" // nobody wants it there any more
+			}
 			return nil
 		})
+		if err == nil && given != "" {
+			_, err = s.RaiseHost(ctx, tx, given)
+		}
 		return err
 	})
+}
+
+// moving tells whether a migration that was asked for is at work on a volume.
+func moving(v *blockstorage.Volume) bool {
+	return v.Migration == migrationStarting || v.Migration == migrating
 }
 
 // there waits until a host has a volume, sending it there first.
