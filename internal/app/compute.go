@@ -35,7 +35,7 @@ func (b *builder) compute(context.Context) error {
 	b.Hub.Register(hostlink.Guests, s.Servers.Render, s.Servers.Observe)
 	b.Hub.HandleStream(compute.DiskStreamKind, s.Servers.Stream)
 	b.Hub.OnTell(hostlink.Guests, s.Servers.Told)
-	loop := reconcile.New(b.Clock, b.Log, s.Servers.Reconcilers()...)
+	loop := reconcile.New(b.Clock, b.Log, append(s.Servers.Reconcilers(), b.pruneChassis(s.Hosts)...)...)
 	b.background("compute", reconciled(loop))
 	page, err := s.Consoles.Handler()
 	if err != nil {

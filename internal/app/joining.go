@@ -21,6 +21,10 @@ func (b *builder) joining(ctx context.Context) error {
 		}})
 	s.Handle(&b.routes, b.administrator)
 	b.shared.joining = s
+	b.Hub.HandleStream(joining.StreamServers, s.Stream)
+	if err := s.Announce(ctx); err != nil {
+		return err
+	}
 	if b.Config.Simulated() || b.Config.ServerOnly {
 		return nil
 	}
@@ -32,10 +36,12 @@ func (b *builder) joining(ctx context.Context) error {
 func joinSettings(c config.Config) joining.Settings {
 	s := joining.Settings{Region: c.Region, PublicRange: c.Network.PublicRange, Physical: c.Network.PhysicalNet, DNSDomain: c.Network.DNSDomain}
 	_, port, err := net.SplitHostPort(c.Listen)
-	if c.Address == "" || c.InsecureHTTP || err != nil {
+	if c.Address == "" || err != nil {
 		return s
 	}
-	s.API = []string{"https://" + net.JoinHostPort(c.Address, port)}
+	if !c.InsecureHTTP {
+		s.API = []string{"https://" + net.JoinHostPort(c.Address, port)}
+	}
 	s.Servers, s.Streams = []string{reached(c.Address, c.Bus.Listen)}, []string{reached(c.Address, c.Bus.Streams)}
 	return s
 }

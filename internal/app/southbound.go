@@ -14,11 +14,13 @@ import (
 	"time"
 
 	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/compute/hosts"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/hostlink"
 	"github.com/mekcloud/mek/internal/network/engines"
 	"github.com/mekcloud/mek/internal/network/ovn"
 	"github.com/mekcloud/mek/internal/pki"
+	"github.com/mekcloud/mek/internal/reconcile"
 )
 
 // southboundStream leads ovn-controller of a host that joined to OVN's
@@ -109,4 +111,33 @@ func (h *host) leadSouthbound(ctx context.Context, local net.Conn) error {
 	ends()
 	back.Wait()
 	return err
+}
+
+// pruneChassis takes hosts that were removed out of OVN's southbound database,
+// where that is.
+func (b *builder) pruneChassis(known *hosts.Hosts) []reconcile.Reconciler {
+	if b.Config.Southbound == "" {
+		return nil
+	}
+	return []reconcile.Reconciler{{Name: "network.chassis", Every: 20 * time.Second, Run: func(ctx context.Context) error {
+		names, err := b.shared.joining.Names(ctx)
+		if err != nil {
+			return err
+		}
+		all, err := known.List(ctx)
+		if err != nil {
+			return err
+		}
+		for _, h := range all {
+			names = append(names, h.Name)
+		}
+		removed, err := ovn.PruneChassis(ctx, "unix:"+b.Config.Southbound, append(names, b.Config.HostName))
+		for _, name := range removed {
+			b.Log.Info("a host that was removed is taken out of the network", "host", name)
+		}
+		if fault.Is(err, fault.Unavailable) {
+			return nil // it is being started
+		}
+		return err
+	}}}
 }

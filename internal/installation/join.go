@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/mekcloud/mek/internal/config"
@@ -212,6 +213,18 @@ func (i *Installation) enrol(ctx context.Context, _ *ledger.Ledger, t joining.To
 	return err
 }
 
+// apis are where a host that joined reaches its servers: those of its settings,
+// and those that were added since.
+func (i *Installation) apis() []string {
+	all := slices.Clone(i.cfg.Join.API)
+	for _, d := range joining.Known(i.cfg.Path("agent", joining.KnownFile)) {
+		if d.API != "" && !slices.Contains(all, d.API) {
+			all = append(all, d.API)
+		}
+	}
+	return all
+}
+
 // belongs tells whether the cloud still knows this machine. One that does not
 // answer now is believed to.
 func (i *Installation) belongs(ctx context.Context, root []byte) bool {
@@ -220,7 +233,7 @@ func (i *Installation) belongs(ctx context.Context, root []byte) bool {
 	if err != nil {
 		return false
 	}
-	answer, err := joining.AskToRenew(ctx, i.cfg.Join.API, root, csr)
+	answer, err := joining.AskToRenew(ctx, i.apis(), root, csr)
 	if refused := (joining.Refusal{}); errors.As(err, &refused) {
 		return false
 	}
@@ -250,7 +263,7 @@ func (i *Installation) renewHost() (changed bool, err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	answer, err := joining.AskToRenew(ctx, i.cfg.Join.API, root, csr)
+	answer, err := joining.AskToRenew(ctx, i.apis(), root, csr)
 	if err != nil {
 		return false, fmt.Errorf("the certificate is not renewed: %w", err)
 	}

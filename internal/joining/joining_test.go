@@ -295,7 +295,7 @@ func TestRoutes(t *testing.T) {
 
 func TestAClosedCloudMintsNothing(t *testing.T) {
 	s := newSite(t, dbtest.One(t))
-	s.cfg.Settings.Servers = nil
+	s.cfg.Settings.API = nil
 	if _, _, err := s.Mint(context.Background(), time.Hour, event.Record{}); !fault.Is(err, fault.Conflict) {
 		t.Error(err)
 	}

@@ -86,7 +86,7 @@ var validHost = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])
 
 // Mint makes a token.
 func (s *Service) Mint(ctx context.Context, lifetime time.Duration, by event.Record) (Token, time.Time, error) {
-	if len(s.cfg.Settings.Servers) == 0 {
+	if len(s.cfg.Settings.API) == 0 {
 		return Token{}, time.Time{}, fault.Conflictf("This cloud has no address that other machines reach.")
 	}
 	if lifetime <= 0 || lifetime > MaxLifetime {
@@ -96,7 +96,11 @@ func (s *Service) Mint(ctx context.Context, lifetime time.Duration, by event.Rec
 	if err != nil {
 		return Token{}, time.Time{}, err
 	}
-	t := Token{API: s.cfg.Settings.API, ID: id.Hex(), Secret: id.Secret(32)}
+	all, err := s.settings(ctx)
+	if err != nil {
+		return Token{}, time.Time{}, err
+	}
+	t := Token{API: all.API, ID: id.Hex(), Secret: id.Secret(32)}
 	if t.Fingerprint, err = pki.Fingerprint(authority.RootPEM()); err != nil {
 		return Token{}, time.Time{}, err
 	}
@@ -150,7 +154,7 @@ func (s *Service) Join(ctx context.Context, r Request) (Answer, error) {
 		return Answer{}, err
 	}
 	s.cfg.Log.Info("host joined", "host", r.Host)
-	return s.answer(r.Host, r.CSR)
+	return s.answer(ctx, r.Host, r.CSR)
 }
 
 // proven checks a request by the token it names.
@@ -227,16 +231,20 @@ func (s *Service) Renew(ctx context.Context, csr []byte) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	return s.answer(name, csr)
+	return s.answer(ctx, name, csr)
 }
 
-func (s *Service) answer(host string, csr []byte) (Answer, error) {
+func (s *Service) answer(ctx context.Context, host string, csr []byte) (Answer, error) {
 	authority, err := s.cfg.Authority()
 	if err != nil {
 		return Answer{}, err
 	}
 	chain, err := authority.SignAgent(csr, host)
-	return Answer{Host: host, Chain: chain, Root: authority.RootPEM(), Settings: s.cfg.Settings}, err
+	if err != nil {
+		return Answer{}, err
+	}
+	all, err := s.settings(ctx)
+	return Answer{Host: host, Chain: chain, Root: authority.RootPEM(), Settings: all}, err
 }
 
 // AgentOf names the host that a verified certificate was made for.
@@ -317,12 +325,19 @@ const watchEvery = time.Second
 
 // Watch cuts off hosts that do not belong to the cloud, until ctx ends.
 func (s *Service) Watch(ctx context.Context, bus Bus) error {
+	said := clock.Elapsed(s.cfg.Clock)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-s.wake:
 		case <-s.cfg.Clock.After(watchEvery):
+		}
+		if now := clock.Elapsed(s.cfg.Clock); now-said >= announceEvery {
+			said = now
+			if err := s.Announce(ctx); err != nil {
+				s.cfg.Log.Warn("hosts are not told where this server is; again in an hour", "error", err)
+			}
 		}
 		if err := s.enforce(ctx, bus); err != nil && ctx.Err() == nil {
 			s.cfg.Log.Warn("who belongs to the cloud cannot be read; trying again", "error", err)

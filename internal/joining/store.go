@@ -21,9 +21,19 @@ type tokenRow struct {
 	UsedBy     string `db:"used_by"`
 }
 
+// serverRow is where hosts reach a server.
+type serverRow struct {
+	Name    string `db:"name"`
+	API     string `db:"api"`
+	Bus     string `db:"bus"`
+	Streams string `db:"streams"`
+	SeenAt  int64  `db:"seen_at"`
+}
+
 var (
 	hosts  = db.NewTable[hostRow]("joining_hosts", "name", "Host")
 	tokens = db.NewTable[tokenRow]("joining_tokens", "id", "Token")
+	doors  = db.NewTable[serverRow]("joining_servers", "name", "Server")
 )
 
 func byKey(ctx context.Context, q db.Querier, keyHash string) (*hostRow, error) {

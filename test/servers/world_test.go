@@ -59,7 +59,7 @@ func newWorld(t *testing.T) *world {
 	var doors []string
 	for i := range 2 {
 		listen, bus, streams := ports[3*i], ports[3*i+1], ports[3*i+2]
-		p := w.process(fmt.Sprintf("server-%d", i+1), []string{"server"}, map[string]any{"listen": listen, "bus": map[string]any{"listen": bus, "streams": streams},
+		p := w.process(fmt.Sprintf("server-%d", i+1), []string{"server"}, map[string]any{"listen": listen, "address": "127.0.0.1", "bus": map[string]any{"listen": bus, "streams": streams},
 			"database": w.pg.URL(), "shared_dir": filepath.Join(w.dir, "shared"), "objectstore": map[string]any{"listen": "off"},
 			"quotas": map[string]any{"instances": -1, "cores": -1, "ram": -1, "volumes": -1, "gigabytes": -1, "security_group": -1, "port": -1}})
 		w.servers = append(w.servers, p)
@@ -269,6 +269,9 @@ func freePorts(t *testing.T, n int) []string {
 	}
 	return out
 }
+
+// linksOf counts how often a host's log says that it learned of a server.
+func linksOf(log string) int { return strings.Count(log, "another server of the cloud") }
 
 func tail(file string) string {
 	text, err := os.ReadFile(file)

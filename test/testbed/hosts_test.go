@@ -3,6 +3,7 @@ package testbed_test
 import (
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -178,6 +179,18 @@ func (p *pair) leave(r *report.Run) {
 	if err != nil || len(providers) != 1 {
 		p.t.Errorf("%d hypervisors are left: %v", len(providers), err)
 	}
+	p.Until("OVN has no chassis of it", time.Minute, func() (bool, string) {
+		out := ""
+		for _, table := range []string{"Chassis", "Chassis_Private", "Encap"} {
+			column := map[bool]string{true: "chassis_name", false: "name"}[table == "Encap"]
+			text, err := p.home.Run(10*time.Second, "ovn-sbctl", "--db=unix:"+filepath.Join(p.home.Config().RunDir(), "ovn", "sb.sock"), "--bare", "--columns", column, "list", table)
+			if err != nil {
+				return false, err.Error()
+			}
+			out += text
+		}
+		return !strings.Contains(out, p.other.Name), out
+	})
 	p.other.Join(p.home) // anew, with a token and a key of its own
 	p.untilHost(p.other, "up", 30*time.Second)
 	r.Operations(1)
