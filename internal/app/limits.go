@@ -43,7 +43,7 @@ func (b *builder) limits() gate {
 		l.Alone = max(32, 8*processors)
 	}
 	if l.Share == 0 {
-		l.Share = 2 * processors
+		l.Share = max(1, processors-1) // one processor is left for whoever asks little
 	}
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mek_refused_requests_total", Help: "Requests refused by limits, by limit."}, []string{"limit"})
 	const mib = 1 << 20

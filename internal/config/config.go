@@ -143,7 +143,7 @@ type Limits struct {
 	StrangersBurst float64 `koanf:"strangers_burst"`
 	Open           int     `koanf:"open"`                    // requests that are not answered yet
 	Alone          int     `koanf:"alone"`                   // requests worked on at once while nobody else asks; 0: eight per processor, 32 at least
-	Share          int     `koanf:"share"`                   // the same while others ask; 0: two per processor
+	Share          int     `koanf:"share"`                   // the same while others ask; 0: one less than processors
 	Connections    int     `koanf:"connections"`             // of the front door, in all
 	PerAddress     int     `koanf:"connections_per_address"` // loopback excepted
 

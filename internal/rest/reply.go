@@ -76,6 +76,20 @@ func (r Reply) send(w http.ResponseWriter, head bool) error {
 	return err
 }
 
+// encoded is the same answer with its body as it is sent.
+func (r Reply) encoded() (Reply, error) {
+	if r.Body == nil || r.Stream != nil {
+		return r, nil
+	}
+	header := r.Header.Clone()
+	if header == nil {
+		header = http.Header{}
+	}
+	content, err := r.encode(header)
+	r.Body, r.Header = content, header
+	return r, err
+}
+
 func (r Reply) encode(header http.Header) ([]byte, error) {
 	kind := "application/json"
 	var content []byte

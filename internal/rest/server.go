@@ -336,6 +336,9 @@ func (c *Call) dispatch() (Reply, error) {
 		return Reply{}, err
 	}
 	reply, err := c.once(handle)
+	if err == nil && c.turn != nil {
+		reply, err = reply.encoded() // in its place still: of long lists it is most of the work
+	}
 	c.rest()
 	if err == nil && perObject && !c.authorised && reply.Status < http.StatusMultipleChoices {
 		return Reply{}, fault.Internalf("%s %s answered without authorising its object", r.Method, r.Path)
