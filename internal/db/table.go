@@ -147,9 +147,17 @@ func (t *Table[T]) DeleteWhere(ctx context.Context, tx *Tx, terms ...listing.Ter
 
 // Count tells how many rows meet all terms.
 func (t *Table[T]) Count(ctx context.Context, q Querier, terms ...listing.Term) (int64, error) {
+	return t.CountWhere(ctx, q, terms)
+}
+
+// CountWhere is Count with conditions that a store writes itself.
+func (t *Table[T]) CountWhere(ctx context.Context, q Querier, terms []listing.Term, extra ...Cond) (int64, error) {
 	b := sqlbuilder.PostgreSQL.NewSelectBuilder().Select("COUNT(*)").From(t.name)
 	if err := t.where(&b.Cond, func(s ...string) { b.Where(s...) }, terms, engineOf(q)); err != nil {
 		return 0, err
+	}
+	for _, c := range extra {
+		b.Where(bind(&b.Cond, c))
 	}
 	query, args := b.Build()
 	var n int64

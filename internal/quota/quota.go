@@ -157,12 +157,12 @@ func (q *Quota) overlay(ctx context.Context, r db.Querier, resources []Resource,
 	for _, res := range resources {
 		out[res.Name] = res.Default
 	}
+	set, err := limitsOf(ctx, r, q.service, owners...)
+	if err != nil {
+		return nil, err
+	}
 	for _, owner := range owners {
-		own, err := limitsOf(ctx, r, q.service, owner)
-		if err != nil {
-			return nil, err
-		}
-		for name, limit := range own {
+		for name, limit := range set[owner] {
 			if _, ok := out[name]; ok { // a resource that another release had
 				out[name] = limit
 			}
@@ -173,7 +173,8 @@ func (q *Quota) overlay(ctx context.Context, r db.Querier, resources []Resource,
 
 // Own are the limits that were set for a project itself.
 func (q *Quota) Own(ctx context.Context, r db.Querier, project string) (map[string]int64, error) {
-	return limitsOf(ctx, r, q.service, project)
+	all, err := limitsOf(ctx, r, q.service, project)
+	return all[project], err
 }
 
 // Owners lists the projects that have limits of their own.

@@ -2,6 +2,7 @@ package quota
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/mekcloud/mek/internal/db"
 )
@@ -16,20 +17,25 @@ func lock(ctx context.Context, tx *db.Tx, service, project string) error {
 	return db.Translate(err, "lock quota")
 }
 
-func limitsOf(ctx context.Context, q db.Querier, service, owner string) (map[string]int64, error) {
-	rows, err := q.QueryContext(ctx, "SELECT resource, hard_limit FROM quota_limits WHERE service = $1 AND project_id = $2", service, owner)
+// limitsOf are the limits of some owners, by owner.
+func limitsOf(ctx context.Context, q db.Querier, service string, owners ...string) (map[string]map[string]int64, error) {
+	query, ids := db.In("SELECT project_id, resource, hard_limit FROM quota_limits WHERE project_id IN (?) AND service = $", owners)
+	rows, err := q.QueryContext(ctx, query+strconv.Itoa(len(ids)+1), append(ids, service)...)
 	if err != nil {
 		return nil, db.Translate(err, "read limits")
 	}
 	defer rows.Close()
-	out := map[string]int64{}
+	out := map[string]map[string]int64{}
+	for _, owner := range owners {
+		out[owner] = map[string]int64{}
+	}
 	for rows.Next() {
-		var name string
+		var owner, name string
 		var limit int64
-		if err := rows.Scan(&name, &limit); err != nil {
+		if err := rows.Scan(&owner, &name, &limit); err != nil {
 			return nil, db.Translate(err, "read limits")
 		}
-		out[name] = limit
+		out[owner][name] = limit
 	}
 	return out, db.Translate(rows.Err(), "read limits")
 }

@@ -1,8 +1,6 @@
 package rest
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/http"
 	"strconv"
 )
@@ -110,15 +108,4 @@ func (r Reply) encode(header http.Header) ([]byte, error) {
 		header.Set("Content-Type", kind)
 	}
 	return content, nil
-}
-
-// JSON is a body as answers carry it.
-func JSON(body any) ([]byte, error) {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(body); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }

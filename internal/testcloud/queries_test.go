@@ -2,6 +2,7 @@ package testcloud_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +41,7 @@ func TestStatementsOfHotRoutes(t *testing.T) {
 	}
 	c.RunTasks()
 	servers := c.Demo.Get("/compute/v2.1/servers").List("servers")
+	port := c.Demo.Get("/networking/v2.0/ports").List("ports")[0].(object)["id"].(string)
 	one := servers[0].(object)["id"].(string)
 	for _, r := range []struct {
 		method, path string
@@ -54,15 +56,21 @@ func TestStatementsOfHotRoutes(t *testing.T) {
 		{"GET", "/networking/v2.0/networks", nil, 3},
 		{"GET", "/networking/v2.0/subnets", nil, 1},
 		{"GET", "/networking/v2.0/ports", nil, 7},
+		{"GET", "/networking/v2.0/ports/" + port, nil, 7},
 		{"GET", "/networking/v2.0/security-groups", nil, 4},
 		{"GET", "/image/v2/images", nil, 1},
 		{"GET", "/volume/v3/volumes/detail", nil, 3},
+		{"GET", "/volume/v3/volumes?with_count=true&limit=1", nil, 4},
 		{"GET", "/placement/allocation_candidates?resources=VCPU:1", nil, 8},
-		{"POST", "/networking/v2.0/networks", object{"network": object{"name": "x"}}, 11},
-		{"POST", "/networking/v2.0/ports", object{"port": object{"network_id": network}}, 20},
-		{"POST", "/networking/v2.0/security-groups", object{"security_group": object{"name": "x"}}, 13},
+		{"POST", "/networking/v2.0/networks", object{"network": object{"name": "x"}}, 10},
+		{"POST", "/networking/v2.0/subnets", object{"subnet": object{"network_id": network, "cidr": "10.10.0.0/24", "ip_version": 4}}, 24},
+		{"POST", "/networking/v2.0/ports", object{"port": object{"network_id": network}}, 19},
+		{"POST", "/networking/v2.0/security-groups", object{"security_group": object{"name": "x"}}, 12},
 	} {
 		client, headers := c.Demo, []string{}
+		if strings.HasPrefix(r.path, "/volume") {
+			headers = []string{"OpenStack-API-Version", "volume 3.70"}
+		}
 		if r.path[:10] == "/placement" {
 			client, headers = c.Admin, []string{"OpenStack-API-Version", "placement 1.36"}
 		}

@@ -93,6 +93,11 @@ func (s *Store) List(ctx context.Context, q listing.Query) ([]*blockstorage.Back
 	return out, s.count(ctx, out...)
 }
 
+// Count tells how many backups meet the conditions of q.
+func (s *Store) Count(ctx context.Context, q listing.Query) (int64, error) {
+	return rows.Count(ctx, s.db, q.Where...)
+}
+
 // count fills in how many backups depend on each.
 func (s *Store) count(ctx context.Context, list ...*blockstorage.Backup) error {
 	if len(list) == 0 {

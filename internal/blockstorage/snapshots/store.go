@@ -98,9 +98,27 @@ func (s *Store) Alter(ctx context.Context, tx *db.Tx, id string, f func(*blockst
 
 // List loads a page.
 func (s *Store) List(ctx context.Context, q listing.Query) ([]*blockstorage.Snapshot, error) {
+	q, skip := blockstorage.Skip(q)
+	q, conds := conditions(q)
+	list, err := rows.List(ctx, s.db, q, conds...)
+	list = list[min(skip, len(list)):]
+	out := make([]*blockstorage.Snapshot, 0, len(list))
+	for _, r := range list {
+		out = append(out, r.snapshot())
+	}
+	return out, err
+}
+
+// Count tells how many snapshots meet the conditions of q.
+func (s *Store) Count(ctx context.Context, q listing.Query) (int64, error) {
+	q, conds := conditions(q)
+	return rows.CountWhere(ctx, s.db, q.Where, conds...)
+}
+
+// conditions takes out what is not a column of snapshots.
+func conditions(q listing.Query) (listing.Query, []db.Cond) {
 	var conds []db.Cond
 	var where []listing.Term
-	q, skip := blockstorage.Skip(q)
 	for _, t := range q.Where {
 		if t.Column == labelled {
 			conds = append(conds, db.Cond{SQL: "id IN (SELECT object_id FROM blockstorage_labels WHERE kind = 'metadata' AND name = ? AND value = ?)", Args: t.Values})
@@ -109,13 +127,7 @@ func (s *Store) List(ctx context.Context, q listing.Query) ([]*blockstorage.Snap
 		where = append(where, t)
 	}
 	q.Where = where
-	list, err := rows.List(ctx, s.db, q, conds...)
-	list = list[min(skip, len(list)):]
-	out := make([]*blockstorage.Snapshot, 0, len(list))
-	for _, r := range list {
-		out = append(out, r.snapshot())
-	}
-	return out, err
+	return q, conds
 }
 
 // Get loads one snapshot.

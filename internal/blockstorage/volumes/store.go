@@ -128,6 +128,12 @@ func (s store) List(ctx context.Context, q listing.Query) ([]*blockstorage.Volum
 	return out, s.complete(ctx, out...)
 }
 
+// Count tells how many volumes meet the conditions of q.
+func (s store) Count(ctx context.Context, q listing.Query) (int64, error) {
+	q, conds := conditions(q)
+	return volumeRows.CountWhere(ctx, s.db, q.Where, conds...)
+}
+
 // complete adds attachments and type names.
 func (s store) complete(ctx context.Context, list ...*blockstorage.Volume) error {
 	if len(list) == 0 {

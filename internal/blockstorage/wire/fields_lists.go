@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -86,6 +87,11 @@ func Scope(c *rest.Call, rule string) []listing.Term {
 	return []listing.Term{{Column: "project_id", Values: []any{c.Auth.ProjectID}}}
 }
 
+// counter is a store of what lists count.
+type counter interface {
+	Count(ctx context.Context, q listing.Query) (int64, error)
+}
+
 // List answers a list with an offset and, where it is asked for, a count.
 func List[T any](c *rest.Call, t *rest.Resource[T], scope []listing.Term, notFound func(string) error, counted bool) (rest.Reply, error) {
 	if err := CheckFilters(c, t.One); err != nil {
@@ -108,11 +114,9 @@ func List[T any](c *rest.Call, t *rest.Resource[T], scope []listing.Term, notFou
 			return rest.Reply{}, err
 		}
 		q.Where, q.Limit, q.Marker = append(q.Where, scope...), 0, ""
-		all, err := t.Store.List(c.Context(), q)
-		if err != nil {
+		if body["count"], err = t.Store.(counter).Count(c.Context(), q); err != nil {
 			return rest.Reply{}, err
 		}
-		body["count"] = len(all)
 	}
 	return rest.OK(body)
 }

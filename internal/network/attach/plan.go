@@ -180,6 +180,9 @@ func (s *Service) groups(ctx context.Context, projectID string, words []string) 
 }
 
 func (s *Service) defaultGroup(ctx context.Context, projectID string) (groupID string, err error) {
+	if groupID, err = s.records.KnownDefaultGroup(ctx, projectID); err != nil || groupID != "" {
+		return groupID, err
+	}
 	err = s.records.DB.Write(ctx, func(tx *db.Tx) error {
 		groupID, err = s.records.DefaultGroup(ctx, tx, projectID)
 		return err

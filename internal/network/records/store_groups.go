@@ -179,6 +179,18 @@ func (r *Records) DeleteRule(ctx context.Context, tx *db.Tx, ruleID string) erro
 	return ruleRows.Delete(ctx, tx, ruleID)
 }
 
+// KnownDefaultGroup is DefaultGroup of a project that has one; empty otherwise.
+func (r *Records) KnownDefaultGroup(ctx context.Context, projectID string) (string, error) {
+	row, err := defaultGroupRows.Get(ctx, r.DB, projectID)
+	if fault.Is(err, fault.NotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return row.GroupID, nil
+}
+
 // DefaultGroup is a project's own group, made on first use with the rules that
 // the templates name: at first everything out, everything in from its members.
 func (r *Records) DefaultGroup(ctx context.Context, tx *db.Tx, projectID string) (string, error) {

