@@ -87,13 +87,27 @@ func TestASagaGoesWhereItsHostIs(t *testing.T) {
 			byA++
 			f := fault.Unavailablef("it is elsewhere")
 			f.Detail = map[string]any{hostlink.Elsewhere: "b"}
-			defer b.PeersChanged() // what the notification does
 			return f
 		})
 		b, _ = engine(t, d, "b", &peers{}, func(context.Context) error { byB++; return nil })
 		running(t, b)
 		begin(t, d, h)
 		running(t, a)
+		told := time.NewTicker(10 * time.Millisecond) // the notification comes some time after the commit
+		defer told.Stop()
+		done := make(chan struct{})
+		defer close(done)
+		go func() {
+			for {
+				select {
+				case <-told.C:
+					b.PeersChanged()
+				case <-done:
+					return
+				}
+			}
+		}()
+		idle(t, b)
 		idle(t, a)
 		if byA != 1 || byB != 1 {
 			t.Errorf("a tried %d times, b did it %d times", byA, byB)
