@@ -20,7 +20,7 @@ func (b *builder) remember() (rest.Answers, error) {
 		return nil, err
 	}
 	s := answers.New(b.DB, b.Clock, sealer)
-	b.background("answers", reconciled(reconcile.New(b.Clock, b.Log, reconcile.Reconciler{Name: "answers", Every: time.Hour, Run: s.Expire})))
+	b.background("answers", reconciled(b.reconcilers(reconcile.Reconciler{Name: "answers", Every: time.Hour, Run: s.Expire})))
 	return remembered{s}, nil
 }
 

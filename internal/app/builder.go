@@ -53,6 +53,7 @@ type Cloud struct {
 	Listed  []string     // routes besides those of REST, as it lists them
 	Tasks   *task.Engine
 	Checks  *check.Registry
+	Loops   []*reconcile.Loop // everything that is kept true
 	run     []runner
 	openers []func()
 }
@@ -80,7 +81,8 @@ type builder struct {
 	checks    *check.Registry
 	heard     map[string]func(ctx context.Context, text string) // what other servers tell, by topic
 	missed    []func()                                          // called when something may have been told while nobody listened
-	elsewhere *objectHolder                                     // who has the object store open; nil: always this server
+	loops     []*reconcile.Loop
+	elsewhere *objectHolder // who has the object store open; nil: always this server
 }
 
 // Build puts a control plane together and prepares its first data. Nothing runs yet.
@@ -90,8 +92,8 @@ func Build(ctx context.Context, p Parts) (*Cloud, error) {
 	b.buildTasks()
 	b.newChecks()
 	b.background("hosts", p.Hub.Run)
-	b.background("room", reconciled(reconcile.New(p.Clock, p.Log, reconcile.Reconciler{Name: "database.ballast", Every: 5 * time.Second, Run: p.DB.KeepBallast})))
-	b.background("audit", reconciled(reconcile.New(p.Clock, p.Log, reconcile.Reconciler{Name: "outbox", Every: time.Second, Run: b.publish})))
+	b.background("room", reconciled(b.reconcilers(reconcile.Reconciler{Name: "database.ballast", Every: 5 * time.Second, Run: p.DB.KeepBallast})))
+	b.background("audit", reconciled(b.reconcilers(reconcile.Reconciler{Name: "outbox", Every: time.Second, Run: b.publish})))
 	for _, s := range serviceSteps {
 		if err := s.build(b, ctx); err != nil {
 			return nil, fmt.Errorf("build %s: %w", s.name, err)
@@ -101,6 +103,7 @@ func Build(ctx context.Context, p Parts) (*Cloud, error) {
 	if err := b.policies(ctx); err != nil {
 		return nil, err
 	}
+	b.showTroubles()
 	b.front()
 	b.background("other servers", b.listen)
 	memory, err := b.remember()
@@ -111,13 +114,20 @@ func Build(ctx context.Context, p Parts) (*Cloud, error) {
 	b.door.Store(server)
 	stalled := p.Config.Limits.StallTimeout
 	return &Cloud{Handler: harden(b.elsewhere.door(server, b.objects), apiContent, stalled), Objects: harden(b.objects, userContent, stalled), REST: server,
-		Listed: b.listed, Members: b.shared.joining, Tasks: b.tasks, Checks: b.checks, run: b.runners, openers: b.openers}, nil
+		Listed: b.listed, Members: b.shared.joining, Tasks: b.tasks, Checks: b.checks, Loops: b.loops, run: b.runners, openers: b.openers}, nil
 }
 
 // publish numbers and chains the audit records of the last second.
 func (b *builder) publish(ctx context.Context) error {
 	_, err := outbox.Publish(ctx, b.DB)
 	return err
+}
+
+// reconcilers makes a loop that metrics tell of.
+func (b *builder) reconcilers(all ...reconcile.Reconciler) *reconcile.Loop {
+	l := reconcile.New(b.Clock, b.Log, all...)
+	b.loops = append(b.loops, l)
+	return l
 }
 
 // reconciled runs a loop of reconcilers as background work.

@@ -5,8 +5,13 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/mekcloud/mek/internal/automaton"
+	"github.com/mekcloud/mek/internal/blockstorage"
 	"github.com/mekcloud/mek/internal/check"
+	"github.com/mekcloud/mek/internal/compute"
 	"github.com/mekcloud/mek/internal/hoststate"
+	"github.com/mekcloud/mek/internal/image"
+	"github.com/mekcloud/mek/internal/network"
 	"github.com/mekcloud/mek/internal/outbox"
 )
 
@@ -21,7 +26,17 @@ func (b *builder) newChecks() {
 	b.checks.Add(outbox.Checks()...)
 	b.checks.Add(hoststate.Checks()...)
 	b.watchShipping()
+	for _, life := range Lives() {
+		if life.Kind != compute.ServerLife().Kind { // servers look deeper
+			b.checks.Add(check.States(b.DB, life)...)
+		}
+	}
 	b.routes.HandleFunc("GET "+checksPath, b.answerChecks)
+}
+
+// Lives are those of everything that has a state (I-15).
+func Lives() []automaton.Automaton {
+	return append(blockstorage.Lives(), compute.ServerLife(), compute.MigrationLife(), image.Life(), image.TaskLife(), network.PortLife(), network.FloatingLife())
 }
 
 // answerChecks evaluates the invariants for an administrator: names of objects

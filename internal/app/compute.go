@@ -12,7 +12,6 @@ import (
 	"github.com/mekcloud/mek/internal/identity"
 	"github.com/mekcloud/mek/internal/pki"
 	"github.com/mekcloud/mek/internal/placement"
-	"github.com/mekcloud/mek/internal/reconcile"
 )
 
 // compute builds Nova on everything before it.
@@ -35,7 +34,7 @@ func (b *builder) compute(context.Context) error {
 	b.Hub.Register(hostlink.Guests, s.Servers.Render, s.Servers.Observe)
 	b.Hub.HandleStream(compute.DiskStreamKind, s.Servers.Stream)
 	b.Hub.OnTell(hostlink.Guests, s.Servers.Told)
-	loop := reconcile.New(b.Clock, b.Log, append(s.Servers.Reconcilers(), b.pruneChassis(s.Hosts)...)...)
+	loop := b.reconcilers(append(s.Servers.Reconcilers(), b.pruneChassis(s.Hosts)...)...)
 	b.background("compute", reconciled(loop))
 	page, err := s.Consoles.Handler()
 	if err != nil {

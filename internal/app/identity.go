@@ -10,7 +10,6 @@ import (
 	identityapi "github.com/mekcloud/mek/internal/identity/api"
 	"github.com/mekcloud/mek/internal/identity/passwords"
 	"github.com/mekcloud/mek/internal/pki"
-	"github.com/mekcloud/mek/internal/reconcile"
 	"github.com/mekcloud/mek/internal/rest"
 )
 
@@ -59,7 +58,7 @@ func (b *builder) identity(ctx context.Context) error {
 			b.Log.Debug("identity cannot be read; it is polled anyway", "error", err)
 		}
 	}
-	loop := reconcile.New(b.Clock, b.Log, s.Reconcilers()...)
+	loop := b.reconcilers(s.Reconcilers()...)
 	b.background("identity", reconciled(loop))
 	b.checks.Add(s.Checks()...)
 	b.serve(s.REST())

@@ -12,7 +12,6 @@ import (
 	imageapi "github.com/mekcloud/mek/internal/image/api"
 	"github.com/mekcloud/mek/internal/image/transfers"
 	"github.com/mekcloud/mek/internal/image/worker"
-	"github.com/mekcloud/mek/internal/reconcile"
 )
 
 // imageWorker is the hidden subcommand that parses images in the sandbox.
@@ -38,7 +37,7 @@ func (b *builder) image(context.Context) error {
 	}
 	b.shared.images, b.shared.imageClaims, b.shared.sandbox = s.Images(), claims, sandbox
 	b.Hub.HandleStream(image.StreamKind, s.Stream)
-	loop := reconcile.New(b.Clock, b.Log, s.Reconcilers()...)
+	loop := b.reconcilers(s.Reconcilers()...)
 	b.background("image", func(ctx context.Context) error {
 		loop.Run(ctx)
 		return s.Close()

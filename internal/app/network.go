@@ -34,6 +34,7 @@ func (b *builder) network(context.Context) error {
 	if b.Peers != nil {
 		b.Peers.OnChange(s.HostsChanged)
 	}
+	b.loops = append(b.loops, s.Loop())
 	b.background("network", s.Run)
 	b.checks.Add(s.Checks()...)
 	b.serve(s.REST())

@@ -6,7 +6,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mekcloud/mek/internal/objectstore/store"
-	"github.com/mekcloud/mek/internal/reconcile"
 )
 
 // objectstore builds the store that the Swift and S3 APIs stand on.
@@ -19,7 +18,7 @@ func (b *builder) objectstore(context.Context) error {
 			b.Log.Error("the object store cannot be opened", "error", err)
 		}
 	})
-	loop := reconcile.New(b.Clock, b.Log, b.elsewhere.reconcilers(s.Reconcilers(b.DB))...)
+	loop := b.reconcilers(b.elsewhere.reconcilers(s.Reconcilers(b.DB))...)
 	b.background("object store", func(ctx context.Context) error {
 		loop.Run(ctx)
 		return s.Close()

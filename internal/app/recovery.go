@@ -35,7 +35,7 @@ func (b *builder) recovery(context.Context) error {
 		return keeper.File(ctx, r.Host, string(r.Section), list)
 	})
 	b.checks.Add(hoststate.KeptChecks()...)
-	b.background("recovery", reconciled(reconcile.New(b.Clock, b.Log, reconcile.Reconciler{Name: "recovery.claimed", Every: 15 * time.Second, Run: b.releaseClaimed})))
+	b.background("recovery", reconciled(b.reconcilers(reconcile.Reconciler{Name: "recovery.claimed", Every: 15 * time.Second, Run: b.releaseClaimed})))
 	b.routes.HandleFunc("POST /recovery/checkpoint", b.administrators(b.checkpoint))
 	b.routes.HandleFunc("GET "+keptObjects, b.administrators(b.listKept))
 	b.routes.HandleFunc("POST "+keptObjects+"/release", b.administrators(b.releaseKept))

@@ -10,7 +10,6 @@ import (
 	"github.com/mekcloud/mek/internal/objectstore/access"
 	"github.com/mekcloud/mek/internal/objectstore/reading"
 	"github.com/mekcloud/mek/internal/objectstore/s3"
-	"github.com/mekcloud/mek/internal/reconcile"
 )
 
 // s3 builds the S3 API. It has a port of its own, which it shares with Swift
@@ -23,7 +22,7 @@ func (b *builder) s3(context.Context) error {
 		}, Other: http.HandlerFunc(b.swiftAtRoot)})
 	b.objects = b.elsewhere.front(s)
 	b.listed = append(b.listed, s3.Routes()...)
-	loop := reconcile.New(b.Clock, b.Log, b.elsewhere.reconcilers(s.Reconcilers())...)
+	loop := b.reconcilers(b.elsewhere.reconcilers(s.Reconcilers())...)
 	b.background("s3", reconciled(loop))
 	return nil
 }

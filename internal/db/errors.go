@@ -61,9 +61,11 @@ func translate(err error, doing string) error {
 			return fault.Conflictf("The object is referred to, or refers to one that is gone.").Because(wrapped)
 		case pg.Code == "22021", pg.Code == "22P05": // SQLite stores any bytes
 			return fault.Invalidf("The request holds characters that cannot be stored.").Because(wrapped)
+		case pg.Code == "25006": // a standby, or somebody set it so
+			return fault.Unavailablef("The database takes no changes at present.").Because(wrapped)
 		case pg.Code == "53100":
 			return fault.Unavailablef("The disk of the control plane is full.").Because(wrapped)
-		case pg.Code[:2] == "08", pg.Code[:2] == "57", pg.Code == "53300":
+		case pg.Code[:2] == "08", pg.Code[:2] == "53", pg.Code[:2] == "57", pg.Code[:2] == "58": // connection, resources, an operator's hand, its system
 			return fault.Unavailablef("The database does not answer.").Because(wrapped)
 		}
 		return wrapped

@@ -7,9 +7,9 @@ import (
 )
 
 // Faults goes wrong for a test: it is asked before each transaction, and again
-// once it is durable. An error before means that nothing is written; one after
+// once it is durable, with the context of the writer. An error before means that nothing is written; one after
 // it that the writer is not told, as when a disk reports too late or never.
-type Faults func(committed bool) error
+type Faults func(ctx context.Context, committed bool) error
 
 // Faulty is the same database for a writer that meets faults.
 func (d *DB) Faulty(f Faults) *DB {
@@ -21,7 +21,7 @@ func (d *DB) Faulty(f Faults) *DB {
 // writeFaulty is Write with faults. What was to be done after the commit is
 // done only when the writer learns of it.
 func (d *DB) writeFaulty(ctx context.Context, fn func(tx *Tx) error) error {
-	if err := d.faults(false); err != nil {
+	if err := d.faults(ctx, false); err != nil {
 		return broken(err)
 	}
 	var after []func()
@@ -33,7 +33,7 @@ func (d *DB) writeFaulty(ctx context.Context, fn func(tx *Tx) error) error {
 	if err != nil {
 		return err
 	}
-	if err := d.faults(true); err != nil {
+	if err := d.faults(ctx, true); err != nil {
 		return broken(err)
 	}
 	for _, f := range after {

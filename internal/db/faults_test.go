@@ -14,7 +14,7 @@ func TestFaultyWrites(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx := t.Context()
 		var before, after error
-		f := d.Faulty(func(committed bool) error {
+		f := d.Faulty(func(_ context.Context, committed bool) error {
 			if committed {
 				return after
 			}

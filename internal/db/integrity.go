@@ -64,8 +64,17 @@ func (d *DB) Loose(ctx context.Context, q Querier, table, column, to string) ([]
 		" WHERE "+column+" <> '' AND "+column+" NOT IN (SELECT id FROM "+to+")")
 }
 
-func problems(ctx context.Context, q Querier, query string) ([]Problem, error) {
-	rows, err := q.QueryContext(ctx, query)
+// Strays lists the rows whose column holds none of these values, with what it holds.
+func (d *DB) Strays(ctx context.Context, q Querier, table, column string, known []string) ([]Problem, error) {
+	places, args := make([]string, len(known)), make([]any, len(known))
+	for i, k := range known {
+		places[i], args[i] = fmt.Sprintf("$%d", i+1), k
+	}
+	return problems(ctx, q, "SELECT id, "+column+" FROM "+table+" WHERE "+column+" NOT IN ("+strings.Join(places, ", ")+")", args...)
+}
+
+func problems(ctx context.Context, q Querier, query string, args ...any) ([]Problem, error) {
+	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, translate(err, "check the database")
 	}

@@ -81,10 +81,15 @@ func (d *DB) Write(ctx context.Context, fn func(tx *Tx) error) error {
 			return ErrRehearsed
 		}
 	}
+	write := d.writeWithin
 	if d.faults != nil {
-		return d.writeFaulty(ctx, fn)
+		write = d.writeFaulty
 	}
-	return d.writeWithin(ctx, fn)
+	err := write(ctx, fn)
+	if fault.Is(err, fault.Unavailable) && !errors.Is(err, ErrRehearsed) {
+		d.count.refused.Add(1)
+	}
+	return err
 }
 
 func (d *DB) writeSound(ctx context.Context, fn func(tx *Tx) error) error {

@@ -1,7 +1,5 @@
 package image
 
-import "slices"
-
 // Status is how far an image is.
 type Status string
 
@@ -19,23 +17,7 @@ const (
 	Deleted       Status = "deleted"
 )
 
-// transitions holds every change of status there is.
-var transitions = map[Status][]Status{
-	Queued:        {Saving, Uploading, Importing, Active, Deleted},
-	Saving:        {Active, Killed, Deleted, Queued},
-	Uploading:     {Importing, Queued, Deleted},
-	Importing:     {Active, Deleted, Queued},
-	Active:        {Deactivated, PendingDelete, Deleted},
-	Deactivated:   {Active, Deleted},
-	Killed:        {Deleted},
-	PendingDelete: {Deleted, Active},
-	Deleted:       nil,
-}
-
 // Statuses lists all statuses, in the order of an image's life.
 func Statuses() []Status {
 	return []Status{Queued, Saving, Uploading, Importing, Active, Deactivated, Killed, PendingDelete, Deleted}
 }
-
-// May tells whether an image may pass from one status to another.
-func (s Status) May(to Status) bool { return slices.Contains(transitions[s], to) }

@@ -38,6 +38,8 @@ type worker struct {
 	pending bool // poked, and no run begun since; under Loop.mu
 	running bool
 	last    error
+
+	runs, failures int64
 }
 
 // New makes a loop. It panics on two reconcilers of one name, as a start-up check.
@@ -152,6 +154,9 @@ func (l *Loop) once(ctx context.Context, w *worker) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	w.running, w.last = false, err
+	if w.runs++; err != nil {
+		w.failures++
+	}
 	w.pending = w.pending || err != nil
 	close(l.changed)
 	l.changed = make(chan struct{})

@@ -101,6 +101,9 @@ func TestFailuresAreTriedAgain(t *testing.T) {
 	if n := runs.Load(); n != 3 {
 		t.Errorf("%d runs", n)
 	}
+	if s := l.Stats(); len(s) != 2 || s[0].Name != "a" || s[0].Runs != 3 || s[0].Failures != 2 || s[0].Last != nil || s[1].Failures != 0 {
+		t.Errorf("stats: %+v", s)
+	}
 }
 
 func TestIdleTellsWhoFails(t *testing.T) {

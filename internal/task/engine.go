@@ -71,6 +71,8 @@ type Engine struct {
 	changed chan struct{} // closed and replaced when something ends or is delayed
 	workers sync.WaitGroup
 	wall    wall
+
+	troubles map[[2]string]int64 // by operation and what went wrong; under mu
 }
 
 // handle is a saga this engine has in hand.
@@ -327,6 +329,7 @@ func (e *Engine) recover(ctx context.Context, starting bool) error {
 		now := e.o.Clock.Now()
 		switch recovery(row, e.o.Owner, starting, known, e.abandoned(row, now)) {
 		case rescuePush:
+			e.trouble(row.Op, Recovered)
 			e.push(row.ID, row.ProjectID, row.Preempt)
 		case rescueClaim:
 			err = e.o.DB.Write(ctx, func(tx *db.Tx) error {
@@ -334,6 +337,7 @@ func (e *Engine) recover(ctx context.Context, starting bool) error {
 				return err
 			})
 			if err == nil {
+				e.trouble(row.Op, Recovered)
 				e.push(row.ID, row.ProjectID, row.Preempt)
 			}
 		case rescueStart:

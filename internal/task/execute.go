@@ -68,6 +68,9 @@ func (x *execution) run() time.Duration {
 	case errors.Is(err, errLost), errors.Is(err, errDied), errors.Is(err, errStopping):
 		return lost
 	}
+	if x.row != nil {
+		x.e.trouble(x.row.Op, Unrecorded)
+	}
 	x.e.o.Log.Warn("saga cannot be recorded; again soon", "saga", x.h.id, "error", err)
 	return x.delay(5)
 }
@@ -200,6 +203,7 @@ func (x *execution) failed(err error) error {
 	next.NotBefore = min(next.Deadline, clock.Micros(now.Add(x.delay(next.Attempts))))
 	next.Attempts++
 	next.Error.V = causeOf(err)
+	x.e.trouble(x.row.Op, Retried)
 	x.e.o.Log.Debug("step is tried again", "saga", x.row.ID, "op", x.row.Op, "step", x.row.Step, "attempt", next.Attempts, "error", err)
 	return x.write(&next, false, nil)
 }
@@ -240,6 +244,7 @@ func again(err error) bool {
 func (x *execution) turn(why error) error {
 	next := *x.row
 	next.Direction, next.Attempts, next.NotBefore, next.Error.V = backward, 0, 0, causeOf(why)
+	x.e.trouble(x.row.Op, Unwound)
 	x.e.o.Log.Info("saga unwinds", "saga", x.row.ID, "op", x.row.Op, "step", x.row.Step, "object", x.row.Object, "request", x.row.RequestID, "error", why)
 	return x.write(&next, false, nil)
 }
@@ -272,12 +277,14 @@ func (x *execution) backward(step int) (over bool, err error) {
 	var gone hostGone
 	if errors.As(err, &gone) || x.row.Attempts+1 >= undoAttempts {
 		row := x.cleanup(err)
+		x.e.trouble(x.row.Op, LeftBehind)
 		x.e.o.Log.Warn("undo became a clean-up", "saga", x.row.ID, "op", x.row.Op, "step", x.row.Step, "owner", row.Owner, "error", err)
 		return x.retreat(step, func(ctx context.Context, tx *db.Tx) error { return cleanups.Insert(ctx, tx, row) })
 	}
 	next := *x.row
 	next.NotBefore = clock.Micros(x.e.o.Clock.Now().Add(x.delay(next.Attempts)))
 	next.Attempts++
+	x.e.trouble(x.row.Op, UndoFailed)
 	x.e.o.Log.Info("undo is tried again", "saga", x.row.ID, "op", x.row.Op, "step", x.row.Step, "attempt", next.Attempts, "error", err)
 	return false, x.write(&next, false, nil)
 }
@@ -363,6 +370,11 @@ func (x *execution) fenced(ctx context.Context) context.Context {
 }
 
 func (x *execution) finish(ctx context.Context, tx *db.Tx, row *sagaRow) error {
+	if row.Direction == backward {
+		if err := tell(ctx, tx, row); err != nil {
+			return err
+		}
+	}
 	next, err := finish(ctx, tx, row, x.e.o.Clock.Now())
 	if next != nil {
 		tx.AfterCommit(func() { x.e.push(next.ID, next.ProjectID, next.Preempt) })

@@ -16,6 +16,8 @@ import (
 type journal struct {
 	mu   sync.Mutex
 	list []noted
+	// reset: an administrator wrote a state by hand.
+	reset bool
 }
 
 type noted struct{ what, id string }

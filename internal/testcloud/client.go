@@ -77,6 +77,7 @@ func (c *Client) Do(method, path string, body any, headers ...string) *Answer {
 	out, err := io.ReadAll(answer.Body)
 	must(c.t, err)
 	c.noted.add(method, path, answer)
+	c.noted.heed(content)
 	return &Answer{Status: answer.StatusCode, Header: answer.Header, Body: out, t: c.t}
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/mekcloud/mek/internal/config"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/db/dbtest"
+	"github.com/mekcloud/mek/internal/db/watch"
 	"github.com/mekcloud/mek/internal/hostlink"
 	"github.com/mekcloud/mek/internal/hostlink/hub"
 	"github.com/mekcloud/mek/internal/hoststate"
@@ -42,6 +43,8 @@ type Cloud struct {
 
 	broken bool // on purpose
 	noted  *journal
+	watch  *watch.Log
+	metric *prometheus.Registry
 
 	cfg   config.Config
 	keys  []byte
@@ -95,10 +98,13 @@ func start(t testing.TB, cfg config.Config, database *db.DB, keys []byte, hosts 
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	log := logger(t)
+	changes, err := watch.Start(ctx, database, columns())
+	must(t, err)
+	metrics := prometheus.NewRegistry()
 	h := hub.New(hub.Config{Log: log, Epochs: hoststate.NewEpochs(database, clock.Real{})})
 	built, err := app.Build(ctx, app.Parts{Config: cfg.Server(), DB: database, Clock: clock.Real{}, Log: log, Hub: h, Master: keys,
 		Bootstrap: config.Bootstrap{AdminPassword: AdminPassword, DemoPassword: DemoPassword, ServicePassword: ServicePassword},
-		Metrics:   prometheus.NewRegistry(), ImageProgram: workertest.Program})
+		Metrics:   metrics, ImageProgram: workertest.Program})
 	must(t, err)
 	must(t, hosts.Join(ctx, h))
 	done := make(chan error, 1)
@@ -106,7 +112,7 @@ func start(t testing.TB, cfg config.Config, database *db.DB, keys []byte, hosts 
 	doors, closeDoors := context.WithCancel(context.Background())
 	front, frontDone := serve(doors, t, cfg.Server(), built.Handler, log)
 	objects, objectsDone := serve(doors, t, cfg.Server(), built.Objects, log)
-	c := &Cloud{URL: front, S3: objects, DB: database, Hub: h, Dir: cfg.DataDir, app: built, t: t, cfg: cfg, keys: keys, hosts: hosts, noted: &journal{}}
+	c := &Cloud{URL: front, S3: objects, DB: database, Hub: h, Dir: cfg.DataDir, app: built, t: t, cfg: cfg, keys: keys, hosts: hosts, noted: &journal{}, watch: changes, metric: metrics}
 	c.end = sync.OnceFunc(func() {
 		c.atEnd()
 		closeDoors()
@@ -144,6 +150,7 @@ func (c *Cloud) atEnd() {
 	}
 	c.RunTasks()
 	c.Check()
+	c.checkLives()
 }
 
 // Breaks says that the test leaves the cloud broken on purpose: invariants are

@@ -63,7 +63,7 @@ func startServer(t testing.TB, dir string, log *slog.Logger, now clock.Clock, di
 	s.db = d
 	s.hub = hub.New(hub.Config{Clock: now, Log: log, Epochs: hoststate.NewEpochs(d, now)})
 	building := true
-	faulty := d.Faulty(func(committed bool) error {
+	faulty := d.Faulty(func(_ context.Context, committed bool) error {
 		switch {
 		case s.dead.Load():
 			return errDead

@@ -111,6 +111,9 @@ func (s *Service) openNorthbound(ctx context.Context) (northbound.Database, erro
 	return ovn.Open(ctx, s.deps.Northbound, nil)
 }
 
+// Loop is what keeps it; empty without one.
+func (s *Service) Loop() *reconcile.Loop { return s.loop }
+
 // Run keeps the northbound database until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
 	s.loop.Run(ctx)

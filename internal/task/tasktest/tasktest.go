@@ -19,6 +19,7 @@ import (
 	"github.com/mekcloud/mek/internal/check"
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/outbox"
 	"github.com/mekcloud/mek/internal/task"
 	"github.com/mekcloud/mek/test/report"
 )
@@ -119,8 +120,13 @@ func (f Fixture) run(t *testing.T, done bool, faults ...task.Fault) {
 	if err := w.Start(ctx); err != nil {
 		t.Fatalf("start: %v", err)
 	}
+	seen := map[string]bool{}
 	for deaths := 0; ; deaths++ {
-		if survived := life(ctx, t, engine); survived {
+		survived := life(ctx, t, engine)
+		for _, trouble := range engine.Troubles() {
+			seen[trouble.What] = true
+		}
+		if survived {
 			break
 		}
 		if deaths > len(faults) {
@@ -140,7 +146,44 @@ func (f Fixture) run(t *testing.T, done bool, faults ...task.Fault) {
 	} else {
 		w.Unwound(t)
 	}
+	f.visible(ctx, t, w.DB, seen, faults)
 	w.holds(ctx, t, engine)
+}
+
+// shows is what counters say of each kind of fault. A death right after the last
+// step's record left nothing to take up; what is delivered twice its receiver
+// tells by the token, and nothing goes wrong.
+var shows = map[task.Kind]string{task.K1: task.Recovered, task.K2: task.Recovered, task.K3: task.Recovered, task.K4: "", task.K5: task.Retried, task.K7: task.Retried,
+	task.K6: task.Unwound, task.K6Before: task.Unwound, task.K8: "", task.U1: task.Recovered, task.U3: task.Recovered, task.U6: task.UndoFailed, task.U8: ""}
+
+// visible fails the test when a fault left no trace in the counters that become
+// metrics, or an operation that was taken back left no event (I-42).
+func (f Fixture) visible(ctx context.Context, t *testing.T, d *db.DB, seen map[string]bool, faults []task.Fault) {
+	t.Helper()
+	for _, one := range faults {
+		want, known := shows[one.Kind]
+		if !known {
+			t.Errorf("nobody says how %s shows", one.Kind)
+		}
+		if want != "" && !seen[want] {
+			t.Errorf("I-42: %s at %s shows in no counter: want %q, have %v", one.Kind, one.Step, want, seen)
+		}
+	}
+	if !seen[task.Unwound] {
+		return
+	}
+	if _, err := outbox.Publish(ctx, d); err != nil {
+		t.Fatal(err)
+	}
+	list, err := outbox.Read(ctx, d, 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(list, func(e outbox.Entry) bool {
+		return e.Record.Action == task.Failed && e.Record.Kind == f.Op && e.Record.Payload["reason"] != ""
+	}) {
+		t.Errorf("I-42: %s was taken back, and no event says so", f.Op)
+	}
 }
 
 // holds fails the test when an invariant is broken, after what hosts are still
