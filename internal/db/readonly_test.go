@@ -3,6 +3,7 @@ package db_test
 import (
 	"context"
 	"database/sql"
+	"strings"
 	"testing"
 
 	"github.com/mekcloud/mek/internal/db"
@@ -22,7 +23,7 @@ func TestPostgresTakesNoChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Close() })
-	admin, err := sql.Open("pgx", url)
+	admin, err := sql.Open("pgx", strings.NewReplacer("pool_max_conns=12&", "", "&pool_max_conns=12", "").Replace(url)) // that is for pools
 	if err != nil {
 		t.Fatal(err)
 	}

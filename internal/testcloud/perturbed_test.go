@@ -172,6 +172,15 @@ func TestEveryReconcilerIsPerturbed(t *testing.T) {
 			t.Errorf("nothing perturbs reconciler %s", r.Name)
 		}
 	}
+	sources, err := filepath.Glob(filepath.Join("..", "app", "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range sources {
+		if strings.Contains(read(t, file), "reconcile.New(") && filepath.Base(file) != "builder.go" {
+			t.Errorf("%s makes a loop past the registry: use builder.reconcilers", file)
+		}
+	}
 	for name, test := range perturbedElsewhere {
 		if !tests[test] {
 			t.Errorf("%s is perturbed by %s, and there is no such test", name, test)
