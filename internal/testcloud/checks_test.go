@@ -291,7 +291,7 @@ func changeFacts(inv *hostlink.Inventory, change func(*guest.Facts)) {
 // elsewhere are codes that other tests plant, because no statement can.
 var elsewhere = map[string]string{
 	"I-38/quarantined": "TestTheServerNoticesThatItsDatabaseWentBack", "I-38/lost": "TestARestoredDatabaseDestroysNothing", "I-38/diverged": "TestARestoredDatabaseDestroysNothing",
-	"I-38/unshipped": "app.TestUnshippedLogIsFound",
+	"I-38/unshipped":     "app.TestUnshippedLogIsFound",
 	"I-37/damaged":       "check.TestDamagedFile",
 	"I-37/dangling-row":  "check.TestDamagedFile",
 	"I-08/missing-bytes": "transfers tests", "I-08/size": "transfers tests", "I-08/stray-bytes": "transfers tests", "I-21/digest": "transfers tests",

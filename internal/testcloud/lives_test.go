@@ -20,9 +20,9 @@ func TestLives(t *testing.T) {
 	}
 	const id = "11111111-2222-4333-8444-555555555555"
 	for want, list := range map[string][]watch.Change{
-		"":     {{"compute_servers", id, "", "building"}, {"compute_servers", id, "building", "active"}, {"compute_servers", id, "active", ""}},
-		"I-15": {{"compute_servers", id, "", "building"}, {"compute_servers", id, "building", "paused"}},
-		"I-16": {{"network_networks", id, "there", ""}, {"network_networks", id, "", "there"}},
+		"":     {{Table: "compute_servers", ID: id, Old: "", New: "building"}, {Table: "compute_servers", ID: id, Old: "building", New: "active"}, {Table: "compute_servers", ID: id, Old: "active", New: ""}},
+		"I-15": {{Table: "compute_servers", ID: id, Old: "", New: "building"}, {Table: "compute_servers", ID: id, Old: "building", New: "paused"}},
+		"I-16": {{Table: "network_networks", ID: id, Old: "there", New: ""}, {Table: "network_networks", ID: id, Old: "", New: "there"}},
 	} {
 		got := strings.Join(testcloud.Wrong(list, false), "\n")
 		if (want == "") != (got == "") || !strings.HasPrefix(got, want) {
