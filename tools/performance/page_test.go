@@ -1,15 +1,12 @@
 package main
 
 import (
-	"flag"
-	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/mekcloud/mek/test/golden"
 	"github.com/mekcloud/mek/test/measured"
 )
-
-var update = flag.Bool("update", false, "write the golden page anew")
 
 // TestPage compares the page of a few lines, of which some keep a promise, some
 // do not, and most are missing, with the reviewed one.
@@ -18,20 +15,7 @@ func TestPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden := filepath.Join("testdata", "page.md")
-	got := page(lines)
-	if *update {
-		if err := os.WriteFile(golden, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != string(want) {
-		t.Errorf("the page is another than %s (-update writes it):\n%s", golden, got)
-	}
+	golden.Check(t, filepath.Join("testdata", "page.md"), page(lines))
 }
 
 func TestNumbers(t *testing.T) {

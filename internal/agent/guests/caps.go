@@ -44,8 +44,11 @@ func capsOf(proc string, pid int, guestID string) (guest.Caps, error) {
 	number := func(controller string, names ...string) int64 {
 		for _, name := range names {
 			text, err := os.ReadFile(filepath.Join(folders[controller], name))
-			words := strings.Fields(string(text))
-			if n, bad := strconv.ParseInt(strings.Join(words[:min(1, len(words))], ""), 10, 64); err == nil && bad == nil {
+			if err != nil {
+				continue
+			}
+			first, _, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
+			if n, err := strconv.ParseInt(first, 10, 64); err == nil {
 				return n
 			}
 		}

@@ -2,15 +2,9 @@ package ovn
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
-	"github.com/go-logr/logr"
-	"github.com/ovn-kubernetes/libovsdb/client"
-	"github.com/ovn-kubernetes/libovsdb/model"
 	"github.com/ovn-kubernetes/libovsdb/ovsdb"
-
-	"github.com/mekcloud/mek/internal/fault"
 )
 
 // chassisTables name a host each; its tunnels' ends go with the first.
@@ -23,17 +17,9 @@ var chassisTables = []string{"Chassis", "Chassis_Private"}
 func PruneChassis(ctx context.Context, endpoint string, hosts []string) (removed []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	dbModel, err := model.NewClientDBModel("OVN_Southbound", map[string]model.Model{})
+	c, err := openSouthbound(ctx, endpoint)
 	if err != nil {
-		return nil, fmt.Errorf("southbound model: %w", err)
-	}
-	quiet := logr.Discard()
-	c, err := client.NewOVSDBClient(dbModel, client.WithEndpoint(endpoint), client.WithLogger(&quiet))
-	if err != nil {
-		return nil, fmt.Errorf("southbound client: %w", err)
-	}
-	if err := c.Connect(ctx); err != nil {
-		return nil, fault.Unavailablef("the southbound database does not answer").Because(err)
+		return nil, err
 	}
 	defer c.Close()
 	var find, remove []ovsdb.Operation
@@ -41,7 +27,7 @@ func PruneChassis(ctx context.Context, endpoint string, hosts []string) (removed
 		find = append(find, ovsdb.Operation{Op: ovsdb.OperationSelect, Table: table, Columns: []string{"name"},
 			Where: []ovsdb.Condition{ovsdb.NewCondition("name", ovsdb.ConditionNotEqual, "")}})
 	}
-	results, err := southbound(ctx, c, find)
+	results, err := transact(ctx, c, find...)
 	if err != nil {
 		return nil, err
 	}
@@ -60,17 +46,6 @@ func PruneChassis(ctx context.Context, endpoint string, hosts []string) (removed
 	if len(remove) == 0 {
 		return nil, nil
 	}
-	_, err = southbound(ctx, c, remove)
+	_, err = transact(ctx, c, remove...)
 	return removed, err
-}
-
-func southbound(ctx context.Context, c client.Client, ops []ovsdb.Operation) ([]ovsdb.OperationResult, error) {
-	results, err := c.Transact(ctx, ops...)
-	if err == nil {
-		_, err = ovsdb.CheckOperationResults(results, ops)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("southbound database: %w", err)
-	}
-	return results, nil
 }

@@ -181,7 +181,12 @@ func (n *Northbound) apply(ctx context.Context, scope string, rows []Row) error 
 func (n *Northbound) transact(ctx context.Context, ops []ovsdb.Operation) ([]ovsdb.OperationResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	results, err := n.client.Transact(ctx, ops...)
+	return transact(ctx, n.client, ops...)
+}
+
+// transact makes changes all together, and fails when one of them does.
+func transact(ctx context.Context, c client.Client, ops ...ovsdb.Operation) ([]ovsdb.OperationResult, error) {
+	results, err := c.Transact(ctx, ops...)
 	if err != nil {
 		return nil, fault.Unavailablef("the network database does not answer").Because(err)
 	}

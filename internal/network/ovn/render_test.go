@@ -1,19 +1,16 @@
 package ovn
 
 import (
-	"flag"
 	"fmt"
 	"maps"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/mekcloud/mek/internal/network"
+	"github.com/mekcloud/mek/test/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 func std(id string) network.Standard { return network.Standard{ID: id, Name: id + "-name"} }
 
@@ -102,18 +99,7 @@ func print(scopes map[string][]Row) string {
 
 func TestRender(t *testing.T) {
 	got := print(world())
-	if *update {
-		if err := os.WriteFile("testdata/render.golden", []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile("testdata/render.golden")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("rendered differently; review with -update:\n%s", got)
-	}
+	golden.Check(t, "testdata/render.golden", []byte(got))
 }
 
 // TestPlan checks the least operations: none for what is there, one update for

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/ovn-kubernetes/libovsdb/client"
 	"github.com/ovn-kubernetes/libovsdb/model"
 	"github.com/ovn-kubernetes/libovsdb/ovsdb"
@@ -23,23 +24,16 @@ const hostsDoor = "pssl:0:127.0.0.1"
 // HostsPort is the port of the southbound database at which whoever calls may
 // change only what a host may, of that host; opening it, if it is not.
 func HostsPort(ctx context.Context, endpoint string) (int, error) {
-	none, err := model.NewClientDBModel("OVN_Southbound", map[string]model.Model{})
+	c, err := openSouthbound(ctx, endpoint)
 	if err != nil {
 		return 0, err
 	}
-	c, err := client.NewOVSDBClient(none, client.WithEndpoint(endpoint))
-	if err == nil {
-		err = c.Connect(ctx)
-	}
-	if err != nil {
-		return 0, fault.Unavailablef("the southbound database does not answer").Because(err)
-	}
 	defer c.Close()
 	for opened := false; ; {
-		found, err := c.Transact(ctx, ovsdb.Operation{Op: ovsdb.OperationSelect, Table: "Connection",
+		found, err := transact(ctx, c, ovsdb.Operation{Op: ovsdb.OperationSelect, Table: "Connection",
 			Where: []ovsdb.Condition{{Column: "target", Function: ovsdb.ConditionEqual, Value: hostsDoor}}})
-		if err != nil || len(found) == 0 {
-			return 0, fault.Unavailablef("the southbound database does not answer").Because(err)
+		if err != nil {
+			return 0, err
 		}
 		if len(found[0].Rows) > 0 {
 			status, _ := found[0].Rows[0]["status"].(ovsdb.OvsMap) // a map in the schema
@@ -67,14 +61,25 @@ func openDoor(ctx context.Context, c client.Client) error {
 		{Op: ovsdb.OperationMutate, Table: "SB_Global", Where: []ovsdb.Condition{{Column: "nb_cfg", Function: ovsdb.ConditionGreaterThanOrEqual, Value: 0}},
 			Mutations: []ovsdb.Mutation{{Column: "connections", Mutator: ovsdb.MutateOperationInsert, Value: set(ovsdb.UUID{GoUUID: "door"})}}},
 	}
-	out, err := c.Transact(ctx, ops...)
+	_, err := transact(ctx, c, ops...)
+	return err
+}
+
+// openSouthbound connects with a southbound database, without a copy of its tables.
+func openSouthbound(ctx context.Context, endpoint string) (client.Client, error) {
+	none, err := model.NewClientDBModel("OVN_Southbound", map[string]model.Model{})
 	if err != nil {
-		return fault.Unavailablef("the southbound database does not answer").Because(err)
+		return nil, err
 	}
-	if failed, err := ovsdb.CheckOperationResults(out, ops); err != nil {
-		return fault.Internalf("open the southbound database for hosts: %w: %v", err, failed)
+	quiet := logr.Discard()
+	c, err := client.NewOVSDBClient(none, client.WithEndpoint(endpoint), client.WithLogger(&quiet))
+	if err == nil {
+		err = c.Connect(ctx)
 	}
-	return nil
+	if err != nil {
+		return nil, fault.Unavailablef("the southbound database does not answer").Because(err)
+	}
+	return c, nil
 }
 
 // probeHosts is after how many milliseconds of silence the database asks
