@@ -329,7 +329,7 @@ func (x *execution) write(next *sagaRow, last bool, also func(context.Context, *
 	}
 	ctx, term := context.WithoutCancel(x.outer), x.e.term() // what has happened is recorded, whoever stops
 	var row sagaRow
-	err = x.e.o.DB.Write(ctx, func(tx *db.Tx) error {
+	err = x.e.o.DB.Write(ctx, func(tx *db.Tx) (err error) {
 		row = *next
 		if err := x.r.restore(before); err != nil { // this may be the second run
 			return err
@@ -343,9 +343,14 @@ func (x *execution) write(next *sagaRow, last bool, also func(context.Context, *
 			return stepError{err}
 		}
 		if last {
-			return x.finish(ctx, tx, &row)
+			err = x.finish(ctx, tx, &row)
+		} else {
+			err = record(ctx, tx, &row, x.e.o.Clock.Now())
 		}
-		return record(ctx, tx, &row, x.e.o.Clock.Now())
+		if err == nil && row.Cancel && row.Direction == forward && also != nil {
+			return stepError{errCancelled} // who cancelled has said what becomes of the object
+		}
+		return err
 	})
 	if err != nil {
 		return errors.Join(err, x.r.restore(before))

@@ -2,6 +2,7 @@ package task
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"time"
 
@@ -124,6 +125,11 @@ func record(ctx context.Context, tx *db.Tx, r *sagaRow, now time.Time) error {
 	if err != nil {
 		return db.Translate(err, "record saga")
 	}
+	return readCancel(rows, r)
+}
+
+// readCancel closes the rows of a statement on a saga that its owner holds.
+func readCancel(rows *sql.Rows, r *sagaRow) error {
 	defer rows.Close()
 	if !rows.Next() {
 		return errors.Join(errLost, rows.Err())
@@ -151,12 +157,12 @@ func give(ctx context.Context, tx *db.Tx, r *sagaRow, to string, now time.Time) 
 // finish removes a saga that ended and makes the next of its object live, if
 // one waits. The promoted saga belongs to the same owner.
 func finish(ctx context.Context, tx *db.Tx, r *sagaRow, now time.Time) (next *sagaRow, err error) {
-	done, err := tx.ExecContext(ctx, "DELETE FROM task_sagas WHERE id = $1 AND owner = $2 AND epoch = $3", r.ID, r.Owner, r.Epoch)
+	rows, err := tx.QueryContext(ctx, "DELETE FROM task_sagas WHERE id = $1 AND owner = $2 AND epoch = $3 RETURNING cancel", r.ID, r.Owner, r.Epoch)
 	if err != nil {
 		return nil, db.Translate(err, "end saga")
 	}
-	if n, err := done.RowsAffected(); err != nil || n == 0 {
-		return nil, errors.Join(errLost, err)
+	if err := readCancel(rows, r); err != nil {
+		return nil, err
 	}
 	return promote(ctx, tx, r.Object, r.Owner, now)
 }

@@ -322,6 +322,32 @@ func TestDeletePreempts(t *testing.T) {
 	})
 }
 
+// A delete that comes while the last step ends has the last word.
+func TestDeletePreemptsTheLastStep(t *testing.T) {
+	type run = task.Run[params, state]
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := newWorld(t, d, nil)
+		last := task.Register(w.e, task.Saga[params, state]{Name: "test.last", Steps: []task.Step[params, state]{{Name: "only",
+			Do: func(context.Context, *run) error {
+				_, err := w.enqueue(t, w.destroy, "a", true)
+				return err
+			},
+			Commit: func(ctx context.Context, tx *db.Tx, r *run) error { return put(ctx, tx, r.Object, "ACTIVE") },
+		}}})
+		w.run(t)
+		if _, err := w.enqueue(t, last, "a", false); err != nil {
+			t.Fatal(err)
+		}
+		w.idle(t)
+		if e := <-w.ends; e.Op != "test.last" || !task.Cancelled(e.Err) {
+			t.Errorf("first end: %+v", e)
+		}
+		if f := facts(context.Background(), t, d); f["a"] != "GONE" {
+			t.Errorf("facts %v", f)
+		}
+	})
+}
+
 func TestUnavailableIsTriedAgainUntilTheDeadline(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		fake := clock.NewFake(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))
