@@ -38,6 +38,7 @@ func (w *surroundings) check(t *testing.T, servers, guests, ports, volumes, atta
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.connected(t)
 	v, a := w.vol.count()
 	got := fmt.Sprint(len(all), " ", len(w.guests()), " ", len(w.net.all), " ", v, " ", a)
 	if want := fmt.Sprint(servers, " ", guests, " ", ports, " ", volumes, " ", attachments); got != want {
@@ -50,6 +51,23 @@ func (w *surroundings) check(t *testing.T, servers, guests, ports, volumes, atta
 		}
 		if all[0].Task != compute.NoTask {
 			t.Errorf("task %s is left", all[0].Task)
+		}
+	}
+}
+
+// connected checks that block storage knows of every volume that is part of what
+// a host should have (I-07).
+func (w *surroundings) connected(t *testing.T) {
+	t.Helper()
+	disks, err := VolumesOf(context.Background(), w.db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.vol.mu.Lock()
+	defer w.vol.mu.Unlock()
+	for _, d := range disks {
+		if d.Defined && w.vol.attached[d.ID] != d.Object {
+			t.Errorf("I-07: server %s has volume %s, %s, and there is no attachment", d.Server, d.Object, d.State)
 		}
 	}
 }

@@ -48,7 +48,7 @@ func (s *Servers) createSaga() task.Saga[createParams, createState] {
 		{Name: "ports", Do: s.ensurePorts, Commit: s.keepPorts, Undo: s.releasePorts},
 		{Name: "plug", Do: s.awaitPorts},
 		{Name: "vacated", Undo: s.awaitGone},
-		{Name: "define", Commit: s.define, UndoCommit: s.undefine},
+		{Name: "define", Commit: s.define, UndoCommit: s.unmake},
 		{Name: "spawn", Do: s.awaitGuest},
 		{Name: "active", Do: s.completeVolumes, Commit: s.markActive},
 	}, Deadline: time.Hour}
@@ -321,21 +321,9 @@ func (s *Servers) awaitBound(ctx context.Context, bound []network.Binding) error
 }
 
 func (s *Servers) define(ctx context.Context, tx *db.Tx, r *createRun) error {
-	disks, nics, err := s.devices(ctx, tx, r.Object)
+	err := s.defineDevices(ctx, tx, r.Object, true)
 	if err != nil {
 		return err
-	}
-	for _, d := range disks {
-		d.Defined = true
-		if err := putDisk(ctx, tx, d); err != nil {
-			return err
-		}
-	}
-	for _, n := range nics {
-		n.Defined = true
-		if err := putNIC(ctx, tx, n); err != nil {
-			return err
-		}
 	}
 	err = s.touch(ctx, tx, r.Object, func(one *Server) error {
 		one.Defined, one.Desired, one.PowerSerial, one.Task, one.Leave = true, guest.Running, 1, compute.Spawning, leaveAwaited
@@ -346,6 +334,35 @@ func (s *Servers) define(ctx context.Context, tx *db.Tx, r *createRun) error {
 	}
 	r.State.Spawn, err = s.raise(ctx, tx, r.State.Host)
 	return err
+}
+
+func (s *Servers) defineDevices(ctx context.Context, tx *db.Tx, server string, defined bool) error {
+	disks, nics, err := s.devices(ctx, tx, server)
+	if err != nil {
+		return err
+	}
+	for _, d := range disks {
+		d.Defined = defined
+		if err := putDisk(ctx, tx, d); err != nil {
+			return err
+		}
+	}
+	for _, n := range nics {
+		n.Defined = defined
+		if err := putNIC(ctx, tx, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unmake takes a server that is not to be made off its host, and its devices
+// with it: what they stand for is about to go.
+func (s *Servers) unmake(ctx context.Context, tx *db.Tx, r *createRun) error {
+	if err := s.defineDevices(ctx, tx, r.Object, false); err != nil {
+		return err
+	}
+	return s.undefine(ctx, tx, r)
 }
 
 func (s *Servers) undefine(ctx context.Context, tx *db.Tx, r *createRun) error {
