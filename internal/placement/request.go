@@ -12,6 +12,12 @@ type Request struct {
 	SameSubtree [][]string
 	Limit       int  // 0: all
 	Flat        bool // never take two providers of one tree (before 1.29)
+	// Emptiest lists the hosts with most free memory first, those with as much
+	// by their names, and one way for each.
+	Emptiest bool
+	// Only leaves out the hosts for whose UUID it is false; nil: none. It MUST
+	// be fast and not call Placement.
+	Only func(root string) bool
 }
 
 // Group is a part of a request. With a suffix, one provider serves all of it;

@@ -157,9 +157,24 @@ func (s schedulerHosts) SchedulerHosts(ctx context.Context) ([]scheduler.Host, e
 	list, err := s.hosts.Recent(ctx)
 	out := make([]scheduler.Host, len(list))
 	for i, h := range list {
-		out[i] = scheduler.Host{ID: h.ID, Name: h.Name, Zone: h.Zone, Usable: h.Usable(), Up: h.Up, Silent: h.Silent, Fenced: h.ForcedDown, LiveMigration: h.Facts.More["live_migration"] == "yes"}
+		out[i] = schedulerHost(h)
 	}
 	return out, err
+}
+
+func (s schedulerHosts) SchedulerHostByID(ctx context.Context) (func(string) (scheduler.Host, bool), error) {
+	find, err := s.hosts.RecentByID(ctx)
+	return func(id string) (scheduler.Host, bool) {
+		h := find(id)
+		if h == nil {
+			return scheduler.Host{}, false
+		}
+		return schedulerHost(h), true
+	}, err
+}
+
+func schedulerHost(h *hosts.Host) scheduler.Host {
+	return scheduler.Host{ID: h.ID, Name: h.Name, Zone: h.Zone, Usable: h.Usable(), Up: h.Up, Silent: h.Silent, Fenced: h.ForcedDown, LiveMigration: h.Facts.More["live_migration"] == "yes"}
 }
 
 // groupRules answers what a group asks of its members' places.

@@ -2,6 +2,7 @@ package hosts
 
 import (
 	"context"
+	"errors"
 
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
@@ -20,7 +21,6 @@ func (s *Hosts) Seen(ctx context.Context, f hostlink.Facts) error {
 		Traits: f.Traits, More: f.More}
 	var known *row
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
-		s.changed(tx)
 		r, err := byName(ctx, tx, f.Host)
 		if fault.Is(err, fault.NotFound) {
 			r = &row{ID: f.ID, ServiceID: serviceID, Name: f.Host, Zone: DefaultZone, CreatedAt: now}
@@ -28,7 +28,7 @@ func (s *Hosts) Seen(ctx context.Context, f hostlink.Facts) error {
 				return err
 			}
 			r.Facts, r.SeenAt, known = db.J(facts), now, r
-			if err := rows.Insert(ctx, tx, r); err != nil {
+			if err := errors.Join(s.changed(ctx, tx, r.ID), rows.Insert(ctx, tx, r)); err != nil {
 				return err
 			}
 			return outbox.Write(ctx, tx, event.Record{Service: "compute", Action: "create", Kind: "host", Object: r.ID})
@@ -37,7 +37,7 @@ func (s *Hosts) Seen(ctx context.Context, f hostlink.Facts) error {
 			return err
 		}
 		r.Facts, r.SeenAt, known = db.J(facts), now, r
-		return rows.Update(ctx, tx, r)
+		return errors.Join(s.changed(ctx, tx, r.ID), rows.Update(ctx, tx, r))
 	})
 	if err != nil {
 		return err

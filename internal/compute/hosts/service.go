@@ -179,7 +179,9 @@ func (s *Hosts) change(ctx context.Context, name string, record event.Record, fn
 			return err
 		}
 		fn(r)
-		s.changed(tx)
+		if err := s.changed(ctx, tx, r.ID); err != nil {
+			return err
+		}
 		if err := rows.Update(ctx, tx, r); err != nil {
 			return err
 		}
@@ -230,7 +232,9 @@ func (s *Hosts) remove(ctx context.Context, name string, record event.Record) er
 				return err
 			}
 		}
-		s.changed(tx)
+		if err := s.changed(ctx, tx, r.ID); err != nil {
+			return err
+		}
 		if err := rows.Delete(ctx, tx, r.ID); err != nil {
 			return err
 		}
@@ -267,6 +271,8 @@ func (s *Hosts) SetZone(ctx context.Context, tx *db.Tx, host, zone string) error
 		zone = DefaultZone
 	}
 	r.Zone = zone
-	s.changed(tx)
+	if err := s.changed(ctx, tx, r.ID); err != nil {
+		return err
+	}
 	return rows.Update(ctx, tx, r)
 }

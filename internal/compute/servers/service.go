@@ -48,6 +48,8 @@ type Deps struct {
 // Hosts knows the machines that servers can go to.
 type Hosts interface {
 	SchedulerHosts(ctx context.Context) ([]scheduler.Host, error)
+	// SchedulerHostByID finds hosts by their provider, as they are now.
+	SchedulerHostByID(ctx context.Context) (func(id string) (scheduler.Host, bool), error)
 }
 
 // Flavors finds a flavor that a project may use; NotFound otherwise.

@@ -152,26 +152,6 @@ func localRoot(disks []*Disk, f compute.Flavor) int {
 	return 0
 }
 
-// rank asks Placement and the scheduler for the hosts that a flavor may go to.
-func (s *Servers) rank(ctx context.Context, f compute.Flavor, local int, want scheduler.Want) ([]scheduler.Ranked, error) {
-	found, err := s.Placement.Candidates(ctx, scheduler.Request(f, local, 0))
-	if err != nil {
-		return nil, err
-	}
-	hosts, err := s.Hosts.SchedulerHosts(ctx)
-	if err != nil {
-		return nil, err
-	}
-	ranked := scheduler.Order(want, hosts, found)
-	switch {
-	case len(found.List) == 0:
-		return nil, errNoHost("There are not enough hosts available.")
-	case len(ranked) == 0:
-		return nil, errNoHost("No host that is up has room and is in the zone, group or place asked for.")
-	}
-	return ranked[:min(len(ranked), 20)], nil
-}
-
 // fitsDisks refuses to make disks smaller.
 func fitsDisks(disks []*Disk, from, to *compute.Flavor) error {
 	ephemeral := 0

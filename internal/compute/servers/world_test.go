@@ -208,6 +208,18 @@ func (w *surroundings) SchedulerHosts(context.Context) ([]scheduler.Host, error)
 	return out, nil
 }
 
+func (w *surroundings) SchedulerHostByID(ctx context.Context) (func(string) (scheduler.Host, bool), error) {
+	all, err := w.SchedulerHosts(ctx)
+	return func(id string) (scheduler.Host, bool) {
+		for _, h := range all {
+			if h.ID == id {
+				return h, true
+			}
+		}
+		return scheduler.Host{}, false
+	}, err
+}
+
 func (w *surroundings) Get(_ context.Context, flavorID, _ string) (*compute.Flavor, error) {
 	if flavorID == "big" {
 		return &compute.Flavor{ID: "big", Name: "m1.big", VCPUs: 4, MemoryMiB: 1024, RootGiB: 4, EphemGiB: 2, SwapMiB: 128, Public: true}, nil

@@ -15,6 +15,7 @@ const maxSteps = 1_000_000
 // query is a compiled request on its way through the trees.
 type query struct {
 	*placement.Request
+	limit               int // of answers, for now
 	groups              []*group
 	required, forbidden []int
 	suffixed            int
@@ -25,9 +26,9 @@ type query struct {
 }
 
 // Candidates lists the ways to serve a request, in the order in which the hosts
-// became known.
+// became known, or as the request wants them.
 func (x *Index) Candidates(r *placement.Request) placement.Candidates {
-	q := &query{Request: r, required: x.traits.findAll(r.RootRequired), forbidden: x.traits.findAll(r.RootForbidden), used: map[*node]bool{}}
+	q := &query{Request: r, limit: r.Limit, required: x.traits.findAll(r.RootRequired), forbidden: x.traits.findAll(r.RootForbidden), used: map[*node]bool{}}
 	for i := range r.Groups {
 		q.groups = append(q.groups, x.group(&r.Groups[i]))
 		if r.Groups[i].Suffix != "" {
@@ -38,13 +39,20 @@ func (x *Index) Candidates(r *placement.Request) placement.Candidates {
 		q.seen = map[string]bool{}
 	}
 	options := make([][]option, len(q.groups))
-	for _, t := range x.order {
-		if q.full() {
+	order, limit := x.order, r.Limit
+	if r.Emptiest {
+		order = x.emptiest
+	}
+	for _, t := range order {
+		if limit > 0 && len(q.out) >= limit || q.steps > maxSteps {
 			break
 		}
 		root := x.nodes[t.root]
-		if !q.rootServes(root) {
+		if r.Only != nil && !r.Only(t.root) || !q.rootServes(root) {
 			continue
+		}
+		if r.Emptiest {
+			q.limit = len(q.out) + 1
 		}
 		if q.optionsOf(t, root, x.sharersFor(t), options) {
 			q.merge(t, options, make([]*option, 0, len(options)), x)
@@ -54,7 +62,7 @@ func (x *Index) Candidates(r *placement.Request) placement.Candidates {
 }
 
 func (q *query) full() bool {
-	return q.Limit > 0 && len(q.out) >= q.Limit || q.steps > maxSteps
+	return q.limit > 0 && len(q.out) >= q.limit || q.steps > maxSteps
 }
 
 func (q *query) rootServes(root *node) bool {

@@ -19,12 +19,14 @@ type Entry struct {
 // Index holds all providers. Reads may run beside each other, but not beside
 // Put and Remove.
 type Index struct {
-	nodes   map[string]*node
-	trees   map[string]*tree
-	order   []*tree // as they came
-	sharing []*node
-	classes names
-	traits  names
+	nodes map[string]*node
+	trees map[string]*tree
+	order []*tree // as they came
+	// emptiest are the same trees, those with most free memory first.
+	emptiest []*tree
+	sharing  []*node
+	classes  names
+	traits   names
 }
 
 // node is a provider, prepared for comparing.
@@ -46,6 +48,10 @@ type stock struct {
 type tree struct {
 	root  string
 	nodes []*node
+	// where it stands in Index.emptiest
+	free   int64
+	name   string
+	placed bool
 }
 
 // names gives small numbers to names, for good.
@@ -97,6 +103,9 @@ func (x *Index) Put(e *Entry) {
 		x.sharing = append(x.sharing, n)
 	}
 	if n.tree != nil && n.tree.root == e.Root {
+		if e.UUID == e.Root {
+			x.place(n.tree)
+		}
 		return
 	}
 	x.leave(n)
@@ -108,6 +117,7 @@ func (x *Index) Put(e *Entry) {
 	}
 	n.tree = t
 	t.nodes = append(t.nodes, n)
+	x.place(t)
 }
 
 // Remove forgets a provider; one that is not there is no error.
@@ -137,6 +147,7 @@ func (x *Index) leave(n *node) {
 	if len(t.nodes) == 0 {
 		delete(x.trees, t.root)
 		x.order = slices.DeleteFunc(x.order, func(o *tree) bool { return o == t })
+		x.displace(t)
 	}
 }
 

@@ -1,6 +1,7 @@
 package search
 
 import (
+	cmp2 "cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -273,4 +274,41 @@ func BenchmarkCandidates(b *testing.B) {
 			b.Fatalf("%d candidates", n)
 		}
 	}
+}
+
+// TestEmptiest: a walk from the emptiest host on gives what sorting all gives,
+// however hosts come, change and go.
+func TestEmptiest(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		x, model := New(), map[string]int64{}
+		for range rapid.IntRange(1, 60).Draw(t, "changes") {
+			name := fmt.Sprint("cn", rapid.IntRange(0, 9).Draw(t, "host"))
+			if rapid.IntRange(0, 4).Draw(t, "gone") == 0 {
+				x.Remove(name)
+				delete(model, name)
+				continue
+			}
+			e := at(name, map[string]int64{"MEMORY_MB": 64, "VCPU": 1}, "", "")
+			e.Used["MEMORY_MB"] = rapid.Int64Range(0, 8).Draw(t, "used")
+			x.Put(e)
+			model[name] = e.Used["MEMORY_MB"]
+		}
+		odd := func(name string) bool { return name[2]%2 == 1 }
+		var want, got []string
+		for _, name := range slices.SortedFunc(maps.Keys(model), func(a, b string) int {
+			return cmp2.Or(cmp2.Compare(model[a], model[b]), strings.Compare(a, b))
+		}) {
+			if odd(name) && len(want) < 3 {
+				want = append(want, name)
+			}
+		}
+		r := ask(placement.Group{Resources: placement.Resources{"VCPU": 1}})
+		r.Emptiest, r.Only, r.Limit = true, odd, 3
+		for _, c := range x.Candidates(r).List {
+			got = append(got, c.Root)
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("%v, want %v", got, want)
+		}
+	})
 }
