@@ -145,6 +145,9 @@ type thing struct {
 	id    string
 	want  object // members as they must be shown
 	state string // of servers, when nothing is going on
+
+	flavor int    // of servers: which of the model's
+	was    string // of servers that were resized: the state before
 }
 
 // client is one of several users beside each other.

@@ -57,7 +57,10 @@ type move struct {
 	to   string
 }
 
-func (c *client) moves() []move {
+// asBefore is the end of a resize: the state in which the server was.
+const asBefore = "as before"
+
+func (c *client) moves(t *thing) []move {
 	active := []string{"ACTIVE"}
 	return []move{
 		{object{"os-stop": nil}, active, nil, "SHUTOFF"},
@@ -69,8 +72,9 @@ func (c *client) moves() []move {
 		{object{"suspend": nil}, active, nil, "SUSPENDED"},
 		{object{"resume": nil}, []string{"SUSPENDED"}, nil, "ACTIVE"},
 		{object{"rebuild": object{"imageRef": c.image}}, []string{"ACTIVE", "SHUTOFF"}, []string{"REBUILD"}, ""},
-		{object{"resize": object{"flavorRef": c.flavors[1]}}, active, []string{"RESIZE"}, "VERIFY_RESIZE"},
-		{object{"revertResize": nil}, []string{"VERIFY_RESIZE"}, []string{"REVERT_RESIZE"}, "ACTIVE"},
+		{object{"resize": object{"flavorRef": c.flavors[1-t.flavor]}}, []string{"ACTIVE", "SHUTOFF"}, []string{"RESIZE"}, "VERIFY_RESIZE"},
+		{object{"revertResize": nil}, []string{"VERIFY_RESIZE"}, []string{"REVERT_RESIZE"}, asBefore},
+		{object{"confirmResize": nil}, []string{"VERIFY_RESIZE"}, nil, asBefore},
 		{object{"shelve": nil}, []string{"ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED"}, []string{"SHELVED"}, "SHELVED_OFFLOADED"},
 		{object{"unshelve": nil}, []string{"SHELVED_OFFLOADED"}, []string{"SHELVED"}, "ACTIVE"},
 	}
@@ -78,7 +82,7 @@ func (c *client) moves() []move {
 
 // act tries an action and follows the automaton.
 func (c *client) act(t *thing) {
-	all := c.moves()
+	all := c.moves(t)
 	mv := all[c.random.IntN(len(all))]
 	allowed := slices.Contains(mv.from, t.state)
 	if !allowed && c.random.IntN(3) > 0 {
@@ -88,16 +92,29 @@ func (c *client) act(t *thing) {
 	switch {
 	case !allowed && a.status != http.StatusConflict:
 		c.r.Violation("I-15: %v on a server that is %s: %s", mv.body, t.state, a)
-	case allowed && a.status != http.StatusAccepted && a.status != http.StatusOK:
+	case allowed && !slices.Contains([]int{http.StatusAccepted, http.StatusOK, http.StatusNoContent}, a.status):
 		c.r.Violation("I-15: %v on a server that is %s: %s", mv.body, t.state, a)
 	case allowed:
-		to := mv.to
-		if to == "" {
-			to = t.state
-		}
-		c.settle(t, to, append(mv.over, t.state)...)
-		t.state = to
+		c.follow(t, mv)
 	}
+}
+
+// follow waits for the end of an action that was accepted.
+func (c *client) follow(t *thing, mv move) {
+	to := mv.to
+	switch to {
+	case "":
+		to = t.state
+	case "VERIFY_RESIZE":
+		t.was, t.flavor = t.state, 1-t.flavor
+	case asBefore:
+		to = t.was
+		if _, back := mv.body["revertResize"]; back {
+			t.flavor = 1 - t.flavor
+		}
+	}
+	c.settle(t, to, append(mv.over, t.state)...)
+	t.state = to
 }
 
 // file does something to the client's own objects, and compares the list of them.
