@@ -22,6 +22,9 @@ const (
 	maxRecord = 128 << 20
 	compactAt = 4 << 20
 	headSize  = 8 // length and CRC-32C, little endian
+	// reserved is room on the disk that the journal has beyond its end, so that a
+	// host whose disk is full still learns what to remove.
+	reserved = 4 << 20
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -113,6 +116,7 @@ type Journal struct {
 	size  int64 // of the intact records
 	large int64 // compactAt, but for tests
 	floor int64 // size after the last compaction
+	room  int64 // up to where there is room for it
 	now   saved
 }
 
@@ -148,6 +152,7 @@ func openJournal(d disk, path string) (*Journal, error) {
 	if err := d.Flush(filepath.Dir(path)); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
+	j.reserve()
 	return j, nil
 }
 
@@ -217,11 +222,23 @@ func (j *Journal) append(r record) error {
 			j.floor = j.size / 2 // the record is durable; a shorter journal is tried again when this one has doubled
 		}
 	}
+	if j.size > j.room-reserved/2 {
+		j.reserve()
+	}
 	return nil
+}
+
+// reserve sets room aside for what is to come. Where there is none, or the file
+// system cannot, appends find out for themselves.
+func (j *Journal) reserve() {
+	if j.file.Reserve(j.size, reserved) == nil {
+		j.room = j.size + reserved
+	}
 }
 
 // cut removes what follows the intact records.
 func (j *Journal) cut() error {
+	j.room = 0 // it goes with the tail
 	if err := j.file.Truncate(j.size); err != nil {
 		return fmt.Errorf("cut journal: %w", err)
 	}
@@ -255,7 +272,7 @@ func (j *Journal) compact() error {
 		return errors.Join(fmt.Errorf("put new journal in place: %w", err), f.Close())
 	}
 	old := j.file
-	j.file, j.size, j.floor = f, size, size
+	j.file, j.size, j.floor, j.room = f, size, size, 0
 	if err := j.disk.Flush(filepath.Dir(j.path)); err != nil {
 		j.loose = true // until the folder is flushed the name may still mean the old file
 	}

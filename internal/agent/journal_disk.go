@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // disk is what a journal needs of a file system.
@@ -20,11 +22,25 @@ type file interface {
 	io.WriterAt
 	Truncate(size int64) error
 	Sync() error
+	// Reserve sets room aside behind the end, without making the file longer.
+	Reserve(from, size int64) error
 }
 
 type osDisk struct{}
 
-func (osDisk) Open(path string, flags int) (file, error) { return os.OpenFile(path, flags, 0o600) }
+func (osDisk) Open(path string, flags int) (file, error) {
+	f, err := os.OpenFile(path, flags, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return osFile{f}, nil
+}
+
+type osFile struct{ *os.File }
+
+func (f osFile) Reserve(from, size int64) error {
+	return unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, from, size)
+}
 
 func (osDisk) Rename(from, to string) error { return os.Rename(from, to) }
 

@@ -133,6 +133,8 @@ func (h *handle) Truncate(size int64) error {
 	return nil
 }
 
+func (h *handle) Reserve(int64, int64) error { return unix.EOPNOTSUPP }
+
 func (h *handle) Sync() error {
 	if err := h.m.fail(); err != nil {
 		return err

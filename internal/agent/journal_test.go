@@ -2,14 +2,19 @@ package agent
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/mekcloud/mek/internal/hostlink"
+	"github.com/mekcloud/mek/test/report"
 )
 
 func document(t testing.TB, revision int64, body any) record {
@@ -156,5 +161,49 @@ func TestMeasureThisMachine(t *testing.T) {
 	}
 	if b, err := Identity(dir); err != nil || a != b {
 		t.Errorf("identity changed from %s to %s: %v", a, b, err)
+	}
+}
+
+// A host whose disk is full writes in its journal what it has to remove (F7).
+func TestTheJournalHasRoomOnAFullDisk(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root mounts a small file system")
+	}
+	run, dir := report.Start(t, "F7", 0), t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=16m"); err != nil {
+		t.Skipf("no small file system: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	j, err := OpenJournal(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "filler"), make([]byte, 16<<20), 0o600); !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	run.Fault("disk full", 1)
+	body := json.RawMessage(`"` + strings.Repeat("x", 100_000) + `"`)
+	written := 0
+	for ; written < 100; written++ {
+		if err := j.append(record{Result: &result{Token: fmt.Sprint(written), Value: body}}); err != nil {
+			break
+		}
+	}
+	if written < 20 || written == 100 {
+		t.Errorf("%d records of 100 kB fit into a full disk", written)
+	}
+	if err := errors.Join(os.Remove(filepath.Join(dir, "filler")), j.append(record{Sequence: 7}), j.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if j, err = OpenJournal(dir); err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	if got := j.snapshot(); len(got.results) != written || got.sequence != 7 {
+		t.Errorf("%d results and sequence %d", len(got.results), got.sequence)
 	}
 }

@@ -13,8 +13,9 @@
 // that cannot finish becomes a clean-up row that is tried again for ever;
 // nothing polls on the path of a request.
 //
-// Faults of kind Unavailable (and timeouts, whose outcome is unknown) are
-// tried again with back-off until the deadline; every other kind unwinds.
+// Faults of kind Unavailable are tried again with back-off until the deadline,
+// and so is what ended late and timeouts that nobody has made a fault of, since their
+// outcome is unknown; every other kind unwinds, whatever its causes.
 // Undo runs for the failed step too, then for each before it.
 //
 // Rejected: a table of step results (the saga's row says all that recovery

@@ -119,7 +119,7 @@ func (x *execution) forward(step int) (over bool, err error) {
 	if x.at(step, K1) || x.at(step, K2) {
 		return false, x.e.die()
 	}
-	err = x.effect(step)
+	late, err := x.effect(step)
 	if err == nil && x.at(step, K3) {
 		return false, x.e.die()
 	}
@@ -133,13 +133,19 @@ func (x *execution) forward(step int) (over bool, err error) {
 			return over, err
 		}
 	}
-	return false, x.failed(err)
+	return false, x.failed(late, err)
 }
 
-// effect calls Do under its timeout, with what faults are injected.
-func (x *execution) effect(step int) error {
+// effect calls Do under its timeout, with what faults are injected. It is late
+// when its time was over before it ended.
+func (x *execution) effect(step int) (late bool, err error) {
 	ctx, cancel := context.WithTimeout(x.fenced(x.inner), x.g.steps[step].timeout)
 	defer cancel()
+	err = x.perform(ctx, step)
+	return ctx.Err() != nil, err
+}
+
+func (x *execution) perform(ctx context.Context, step int) error {
 	if x.at(step, K6Before) {
 		return fault.Invalidf("injected: refused")
 	}
@@ -179,7 +185,7 @@ func (x *execution) advance(step int) (over bool, err error) {
 }
 
 // failed decides about a failure of a forward step.
-func (x *execution) failed(err error) error {
+func (x *execution) failed(late bool, err error) error {
 	if x.outer.Err() != nil {
 		return errStopping
 	}
@@ -192,7 +198,7 @@ func (x *execution) failed(err error) error {
 			return x.turn(errCancelled)
 		}
 	}
-	if !again(err) {
+	if !again(late, err) {
 		return x.turn(err)
 	}
 	if server := elsewhere(err); server != "" && x.e.o.Peers != nil {
@@ -235,9 +241,15 @@ func (x *execution) handOver(server string) error {
 }
 
 // again tells whether a step is worth another attempt: the fault says so, or
-// its outcome is unknown.
-func again(err error) bool {
-	return fault.Is(err, fault.Unavailable) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+// its outcome is unknown, since its own time was over, or since something that it
+// called gave up and nobody has said what that means. A refusal stays one
+// whatever timeout is among its causes.
+func again(late bool, err error) bool {
+	if fault.Is(err, fault.Unavailable) {
+		return true
+	}
+	timeout := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+	return timeout && (late || fault.Is(err, fault.Internal))
 }
 
 // turn begins the unwinding at the current step.

@@ -182,6 +182,9 @@ var lies = map[string]func(c *city, host string, inv *hostlink.Inventory){
 	"I-21/power": func(_ *city, _ string, inv *hostlink.Inventory) {
 		changeFacts(inv, func(f *guest.Facts) { f.Power = guest.Stopped })
 	},
+	"I-21/stalled": func(_ *city, _ string, inv *hostlink.Inventory) {
+		changeFacts(inv, func(f *guest.Facts) { f.Power, f.Stalled = guest.Paused, true })
+	},
 	"I-07/guest-disk": func(_ *city, _ string, inv *hostlink.Inventory) {
 		changeFacts(inv, func(f *guest.Facts) { f.Disks = nil })
 	},

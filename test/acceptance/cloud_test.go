@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
 
 // cloud is a cloud in a namespace of its own.
@@ -37,6 +38,17 @@ func newCloud(t *testing.T, upArgs ...string) *cloud {
 // lies elsewhere.
 func placeOf(t *testing.T, bin func(dir string) string, upArgs ...string) *cloud {
 	t.Helper()
+	return placeWith(t, bin, func(*cloud) {}, upArgs...)
+}
+
+// placeOver is newCloud over what prepare makes of its folder.
+func placeOver(t *testing.T, prepare func(c *cloud), upArgs ...string) *cloud {
+	t.Helper()
+	return placeWith(t, func(string) string { return binary(t) }, prepare, upArgs...)
+}
+
+func placeWith(t *testing.T, bin func(dir string) string, prepare func(c *cloud), upArgs ...string) *cloud {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("the acceptance tests need root: they make network namespaces and run guests")
 	}
@@ -50,6 +62,7 @@ func placeOf(t *testing.T, bin func(dir string) string, upArgs ...string) *cloud
 	c := &cloud{t: t, ns: filepath.Base(dir), dir: dir, data: filepath.Join(dir, "data"), bin: bin(dir)}
 	c.must("ip", "netns", "add", c.ns)
 	t.Cleanup(c.tearDown)
+	prepare(c)
 	c.must("ip", "-n", c.ns, "link", "set", "lo", "up")
 	c.mek(append([]string{"up", "--detach", "--no-install", "--listen", "127.0.0.1:8443", "--image", guestImage(t)}, upArgs...)...)
 	return c
@@ -59,8 +72,17 @@ func (c *cloud) tearDown() {
 	if c.t.Failed() {
 		c.showLogs()
 	}
-	if out, err := c.run(2*time.Minute, c.bin, "uninstall", "--purge", "--yes", "--data-dir", c.data); err != nil {
+	args := []string{c.bin, "uninstall", "--yes", "--data-dir", c.data}
+	if len(c.mounts()) == 0 { // they cannot be removed before they are unmounted
+		args = append(args, "--purge")
+	}
+	if out, err := c.run(2*time.Minute, args...); err != nil {
 		c.t.Errorf("uninstall: %v\n%s", err, out)
+	}
+	for _, at := range c.mounts() {
+		if err := unix.Unmount(at, unix.MNT_DETACH); err != nil {
+			c.t.Errorf("unmount %s: %v", at, err)
+		}
 	}
 	if out, err := exec.Command("ip", "netns", "del", c.ns).CombinedOutput(); err != nil {
 		c.t.Errorf("remove namespace: %v %s", err, out)
@@ -68,6 +90,20 @@ func (c *cloud) tearDown() {
 	if err := os.RemoveAll(c.dir); err != nil {
 		c.t.Error(err)
 	}
+}
+
+// mounts are what a test has mounted below the cloud's folder.
+func (c *cloud) mounts() (out []string) {
+	list, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		c.t.Error(err)
+	}
+	for _, line := range strings.Split(string(list), "\n") {
+		if f := strings.Fields(line); len(f) > 1 && strings.HasPrefix(f[1], c.dir+"/") {
+			out = append(out, f[1])
+		}
+	}
+	return out
 }
 
 // showLogs prints the ends of the logs of a cloud whose test failed.

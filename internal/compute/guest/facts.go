@@ -8,7 +8,8 @@ type Facts struct {
 	ID          string `json:"id"`
 	Driver      string `json:"driver"` // "QEMU" or "sim"
 	Power       Power  `json:"power"`
-	PowerSerial int64  `json:"power_serial"` // of the Spec this power state was reached under
+	Stalled     bool   `json:"stalled,omitempty"` // paused by its host, which cannot write what the guest writes
+	PowerSerial int64  `json:"power_serial"`      // of the Spec this power state was reached under
 	Exit        *Exit  `json:"exit,omitempty"`
 
 	PID       int       `json:"pid,omitempty"`

@@ -99,6 +99,7 @@ func TestObserved(t *testing.T) {
 		"went off":      {nil, "h", guest.Facts{Power: guest.Stopped, PowerSerial: 3}, compute.VMStopped, compute.PowerShutdown},
 		"crashed":       {nil, "h", guest.Facts{Power: guest.Crashed, PowerSerial: 3}, compute.VMStopped, compute.PowerCrashed},
 		"paused":        {nil, "h", guest.Facts{Power: guest.Paused, PowerSerial: 3}, compute.VMPaused, compute.PowerPaused},
+		"stands still":  {nil, "h", guest.Facts{Power: guest.Paused, Stalled: true, PowerSerial: 3}, compute.Active, compute.PowerPaused},
 		"suspended":     {nil, "h", guest.Facts{Power: guest.Suspended, PowerSerial: 3}, compute.VMSuspended, compute.PowerShutdown},
 		"still runs":    {nil, "h", guest.Facts{Power: guest.Running, PowerSerial: 3}, compute.Active, compute.PowerRunning},
 		"runs again":    {func(s *Server) { s.VM = compute.VMStopped }, "h", guest.Facts{Power: guest.Running, PowerSerial: 3}, compute.Active, compute.PowerRunning},

@@ -193,7 +193,7 @@ func following(was compute.VMState, power compute.PowerState, f guest.Facts) (co
 	case guest.Suspended:
 		vm, power = compute.VMSuspended, compute.PowerShutdown
 	}
-	if !slices.Contains(powered, was) {
+	if !slices.Contains(powered, was) || f.Stalled && f.Power == guest.Paused { // nobody paused it, and nobody has to say that it may go on
 		vm = was
 	}
 	return vm, power

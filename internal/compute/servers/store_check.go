@@ -22,6 +22,7 @@ var (
 	missingGuest = check.Code{ID: "I-01/missing-guest", Means: "a server without its guest on its host", Remedy: hostConverges}
 	twoGuests    = check.Code{ID: "I-02/two-guests", Means: "one server runs on two hosts", Remedy: "stop one of the two hosts' guests at once: both write the same disks"}
 	twoWriters   = check.Code{ID: "I-02/two-writers", Means: "two guests have a volume open that only one may have", Remedy: "stop one of the servers at once"}
+	stalledGuest = check.Code{ID: "I-21/stalled", Means: "a guest stands still, since its host has no room for what it writes", Remedy: "make room on the host; the guest goes on by itself, where it was"}
 	wrongPower   = check.Code{ID: "I-21/power", Means: "a server's power state is not that of its guest", Remedy: hostConverges}
 	guestDisk    = check.Code{ID: "I-07/guest-disk", Means: "a running guest has other disks than its server", Remedy: hostConverges}
 	guestCard    = check.Code{ID: "I-03/guest-card", Means: "a running guest has other cards than its server", Remedy: hostConverges}
@@ -45,7 +46,7 @@ func (s *Servers) Checks() []check.Check {
 			check.Query{Code: moveOrphan, Kind: "migration", SQL: `SELECT m.id, 'it is unsettled, and its server ' || m.server || ' is not there', m.server
 				FROM compute_migrations m WHERE m.unsettled AND m.server NOT IN (SELECT id FROM compute_servers)`}),
 		{Name: "compute/states", Codes: []check.Code{noSaga, noObject, noState, noReason, moveStates}, Rows: true, Run: s.checkStates},
-		{Name: "compute/guests", Codes: []check.Code{ghostGuest, missingGuest, twoGuests, twoWriters, wrongPower, guestDisk, guestCard}, Run: s.checkGuests},
+		{Name: "compute/guests", Codes: []check.Code{ghostGuest, missingGuest, twoGuests, twoWriters, wrongPower, stalledGuest, guestDisk, guestCard}, Run: s.checkGuests},
 		{Name: "compute/processes", Codes: []check.Code{sharedUser, unfiltered, foreignFile, openNetwork, uncapped, coreDumps}, Run: checkProcesses},
 	}
 }
@@ -157,6 +158,8 @@ func comparePower(l *check.Look, host string, one *Server, o check.Object, f gue
 	}
 	at := check.Of("server", one.ID)
 	switch {
+	case f.Stalled:
+		l.Report(stalledGuest, at, "its guest on %s stands still: what it writes cannot be written", host)
 	case o.Phase != check.Ready && one.Power == compute.PowerRunning:
 		l.Report(wrongPower, at, "it is %s, power state %d; its guest on %s is %s: %s", one.VM, one.Power, host, o.Phase, o.Error)
 	case one.Power == compute.PowerRunning && f.Power != guest.Running:

@@ -222,13 +222,13 @@ func (d *Driver) Ensure(ctx context.Context, spec guest.Spec) (guest.Facts, erro
 	for {
 		m, err := d.enter(spec.ID)
 		if err != nil {
-			return guest.Facts{}, err
+			return guest.Facts{}, fault.OfHost(err)
 		}
 		err = m.do(ctx, func(ctx context.Context) error { return m.converge(ctx, spec) })
 		if errors.Is(err, errDeleted) {
 			continue // it went away while we waited: start over with a new one
 		}
-		return m.facts(), err
+		return m.facts(), fault.OfHost(err)
 	}
 }
 

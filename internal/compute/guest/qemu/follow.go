@@ -13,6 +13,12 @@ import (
 // redialPause is how long a lost monitor is left alone before the next attempt.
 const redialPause = time.Second
 
+// blockIOError is told of each request of a guest that its host could not do.
+const blockIOError = "BLOCK_IO_ERROR"
+
+// followed are the events that follow acts on.
+var followed = []string{"SHUTDOWN", "STOP", "RESUME", blockIOError}
+
 // follow acts on what a process tells until it is dead or let go of. One runs
 // per process.
 func (m *machine) follow(proc *process, events *qmp.Subscription) {
@@ -42,8 +48,13 @@ func (m *machine) listenTo(proc *process, events *qmp.Subscription) {
 		switch e.Name {
 		case "STOP":
 			m.setHalted(proc, true)
+			m.tellStalled(proc)
 		case "RESUME":
 			m.setHalted(proc, false)
+		case blockIOError:
+			if stops(e) && m.setStalled(proc) {
+				m.d.work.Go(func() { m.outlast(proc) })
+			}
 		case "SHUTDOWN":
 			m.d.work.Go(func() { m.wentOff(proc) })
 		}
@@ -65,7 +76,7 @@ func (m *machine) redial(proc *process) *qmp.Subscription {
 		client, err := qmp.Dial(ctx, filepath.Join(m.run, qmpSocket))
 		cancel()
 		if err == nil {
-			events := client.Subscribe("SHUTDOWN", "STOP", "RESUME")
+			events := client.Subscribe(followed...)
 			m.mu.Lock()
 			m.client = client
 			m.mu.Unlock()

@@ -34,6 +34,8 @@ type machine struct {
 	proc    *process        // nil: none; likewise
 	client  *qmp.Client     // nil while the monitor does not answer; likewise
 	halted  bool            // the processors are stopped
+	stalled bool            // because what it writes cannot be written
+	leaving bool            // it is being removed
 	plugged map[string]bool // devices in the running machine, by id
 	cancel  context.CancelCauseFunc
 	deleted bool
@@ -84,9 +86,13 @@ func (m *machine) interrupt(why error) {
 func (m *machine) note(sync bool, change func(r *record)) error {
 	m.mu.Lock()
 	change(&m.rec)
-	r := m.rec
+	r, leaving := m.rec, m.leaving
 	m.mu.Unlock()
-	return r.save(m.dir, sync)
+	err := r.save(m.dir, sync)
+	if leaving && fault.NoRoom(err) {
+		return nil // removing it is what makes room; who reads the old record after a crash removes it all the same
+	}
+	return err
 }
 
 // facts are what is known now, without asking anybody.
@@ -117,7 +123,7 @@ func (m *machine) facts() guest.Facts {
 func (m *machine) processFacts(f *guest.Facts) {
 	f.Power, f.Exit = guest.Running, nil
 	if m.halted {
-		f.Power = guest.Paused
+		f.Power, f.Stalled = guest.Paused, m.stalled
 	}
 	p := m.rec.Process
 	if p == nil {
@@ -170,6 +176,9 @@ const commandLimit = 10 * time.Second
 
 // destroy removes the guest and all that is its own. Under turn.
 func (m *machine) destroy(ctx context.Context) error {
+	m.mu.Lock()
+	m.leaving = true
+	m.mu.Unlock()
 	if err := m.end(ctx, guest.ExitRequested); err != nil {
 		return err
 	}

@@ -271,7 +271,7 @@ func (m *machine) explain(ctx context.Context, err error) error {
 
 // attachMonitor begins to follow what the process tells.
 func (m *machine) attachMonitor(client *qmp.Client) {
-	events := client.Subscribe("SHUTDOWN", "STOP", "RESUME")
+	events := client.Subscribe(followed...)
 	m.mu.Lock()
 	m.client = client
 	proc := m.proc

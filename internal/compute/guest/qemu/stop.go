@@ -101,7 +101,7 @@ func (m *machine) clear(ctx context.Context, reason guest.ExitReason) error {
 	if m.proc != nil {
 		m.proc.letGo()
 	}
-	m.proc, m.client, m.halted, m.plugged = nil, nil, false, nil
+	m.proc, m.client, m.halted, m.stalled, m.plugged = nil, nil, false, false, nil
 	m.mu.Unlock()
 	if reason == guest.ExitByGuest || reason == guest.ExitCrash {
 		defer m.d.tell(m.id)
