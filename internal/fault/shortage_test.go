@@ -27,7 +27,15 @@ func TestWhatAShortageMeans(t *testing.T) {
 			t.Errorf("%v is told as %v", c.err, got)
 		}
 	}
-	if fault.OfHost(nil) != nil {
+	for _, err := range []error{syscall.ENOSPC, syscall.EMFILE} {
+		if got := fault.OfService(fault.Internalf("x: %w", err)); !fault.Is(got, fault.Unavailable) || !errors.Is(got, err) {
+			t.Errorf("%v is told as %v", err, got)
+		}
+	}
+	if got := fault.OfService(syscall.EIO); !fault.Is(got, fault.Internal) {
+		t.Errorf("a broken disk is told as %v", got)
+	}
+	if fault.OfHost(nil) != nil || fault.OfService(nil) != nil {
 		t.Error("no error became one")
 	}
 }

@@ -185,6 +185,10 @@ func (s *Server) serve(m *mounted, w http.ResponseWriter, r *http.Request, path 
 	defer c.leave()
 	c.trace.ended(c, err)
 	if err != nil {
+		if told := fault.OfService(err); told != err {
+			s.log.Warn("request found too little of something", "request", c.RequestID, "method", r.Method, "path", masked(path), "error", err)
+			err = told
+		}
 		f := fault.As(err)
 		if f.Kind == fault.Internal {
 			s.log.Error("request failed", "request", c.RequestID, "method", r.Method, "path", masked(path), "error", err)

@@ -270,7 +270,7 @@ func (c *call) explain(err error) *failure.Failure {
 	if f := failure.As(err); f != nil {
 		return f
 	}
-	f := fault.As(err)
+	f := fault.As(fault.OfService(err))
 	switch {
 	case f.Code == objectstore.CodeChecksum:
 		return failure.New(failure.BadDigest)

@@ -23,6 +23,7 @@ type content struct {
 
 	mu      sync.Mutex
 	readers []*rangeReader
+	ready   io.ReadCloser // the first file, open before an answer begins; nil: none, or it is being read
 }
 
 // readBody copies a body out of the index.
@@ -74,6 +75,13 @@ func (b *content) present() error {
 		if !p.inFile() {
 			continue
 		}
+		if b.ready == nil {
+			f, err := b.s.openAt(p.file, 0)
+			if err != nil {
+				return fault.Internalf("bytes of an object: %w", err)
+			}
+			b.ready = f
+		}
 		info, err := b.s.FS.Stat(b.s.files.path(p.file))
 		if err != nil {
 			return fault.Internalf("bytes of an object: %w", err)
@@ -91,6 +99,9 @@ func (b *content) Close() (err error) {
 		for _, r := range b.readers {
 			err = errors.Join(err, r.Close())
 		}
+		if f := b.take(); f != nil {
+			err = errors.Join(err, f.Close())
+		}
 		b.s.files.release(b.held)
 	})
 	return err
@@ -98,7 +109,7 @@ func (b *content) Close() (err error) {
 
 // Range implements objectstore.Content.
 func (b *content) Range(offset, length int64) io.Reader {
-	r := &rangeReader{s: b.s}
+	r := &rangeReader{s: b.s, b: b}
 	b.mu.Lock()
 	b.readers = append(b.readers, r)
 	b.mu.Unlock()
@@ -113,6 +124,33 @@ func (b *content) Range(offset, length int64) io.Reader {
 	return r
 }
 
+// take gives away the file that is open already; nil: there is none.
+func (b *content) take() io.ReadCloser {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f := b.ready
+	b.ready = nil
+	return f
+}
+
+// opened is the file that is open already, at an offset, if it is this one.
+func (b *content) opened(x fileID, offset int64) (io.ReadCloser, error) {
+	if len(b.held) == 0 || b.held[0] != x {
+		return nil, nil
+	}
+	f := b.take()
+	if f == nil || offset == 0 {
+		return f, nil
+	}
+	if s, ok := f.(io.Seeker); ok {
+		if _, err := s.Seek(offset, io.SeekStart); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		return f, nil
+	}
+	return nil, f.Close()
+}
+
 // run is a piece of a part.
 type run struct {
 	part
@@ -122,6 +160,7 @@ type run struct {
 // rangeReader reads runs one after the other; it opens one file at a time.
 type rangeReader struct {
 	s    *Store
+	b    *content
 	runs []run
 	file io.ReadCloser // of the first run, at its place
 }
@@ -133,7 +172,10 @@ func (r *rangeReader) source() (io.Reader, error) {
 		return &sliceReader{at.data[at.from : at.from+at.n]}, nil
 	}
 	if r.file == nil {
-		f, err := r.s.openAt(at.file, at.from)
+		f, err := r.b.opened(at.file, at.from)
+		if err == nil && f == nil {
+			f, err = r.s.openAt(at.file, at.from)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read bytes of an object: %w", err)
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/cockroachdb/pebble/v2"
+	"golang.org/x/sys/unix"
 )
 
 // scrubBytes is what one run of the scrubber reads: two MiB a second, so that
@@ -80,6 +81,9 @@ func (s *Store) scrubFile(ctx context.Context, db *pebble.DB, f claimed) error {
 	if err == nil && size == f.size && sum == f.sum {
 		return nil
 	}
+	if err != nil && !missing(err) && !rotten(err) {
+		return fmt.Errorf("hash file %s again: %w", f.name, err) // what could not be looked at is not damaged
+	}
 	if _, err := get(db, fileKey(f.name)); errors.Is(err, pebble.ErrNotFound) {
 		return nil // deleted before we held it
 	}
@@ -91,6 +95,12 @@ func (s *Store) scrubFile(ctx context.Context, db *pebble.DB, f claimed) error {
 		return fmt.Errorf("put damaged file %s aside: %w", f.name, err)
 	}
 	return s.files.sync(f.name.folder())
+}
+
+// rotten tells whether an error says that bytes are damaged, rather than that they
+// could not be read just now.
+func rotten(err error) bool {
+	return errors.Is(err, unix.EIO) || errors.Is(err, unix.EUCLEAN) || errors.Is(err, unix.EBADMSG)
 }
 
 func (s *Store) hashFile(ctx context.Context, x fileID) (sum [16]byte, size int64, err error) {

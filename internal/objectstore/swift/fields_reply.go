@@ -95,7 +95,7 @@ func settle(r *Request, err error) (Reply, error) {
 
 // ofStore says a store's fault in Swift's words; nil for a defect.
 func ofStore(err error) *Failure {
-	f := fault.As(err)
+	f := fault.As(fault.OfService(err))
 	switch f.Kind {
 	case fault.NotFound:
 		return Fail(http.StatusNotFound)
