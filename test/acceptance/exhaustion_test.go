@@ -454,7 +454,7 @@ func (e *exhausted) limit(pid int, resource string, most int) (back func()) {
 func (e *exhausted) fewDescriptors(name, process string) {
 	pid := e.processOf(process)
 	kept, image := e.boot(name), e.newImage(name)
-	at, content := strings.TrimPrefix(e.o.base, e.o.root)+"/"+name, bytes.Repeat([]byte("d"), 3<<20)
+	at, content := strings.TrimPrefix(e.o.base, e.o.root)+"/"+name, bytes.Repeat([]byte("d"), 200<<10) // a body that is not read closes the connection, unless it is short
 	e.expect("an object", http.StatusCreated, "PUT", fmt.Sprint(at, len(content)), content)
 	back := e.limit(pid, "nofile", 3) // it has more open: nothing new can be opened
 	e.report.Fault("no descriptors for the "+process, 1)

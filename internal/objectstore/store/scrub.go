@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 
 	"github.com/cockroachdb/pebble/v2"
 	"golang.org/x/sys/unix"
@@ -93,6 +94,9 @@ func (s *Store) scrubFile(ctx context.Context, db *pebble.DB, f claimed) error {
 	}
 	if err := s.FS.Rename(s.files.path(f.name), s.files.rottenPath(f.name)); err != nil {
 		return fmt.Errorf("put damaged file %s aside: %w", f.name, err)
+	}
+	if err := s.files.syncPath(path.Join(s.Dir, rottenName)); err != nil { // first where it is, then where it is no more
+		return err
 	}
 	return s.files.sync(f.name.folder())
 }
