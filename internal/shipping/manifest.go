@@ -1,6 +1,7 @@
 package shipping
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,8 +19,38 @@ const Format = 1
 // manifestName is the file that makes a folder one of shipped logs.
 const manifestName = "mek-log.json"
 
-// historyPrefix begins the names of histories; the epoch follows.
+// historyPrefix begins the names of histories; the epoch follows, and the number
+// of the copy if it is not the first of that epoch.
 const historyPrefix = "epoch-"
+
+// history is one copy of the database with the log behind it.
+type history struct{ epoch, part int64 }
+
+func (h history) dir(root string) string {
+	name := historyPrefix + strconv.FormatInt(h.epoch, 10)
+	if h.part > 0 {
+		name += "." + strconv.FormatInt(h.part, 10)
+	}
+	return filepath.Join(root, name)
+}
+
+func (h history) compare(o history) int {
+	return cmp.Or(cmp.Compare(h.epoch, o.epoch), cmp.Compare(h.part, o.part))
+}
+
+func parseHistory(name string) (h history, ok bool) {
+	text, ok := strings.CutPrefix(name, historyPrefix)
+	if !ok {
+		return h, false
+	}
+	epoch, part, more := strings.Cut(text, ".")
+	var err1, err2 error
+	h.epoch, err1 = strconv.ParseInt(epoch, 10, 64)
+	if more {
+		h.part, err2 = strconv.ParseInt(part, 10, 64)
+	}
+	return h, err1 == nil && err2 == nil
+}
 
 // Manifest says whose log is in a folder.
 type Manifest struct {
@@ -76,24 +107,27 @@ func (m Manifest) write(dir string) error {
 	return nil
 }
 
-// histories are the epochs in a folder, the latest first.
-func histories(dir string) ([]int64, error) {
+// histories are those in a folder, the latest first.
+func histories(dir string) ([]history, error) {
 	list, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("shipped log: %w", err)
 	}
-	var out []int64
+	var out []history
 	for _, e := range list {
-		text, ours := strings.CutPrefix(e.Name(), historyPrefix)
-		if epoch, err := strconv.ParseInt(text, 10, 64); ours && err == nil && e.IsDir() {
-			out = append(out, epoch)
+		if h, ours := parseHistory(e.Name()); ours && e.IsDir() {
+			out = append(out, h)
 		}
 	}
-	slices.Sort(out)
-	slices.Reverse(out)
+	slices.SortFunc(out, func(a, b history) int { return b.compare(a) })
 	return out, nil
 }
 
-func history(dir string, epoch int64) string {
-	return filepath.Join(dir, historyPrefix+strconv.FormatInt(epoch, 10))
+// latest is the last history of an epoch; the first one, if there is none.
+func latest(dir string, epoch int64) (history, error) {
+	list, err := histories(dir)
+	if i := slices.IndexFunc(list, func(h history) bool { return h.epoch == epoch }); i >= 0 {
+		return list[i], nil
+	}
+	return history{epoch: epoch}, err
 }

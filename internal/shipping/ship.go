@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -30,6 +31,7 @@ type Config struct {
 	Epoch    int64  // that the database is in
 	Dir      string // second folder
 	Manifest Manifest
+	Waiting  int64 // bytes of log that may wait for the folder; 0: mostWaiting
 	Clock    clock.Clock
 	Log      *slog.Logger
 }
@@ -39,6 +41,11 @@ type Shipper struct {
 	cfg   Config
 	db    *litestream.DB
 	store *litestream.Store
+
+	into   history // what is shipped to
+	folder *folder
+	anew   anew
+	looked time.Time // when it was last seen how much waits
 
 	mu      sync.Mutex
 	shipped time.Time // everything committed by then is in the second folder
@@ -51,16 +58,15 @@ func Start(ctx context.Context, c Config) (*Shipper, error) {
 	s := &Shipper{cfg: c, shipped: c.Clock.Now()}
 	s.db = litestream.NewDB(c.Database)
 	s.db.MonitorInterval = 0 // Run looks at the log
-	client := file.NewReplicaClient(history(c.Dir, c.Epoch))
-	s.db.Replica = litestream.NewReplicaWithClient(s.db, client)
-	client.Replica = s.db.Replica // which knows the owner and mode of what it ships
+	s.folder = &folder{root: c.Dir}
+	s.db.Replica = litestream.NewReplicaWithClient(s.db, s.folder)
 	s.db.Replica.MonitorEnabled = false
 	s.db.ShutdownSyncTimeout = 2 * time.Second
 	s.store = litestream.NewStore([]*litestream.DB{s.db}, litestream.DefaultCompactionLevels)
 	quiet := slog.New(atLeast{c.Log.Handler(), slog.LevelError + 1}) // what fails is told by Run, once
 	s.store.Logger = quiet
 	s.db.SetLogger(quiet)
-	if err := s.prepare(); err != nil {
+	if err := s.prepare(ctx); err != nil {
 		return nil, err
 	}
 	if err := s.store.Open(ctx); err != nil {
@@ -74,13 +80,34 @@ func Start(ctx context.Context, c Config) (*Shipper, error) {
 	return s, nil
 }
 
-// prepare makes sure that the folder can be written and is this cloud's.
-func (s *Shipper) prepare() error {
-	dir := history(s.cfg.Dir, s.cfg.Epoch)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+// prepare makes sure that the folder can be written and is this cloud's, and
+// finds the history that goes on, or begins one.
+func (s *Shipper) prepare(ctx context.Context) (err error) {
+	if err := os.MkdirAll(s.cfg.Dir, 0o700); err != nil {
 		return fmt.Errorf("ship log: %w", err)
 	}
-	return s.cfg.Manifest.write(s.cfg.Dir)
+	if err := s.cfg.Manifest.write(s.cfg.Dir); err != nil {
+		return err
+	}
+	if s.into, err = latest(s.cfg.Dir, s.cfg.Epoch); err != nil {
+		return err
+	}
+	if s.anew = s.wanted(); s.anew == due {
+		s.into.part++
+	}
+	dir := s.into.dir(s.cfg.Dir)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) { // it begins with a copy
+		if err := s.db.ResetLocalState(ctx); err != nil {
+			return fmt.Errorf("ship log: %w", err)
+		}
+	}
+	if err := s.enter(); err != nil {
+		return err
+	}
+	if s.anew == due {
+		s.anew = begun
+	}
+	return nil
 }
 
 // Run ships until ctx ends.
@@ -104,7 +131,14 @@ func (s *Shipper) ship(ctx context.Context) error {
 	if err := s.db.Sync(ctx); err != nil {
 		return err
 	}
-	return s.db.Replica.Sync(ctx)
+	err := s.reach()
+	if err == nil {
+		err = s.db.Replica.Sync(ctx)
+	}
+	if err != nil {
+		return errors.Join(err, s.bound(ctx))
+	}
+	return s.complete()
 }
 
 // note remembers how a try ended, and logs the first of a row.
@@ -148,13 +182,13 @@ func (s *Shipper) prune() {
 		return // it was just written; the next start prunes
 	}
 	earlier := 0
-	for _, epoch := range list {
-		if epoch >= s.cfg.Epoch {
+	for _, h := range list {
+		if h.compare(s.into) >= 0 {
 			continue
 		}
 		if earlier++; earlier > keptHistories {
-			if err := os.RemoveAll(history(s.cfg.Dir, epoch)); err != nil {
-				s.cfg.Log.Warn("an old log stays", "folder", history(s.cfg.Dir, epoch), "error", err)
+			if err := os.RemoveAll(h.dir(s.cfg.Dir)); err != nil {
+				s.cfg.Log.Warn("an old log stays", "folder", h.dir(s.cfg.Dir), "error", err)
 			}
 		}
 	}
@@ -197,12 +231,12 @@ func Restore(ctx context.Context, dir, to string) (Restored, error) {
 		return Restored{}, err
 	}
 	failed := fmt.Errorf("shipped log: %s holds nothing yet", dir)
-	for _, epoch := range list {
-		r := Restored{Manifest: m, Epoch: epoch}
-		if r.Last, err = restore(ctx, history(dir, epoch), to); err == nil {
+	for _, h := range list {
+		r := Restored{Manifest: m, Epoch: h.epoch}
+		if r.Last, err = restore(ctx, h.dir(dir), to); err == nil {
 			return r, nil
 		}
-		failed = fmt.Errorf("shipped log: %s: %w", filepath.Base(history(dir, epoch)), err)
+		failed = fmt.Errorf("shipped log: %s: %w", filepath.Base(h.dir(dir)), err)
 	}
 	return Restored{}, failed
 }

@@ -23,6 +23,7 @@ type world struct {
 	db       *db.DB
 	rows     int
 	epoch    int64
+	waiting  int64
 }
 
 func newWorld(t *testing.T) *world {
@@ -57,7 +58,7 @@ func (w *world) open() *db.DB {
 func (w *world) start() {
 	w.t.Helper()
 	var err error
-	w.ship, err = Start(w.t.Context(), Config{Database: w.file, Epoch: w.epoch, Dir: w.to, Clock: w.clock, Log: slog.New(slog.DiscardHandler),
+	w.ship, err = Start(w.t.Context(), Config{Database: w.file, Epoch: w.epoch, Dir: w.to, Waiting: w.waiting, Clock: w.clock, Log: slog.New(slog.DiscardHandler),
 		Manifest: Manifest{Format: Format, DataDir: "/data", Host: "here", MasterKey: "key"}})
 	w.must(err)
 	w.db = w.open()
@@ -190,10 +191,10 @@ func TestEachEpochHasItsHistory(t *testing.T) {
 	}
 	list, err := histories(w.to)
 	w.must(err)
-	if fmt.Sprint(list) != "[4 3 2]" {
+	if fmt.Sprint(list) != "[{4 0} {3 0} {2 0}]" {
 		t.Errorf("histories %v", list)
 	}
-	w.must(os.MkdirAll(history(w.to, 9), 0o700)) // begun, and the server died
+	w.must(os.MkdirAll(history{epoch: 9}.dir(w.to), 0o700)) // begun, and the server died
 	w.expect("with a history that never came to anything")
 }
 
