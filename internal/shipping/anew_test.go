@@ -62,7 +62,7 @@ func TestTheLogThatWaitsIsBounded(t *testing.T) {
 			back := w.away()
 			run.Fault("folder of the log away", 1)
 			size := int64(0)
-			most := w.fill(15)
+			most := w.fill(40)
 			if info, err := os.Stat(w.file); err == nil {
 				size = info.Size()
 			}

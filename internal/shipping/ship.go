@@ -61,8 +61,8 @@ func Start(ctx context.Context, c Config) (*Shipper, error) {
 	s.folder = &folder{root: c.Dir}
 	s.db.Replica = litestream.NewReplicaWithClient(s.db, s.folder)
 	s.db.Replica.MonitorEnabled = false
-	s.db.ShutdownSyncTimeout = 2 * time.Second
 	s.store = litestream.NewStore([]*litestream.DB{s.db}, litestream.DefaultCompactionLevels)
+	s.store.SetShutdownSyncTimeout(2 * time.Second) // of its databases, too
 	quiet := slog.New(atLeast{c.Log.Handler(), slog.LevelError + 1}) // what fails is told by Run, once
 	s.store.Logger = quiet
 	s.db.SetLogger(quiet)
