@@ -62,7 +62,7 @@ func Start(ctx context.Context, c Config) (*Shipper, error) {
 	s.db.Replica = litestream.NewReplicaWithClient(s.db, s.folder)
 	s.db.Replica.MonitorEnabled = false
 	s.store = litestream.NewStore([]*litestream.DB{s.db}, litestream.DefaultCompactionLevels)
-	s.store.SetShutdownSyncTimeout(2 * time.Second) // of its databases, too
+	s.store.SetShutdownSyncTimeout(2 * time.Second)                  // of its databases, too
 	quiet := slog.New(atLeast{c.Log.Handler(), slog.LevelError + 1}) // what fails is told by Run, once
 	s.store.Logger = quiet
 	s.db.SetLogger(quiet)

@@ -6,11 +6,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/db/dbtest"
 	"github.com/mekcloud/mek/internal/testcloud"
 	"github.com/mekcloud/mek/test/report"
 )
@@ -96,4 +98,93 @@ func TestAFullDiskOfTheDatabase(t *testing.T) {
 	if err := d.Verify(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+// The disk of PostgreSQL is full, for real. It refuses changes, or it ends and is
+// started again by whoever watches over it; meanwhile every answer is the
+// service's, none is 500, and what was acknowledged is there afterwards (F7).
+func TestAFullDiskOfPostgreSQL(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root mounts a small file system")
+	}
+	c := testcloud.New(t)
+	if c.DB.Engine() != db.SQLite {
+		t.Skip("the database under test is one of its own: once is enough")
+	}
+	run := report.Start(t, "F7", 0)
+	server := dbtest.NewServerOn(t, func(dir string) error {
+		t.Cleanup(func() {
+			if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+				t.Error(err)
+			}
+		})
+		return unix.Mount("tmpfs", dir, "tmpfs", 0, "size=256m")
+	})
+	d, err := db.Open(t.Context(), server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	c = c.Again(d)
+	shop(t, c)
+	disk := volume(c)
+	filler := filepath.Join(server.Dir(), "filler")
+	var room unix.Statfs_t
+	if err := unix.Statfs(server.Dir(), &room); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filler, make([]byte, int64(room.Bavail)*room.Bsize-1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	last, refused, reads := "", 0, map[int]int{}
+	for n := 0; n < 20000 && refused < 20; n++ {
+		text := fmt.Sprint(n, strings.Repeat(" on a full disk", 15))
+		run.Operations(1)
+		switch a := c.Demo.Do("PUT", "/volume/v3/volumes/"+disk, object{"volume": object{"description": text}}); a.Status {
+		case http.StatusOK:
+			last = text
+		case http.StatusServiceUnavailable:
+			if refused++; a.String("serviceUnavailable.message") == "" && !strings.Contains(string(a.Body), "503") {
+				t.Errorf("not in the service's envelope: %s", a.Body)
+			}
+		default:
+			t.Fatalf("on a full disk: %d %s", a.Status, a.Body)
+		}
+		if refused > 0 {
+			reads[c.Demo.Get("/volume/v3/volumes/"+disk).Status]++
+		}
+	}
+	if refused == 0 {
+		t.Fatal("the disk was never full")
+	}
+	run.Fault("disk of PostgreSQL full", 1)
+	for status := range reads {
+		if status != http.StatusOK && status != http.StatusServiceUnavailable {
+			run.Violation("reads are answered with %v", reads)
+		}
+	}
+	t.Logf("refused %d; reads meanwhile: %v; PostgreSQL has ended: %v", refused, reads, server.Ended())
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	if server.Ended() {
+		server.Restart()
+	}
+	eventually(t, "reads", func() bool { return c.Demo.Get("/volume/v3/volumes/"+disk).Status == http.StatusOK })
+	// An answer that was lost with the server may stand for a change that happened; none that was given may be gone.
+	if got := c.Demo.Get("/volume/v3/volumes/" + disk).String("volume.description"); number(got) < number(last) {
+		run.Violation("I-18: the last change that was acknowledged is %q, and %q is there", last, got)
+	}
+	eventually(t, "new work", func() bool {
+		return c.Demo.Do("PUT", "/volume/v3/volumes/"+disk, object{"volume": object{"description": "after"}}).Status == http.StatusOK
+	})
+	volume(c)
+	c.Demo.Do("DELETE", "/volume/v3/volumes/"+disk, nil).Expect(http.StatusAccepted)
+	c.RunTasks()
+	c.Demo.Get("/volume/v3/volumes/" + disk).Expect(http.StatusNotFound)
+}
+
+func number(text string) (n int) {
+	_, _ = fmt.Sscanf(text, "%d", &n) // none: 0
+	return n
 }

@@ -54,14 +54,15 @@ func shared() (*cluster, error) {
 	started.Lock()
 	defer started.Unlock()
 	if started.c == nil && started.err == nil {
-		if started.c, started.err = start(); started.err == nil {
+		if started.c, started.err = start(nil); started.err == nil {
 			started.err = started.c.template()
 		}
 	}
 	return started.c, started.err
 }
 
-func start() (*cluster, error) {
+// start makes a cluster in a folder that prepare, if any, has made something of.
+func start(prepare func(dir string) error) (*cluster, error) {
 	sweep()
 	bin, err := binaries()
 	if err != nil {
@@ -71,12 +72,18 @@ func start() (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	if prepare != nil {
+		if err := prepare(dir); err != nil {
+			return nil, err
+		}
+	}
 	attr, err := unprivileged(dir)
 	if err != nil {
 		return nil, err
 	}
 	data := filepath.Join(dir, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "mek", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions")
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "mek", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions",
+		"--wal-segsize=1")
 	initdb.SysProcAttr, initdb.Dir = attr, dir
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w: %s", err, out)

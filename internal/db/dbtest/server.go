@@ -4,6 +4,8 @@ import (
 	"os"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // Server is a PostgreSQL server of one test alone, which it may kill.
@@ -15,7 +17,14 @@ type Server struct {
 // NewServer starts one. It ends with the test.
 func NewServer(t testing.TB) *Server {
 	t.Helper()
-	c, err := start()
+	return NewServerOn(t, nil)
+}
+
+// NewServerOn is NewServer in a folder that prepare, if any, has made something
+// of: it mounts a small file system there, or a slow one.
+func NewServerOn(t testing.TB, prepare func(dir string) error) *Server {
+	t.Helper()
+	c, err := start(prepare)
 	if err != nil {
 		t.Fatalf("start PostgreSQL (Debian's package postgresql): %v", err)
 	}
@@ -24,6 +33,23 @@ func NewServer(t testing.TB) *Server {
 		t.Fatal(err)
 	}
 	return &Server{t, c}
+}
+
+// Dir is the folder that everything of it is in.
+func (s *Server) Dir() string { return s.c.dir }
+
+// Ended tells whether its process has ended by itself.
+func (s *Server) Ended() bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, s.c.server.Process.Pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err == nil && info.Signo != 0
+}
+
+// Restart starts it again as whoever watches over it does when it has ended.
+func (s *Server) Restart() {
+	s.t.Helper()
+	_ = s.c.server.Wait() // says how it ended
+	s.Start()
 }
 
 // URL is the address of its database.
