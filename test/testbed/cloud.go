@@ -167,6 +167,19 @@ func (u *User) Float(id string) string {
 	return out["floatingip"].Text("floating_ip_address")
 }
 
+// LetPingIn opens the security groups of a server for pings.
+func (u *User) LetPingIn(id string) {
+	u.m.bed.t.Helper()
+	ports, err := u.Network.List(u.m.bed.t.Context(), "ports", "ports", url.Values{"device_id": {id}})
+	if err != nil || len(ports) == 0 {
+		u.m.bed.t.Fatalf("ports of server %s: %v", id, err)
+	}
+	groups, _ := ports[0]["security_groups"].([]any)
+	for _, group := range groups {
+		u.post(u.Network, "security-group-rules", map[string]any{"security_group_rule": map[string]any{"security_group_id": group, "direction": "ingress", "protocol": "icmp"}}, nil)
+	}
+}
+
 // AddressOf is a server's address on its network.
 func (u *User) AddressOf(s apiclient.Object) string {
 	u.m.bed.t.Helper()

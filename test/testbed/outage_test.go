@@ -210,3 +210,31 @@ func TestOutageOfTheServer(t *testing.T) {
 	r.Outage(o)
 	r.Unavailable(time.Duration(o.Errors) * time.Millisecond)
 }
+
+// TestOutageOfTheServersProcess kills the one server of a cloud as a bug would:
+// whoever looks after it starts it again.
+func TestOutageOfTheServersProcess(t *testing.T) {
+	soak(t)
+	r := report.Start(t, "F14", report.Seed(t))
+	p := newPair(t, 2, 1)
+	id := p.admin.Server("there", p.other.Name)
+	p.admin.Await(id, "ACTIVE", 2*time.Minute)
+	guests := p.processes()
+	c := probe(t, p.other.UserOf(p.home, "demo"))
+	steady()
+	clk := clock.Real{}
+	fault := clk.Now()
+	p.home.Kill("server")
+	r.Fault("the one server killed", 1)
+	p.Until("the API answers", time.Minute, func() (bool, string) { _, err := p.admin.Show(id); return err == nil, "" })
+	r.Measured("API back after kill -9, s", clk.Now().Sub(fault).Seconds())
+	p.untilLeased(p.other, true, time.Minute)
+	r.Measured("hosts back after kill -9, s", clk.Now().Sub(fault).Seconds())
+	if after := p.processes(); after[id] != guests[id] || guests[id] == 0 {
+		r.Violation("I-33: a guest is another process after the server was killed")
+	}
+	steady()
+	o := c.outage("the one server killed", fault)
+	r.Outage(o)
+	r.Unavailable(time.Duration(o.Errors) * time.Millisecond)
+}
