@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -28,6 +29,7 @@ type objectHolder struct {
 	b     *builder
 	store *store.Store
 	proxy *httputil.ReverseProxy
+	find  func(ctx context.Context) (here bool, at string)
 
 	mu     sync.Mutex
 	looked time.Duration // reading of the clock
@@ -40,6 +42,9 @@ const (
 	// passedOn marks requests that another server passes on, with what is asked.
 	passedOn  = "Mek-Passed-On"
 	lookEvery = 500 * time.Millisecond
+	// holderless is how long a request waits for a server to have the store open,
+	// when the one that had it is gone: longer than another one takes to notice.
+	holderless = 5 * time.Second
 )
 
 func newObjectHolder(b *builder, s *store.Store) *objectHolder {
@@ -47,6 +52,7 @@ func newObjectHolder(b *builder, s *store.Store) *objectHolder {
 		return nil
 	}
 	h := &objectHolder{b: b, store: s, looked: -time.Hour}
+	h.find = h.look
 	transport := &http.Transport{DialContext: (&net.Dialer{Timeout: 2 * time.Second}).DialContext, MaxIdleConnsPerHost: 32, IdleConnTimeout: time.Minute,
 		TLSHandshakeTimeout: 5 * time.Second, DisableCompression: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
 	if file := b.Config.CAFile; b.Config.CertFile != "" {
@@ -57,10 +63,7 @@ func newObjectHolder(b *builder, s *store.Store) *objectHolder {
 		}
 	}
 	h.proxy = &httputil.ReverseProxy{Transport: transport, FlushInterval: -1, ErrorLog: slog.NewLogLogger(b.Log.Handler(), slog.LevelDebug),
-		Rewrite: func(r *httputil.ProxyRequest) {}, ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			b.Log.Warn("the server that has the object store open does not answer", "error", err)
-			notReady(w)
-		}}
+		Rewrite: func(r *httputil.ProxyRequest) {}}
 	return h
 }
 
@@ -99,25 +102,66 @@ func (h *objectHolder) look(ctx context.Context) (here bool, at string) {
 	return false, h.at
 }
 
-// pass answers a request by the holder, unless that is this server.
+// pass answers a request by the holder, unless that is this server. A holder
+// that died has a successor soon: who asks meanwhile waits for it, rather than
+// being sent away.
 func (h *objectHolder) pass(w http.ResponseWriter, r *http.Request, what string) bool {
-	here, at := h.look(r.Context())
-	if here {
-		return false
+	begun := clock.Elapsed(h.b.Clock)
+	for {
+		here, at := h.find(r.Context())
+		if here {
+			return false
+		}
+		if to, err := url.Parse(at); at != "" && err == nil && r.Header.Get(passedOn) == "" && h.by(to, w, r, what) {
+			return true
+		}
+		if clock.Elapsed(h.b.Clock)-begun >= holderless {
+			notReady(w)
+			return true
+		}
+		select {
+		case <-r.Context().Done():
+			return true // nobody listens any more
+		case <-h.b.Clock.After(lookEvery / 5):
+		}
 	}
-	to, err := url.Parse(at)
-	if at == "" || err != nil || r.Header.Get(passedOn) != "" {
-		notReady(w)
-		return true
-	}
-	clear(w.Header()) // the holder's answer has its own
+}
+
+// by answers a request by another server; false when that has done nothing with
+// it, so that it can be asked again.
+func (h *objectHolder) by(to *url.URL, w http.ResponseWriter, r *http.Request, what string) bool {
+	answered := true
 	p := *h.proxy
 	p.Rewrite = func(pr *httputil.ProxyRequest) {
 		pr.Out.URL.Scheme, pr.Out.URL.Host, pr.Out.Host = to.Scheme, to.Host, pr.In.Host // signatures cover the name that was used
 		pr.Out.Header.Set(passedOn, what)
 	}
-	p.ServeHTTP(w, r)
-	return true
+	p.ModifyResponse = func(*http.Response) error {
+		clear(w.Header()) // the holder's answer has its own
+		return nil
+	}
+	p.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+		if untouched(r, err) {
+			answered = false
+			return
+		}
+		h.b.Log.Warn("the server that has the object store open does not answer", "error", err)
+		notReady(w)
+	}
+	sent := *r
+	if r.Body != nil {
+		sent.Body = io.NopCloser(r.Body) // a connection that fails must not end it
+	}
+	p.ServeHTTP(w, &sent)
+	return answered
+}
+
+// untouched tells whether a request that failed can be sent again: nothing of it
+// went out, or it changes nothing.
+func untouched(r *http.Request, err error) bool {
+	var op *net.OpError
+	dial := errors.As(err, &op) && op.Op == "dial"
+	return r.Context().Err() == nil && (dial || r.ContentLength == 0 && (r.Method == http.MethodGet || r.Method == http.MethodHead))
 }
 
 // swift is rest.Service.Elsewhere.
