@@ -119,6 +119,7 @@ func (b *builder) pruneChassis(known *hosts.Hosts) []reconcile.Reconciler {
 	if b.Config.Southbound == "" {
 		return nil
 	}
+	southbound := &ovn.Chassis{Endpoint: "unix:" + b.Config.Southbound}
 	return []reconcile.Reconciler{{Name: "network.chassis", Every: 20 * time.Second, Run: func(ctx context.Context) error {
 		names, err := b.shared.joining.Names(ctx)
 		if err != nil {
@@ -131,7 +132,7 @@ func (b *builder) pruneChassis(known *hosts.Hosts) []reconcile.Reconciler {
 		for _, h := range all {
 			names = append(names, h.Name)
 		}
-		removed, err := ovn.PruneChassis(ctx, "unix:"+b.Config.Southbound, append(names, b.Config.HostName))
+		removed, err := southbound.Prune(ctx, append(names, b.Config.HostName))
 		for _, name := range removed {
 			b.Log.Info("a host that was removed is taken out of the network", "host", name)
 		}

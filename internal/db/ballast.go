@@ -24,7 +24,8 @@ type ballast struct {
 	path string
 	size int64
 	low  atomic.Bool
-	mu   sync.Mutex // of the file
+	gave atomic.Int64 // how often it was emptied
+	mu   sync.Mutex   // of the file
 }
 
 // BallastSize is right for a server: some thousand transactions.
@@ -76,13 +77,21 @@ func (d *DB) KeepBallast(context.Context) error {
 	return nil
 }
 
-// give empties the file; false: it was empty.
-func (b *ballast) give() bool {
+// give empties the file; false: it was empty, and nobody has emptied it since
+// it had been so often.
+func (b *ballast) give(since int64) bool {
 	b.low.Store(true)
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.gave.Load() != since {
+		return true
+	}
 	fi, err := os.Stat(b.path)
-	return err == nil && fi.Size() > 0 && os.Truncate(b.path, 0) == nil
+	if err != nil || fi.Size() == 0 || os.Truncate(b.path, 0) != nil {
+		return false
+	}
+	b.gave.Add(1)
+	return true
 }
 
 // writeWithin is writeSound on a disk that may be full.
@@ -94,11 +103,12 @@ func (d *DB) writeWithin(ctx context.Context, fn func(tx *Tx) error) error {
 	if b.low.Load() && event.ActorOf(ctx).NewWork {
 		return fault.Unavailablef("The disk of the control plane is full. What there is can be read and deleted; try again later.")
 	}
+	since := b.gave.Load()
 	err := d.writeSound(ctx, fn)
 	if !outOfRoom(err) {
 		return err
 	}
-	if gave := b.give(); !gave || event.ActorOf(ctx).NewWork {
+	if gave := b.give(since); !gave || event.ActorOf(ctx).NewWork {
 		return err
 	}
 	return d.writeSound(ctx, fn)

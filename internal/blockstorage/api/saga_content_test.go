@@ -4,11 +4,15 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
 	"github.com/mekcloud/mek/internal/blockstorage/archive"
+	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/hostlink"
+	"github.com/mekcloud/mek/internal/task"
 	"github.com/mekcloud/mek/internal/task/tasktest"
 )
 
@@ -302,4 +306,41 @@ func TestGroupSnapshotDeleteSaga(t *testing.T) {
 			gone()
 		})
 	}})
+}
+
+// A volume whose bytes are lost is in error, or stays in use and says so, once; when
+// it is given back it is in error as well.
+func TestLostVolumesSaySo(t *testing.T) {
+	for name, status := range map[string]blockstorage.VolumeStatus{"available": blockstorage.Error, "in use": blockstorage.InUse} {
+		t.Run(name, func(t *testing.T) {
+			b := newBenchWithVolume(t)
+			if status == blockstorage.InUse {
+				b.attach()
+			}
+			b.open(task.Options{DB: b.db, Clock: clock.Real{}, Owner: "test"})
+			lost := hostlink.Report{Host: "h", Section: hostlink.Volumes, Objects: []hostlink.ObjectReport{{ID: vol, Phase: hostlink.Failed, Kept: hostlink.KeptLost}}}
+			for range 2 {
+				if err := b.service.Volumes.Observe(t.Context(), lost); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if v := b.volume(); v.Status != status || !strings.Contains(v.Error, "not on its host") {
+				t.Errorf("it is %s: %q", v.Status, v.Error)
+			}
+			if _, out := b.do("GET", "messages?resource_uuid="+vol, nil); len(out["messages"].([]any)) != 1 {
+				t.Errorf("messages: %v", out)
+			}
+			if status != blockstorage.InUse {
+				return
+			}
+			b.exec("DELETE FROM blockstorage_attachments")
+			b.exec("UPDATE blockstorage_volumes SET status = 'available'")
+			if err := b.service.Volumes.Observe(t.Context(), lost); err != nil {
+				t.Fatal(err)
+			}
+			if v := b.volume(); v.Status != blockstorage.Error {
+				t.Errorf("given back it is %s", v.Status)
+			}
+		})
+	}
 }

@@ -202,7 +202,8 @@ const lostText = "The disk of this volume is not on its host any more. If the vo
 
 // Observe takes over what a host says of volumes whose disks it does not have,
 // which happens when disks are lost or the database went back in time: such a
-// volume is in error. One that is in use or under way is its server's or saga's business.
+// volume is in error. One that is in use stays so, since it cannot be given back
+// yet, and its user is told; one under way is its saga's business.
 func (s *Volumes) Observe(ctx context.Context, r hostlink.Report) error {
 	var all error
 	for _, o := range r.Objects {
@@ -215,7 +216,7 @@ func (s *Volumes) Observe(ctx context.Context, r hostlink.Report) error {
 
 func (s *Volumes) lost(ctx context.Context, host, id string) error {
 	concerned := func(v *blockstorage.Volume) bool {
-		return v.Host == host && v.Kept && v.MoveTo == "" && v.Status == blockstorage.Available
+		return v.Host == host && v.Kept && v.MoveTo == "" && (v.Status == blockstorage.Available || v.Status == blockstorage.InUse && v.Error != lostText)
 	}
 	if v, err := s.store.Get(ctx, id); fault.Is(err, fault.NotFound) || err == nil && !concerned(v) {
 		return nil // a snapshot, or a report that is overtaken
@@ -224,10 +225,13 @@ func (s *Volumes) lost(ctx context.Context, host, id string) error {
 	}
 	return s.DB.Write(ctx, func(tx *db.Tx) error {
 		return s.ifThere(ctx, tx, id, func(v *blockstorage.Volume) error {
-			if concerned(v) {
-				v.Status, v.Error = blockstorage.Error, lostText
+			if !concerned(v) {
+				return nil
 			}
-			return nil
+			if v.Error = lostText; v.Status == blockstorage.Available {
+				v.Status = blockstorage.Error
+			}
+			return s.Messages.Tell(ctx, tx, blockstorage.Message{ProjectID: v.ProjectID, Kind: "VOLUME", ResourceID: v.ID, Event: "001_001", Text: lostText})
 		})
 	})
 }

@@ -82,8 +82,10 @@ func start(prepare func(dir string) error) (*cluster, error) {
 		return nil, err
 	}
 	data := filepath.Join(dir, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "mek", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions",
-		"--wal-segsize=1")
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "mek", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions")
+	if prepare != nil {
+		initdb.Args = append(initdb.Args, "--wal-segsize=1") // it may be a small place
+	}
 	initdb.SysProcAttr, initdb.Dir = attr, dir
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w: %s", err, out)
