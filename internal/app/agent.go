@@ -185,10 +185,14 @@ func (h *host) serveMetadata(ctx context.Context) error {
 // networkLedger writes the switch's changes of the host into the ledger.
 type networkLedger struct{ ledger *ledger.Ledger }
 
-func (l networkLedger) Record(_ context.Context, c hostnet.Change) error {
-	return l.ledger.Record(ledger.Change{Kind: ledger.Kind(c.Kind), Name: c.Name, Old: c.Before})
+func (l networkLedger) Record(_ context.Context, changes ...hostnet.Change) error {
+	all := make([]ledger.Change, len(changes))
+	for i, c := range changes {
+		all[i] = ledger.Change{Kind: ledger.Kind(c.Kind), Name: c.Name, Old: c.Before}
+	}
+	return l.ledger.Record(all...)
 }
 
-func (l networkLedger) Forget(_ context.Context, kind, name string) error {
-	return l.ledger.Forget(ledger.Kind(kind), name)
+func (l networkLedger) Forget(_ context.Context, kind string, names ...string) error {
+	return l.ledger.Forget(ledger.Kind(kind), names...)
 }

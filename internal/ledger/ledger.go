@@ -71,33 +71,48 @@ func Open(path string, clk clock.Clock) (*Ledger, error) {
 	return l, nil
 }
 
-// Record announces a change. It is durable when Record returns nil.
-func (l *Ledger) Record(c Change) error {
-	if c.Kind == "" || c.Name == "" {
-		return fmt.Errorf("record change: kind %q and name %q must not be empty", c.Kind, c.Name)
+// Record announces changes. They are durable when Record returns nil.
+func (l *Ledger) Record(changes ...Change) error {
+	for _, c := range changes {
+		if c.Kind == "" || c.Name == "" {
+			return fmt.Errorf("record change: kind %q and name %q must not be empty", c.Kind, c.Name)
+		}
 	}
 	return l.append(func(live []Change) []line {
-		for _, have := range live {
-			if have.Key() == c.Key() {
-				return nil
+		known := keysOf(live)
+		var add []line
+		for _, c := range changes {
+			if !known[c.Key()] {
+				known[c.Key()] = true
+				c.Micros = clock.Micros(l.clock.Now())
+				add = append(add, line{Op: opMade, Change: c})
 			}
 		}
-		c.Micros = clock.Micros(l.clock.Now())
-		return []line{{Op: opMade, Change: c}}
+		return add
 	})
 }
 
-// Forget notes that a change was taken back. Unknown changes are no error.
-func (l *Ledger) Forget(kind Kind, name string) error {
-	key := Key{kind, name}
+// Forget notes that changes were taken back. Unknown changes are no error.
+func (l *Ledger) Forget(kind Kind, names ...string) error {
 	return l.append(func(live []Change) []line {
-		for _, have := range live {
-			if have.Key() == key {
-				return []line{{Op: opUndone, Change: Change{Kind: kind, Name: name, Micros: clock.Micros(l.clock.Now())}}}
+		known := keysOf(live)
+		var add []line
+		for _, name := range names {
+			if known[Key{kind, name}] {
+				delete(known, Key{kind, name})
+				add = append(add, line{Op: opUndone, Change: Change{Kind: kind, Name: name, Micros: clock.Micros(l.clock.Now())}})
 			}
 		}
-		return nil
+		return add
 	})
+}
+
+func keysOf(changes []Change) map[Key]bool {
+	keys := make(map[Key]bool, len(changes))
+	for _, c := range changes {
+		keys[c.Key()] = true
+	}
+	return keys
 }
 
 // Live is every change that stands, oldest first.

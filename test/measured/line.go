@@ -30,6 +30,7 @@ type Line struct {
 	Command string  `json:"command,omitempty"`
 	Commit  string  `json:"commit,omitempty"`
 	Machine string  `json:"machine,omitempty"`
+	Load    float64 `json:"load,omitempty"` // of the machine before, by others
 	At      string  `json:"at,omitempty"`
 }
 

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,6 +24,9 @@ func (l *Line) stamp() {
 	}
 	if l.Machine == "" {
 		l.Machine = Machine()
+	}
+	if l.Load == 0 {
+		l.Load, _ = strconv.ParseFloat(os.Getenv("MEK_LOAD"), 64) // not said: nothing is known of it
 	}
 	if l.At == "" {
 		l.At = clock.Real{}.Now().UTC().Format(time.RFC3339)

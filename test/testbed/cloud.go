@@ -20,6 +20,7 @@ type User struct {
 	Client                             *apiclient.Client
 	Compute, Volume, Network, Image    *apiclient.Service
 	flavor, image, network, key, group string
+	transport                          *http.Transport
 }
 
 // askTimeout bounds one request of a user.
@@ -43,10 +44,10 @@ func (m *Machine) UserOf(server *Machine, name string) *User {
 	if name == "demo" {
 		u.key, u.group = "demo", "ssh-and-ping"
 	}
+	u.transport = &http.Transport{DialContext: m.Dial, DisableKeepAlives: true, ResponseHeaderTimeout: askTimeout,
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} // the address is the machine's own
 	u.Client, err = apiclient.New(m.bed.t.Context(), apiclient.Options{AuthURL: e.Auth.AuthURL + "/", User: e.Auth.Username, Password: e.Auth.Password,
-		Project: e.Auth.ProjectName, Domain: e.Auth.UserDomainName, Region: e.RegionName,
-		Transport: &http.Transport{DialContext: m.Dial, DisableKeepAlives: true, ResponseHeaderTimeout: askTimeout,
-			TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}) // the address is the machine's own
+		Project: e.Auth.ProjectName, Domain: e.Auth.UserDomainName, Region: e.RegionName, Transport: u.transport})
 	if err != nil {
 		m.bed.t.Fatal(err)
 	}
@@ -62,6 +63,13 @@ func (m *Machine) UserOf(server *Machine, name string) *User {
 	u.image = u.Named(u.Image, "images", "images", "tiny")
 	u.network = u.Named(u.Network, "networks", "networks", "private")
 	return u
+}
+
+// KeepConnections has one connection serve many requests, as clients that are
+// in a hurry do. Before, each request shows how the wire is at that moment.
+func (u *User) KeepConnections() {
+	u.transport.DisableKeepAlives, u.transport.MaxIdleConnsPerHost = false, 64
+	u.m.bed.t.Cleanup(u.transport.CloseIdleConnections)
 }
 
 // Named is the id of the one object of a name.

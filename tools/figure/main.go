@@ -1,7 +1,7 @@
 // Command figure turns what a measurement prints into lines of package
 // test/measured. It reads the standard input and prints lines.
 //
-//	bench -json ... | figure bench -transport http
+//	bench turns ... | figure bench -name server-list-1000
 //	go test -bench . -count 5 ./... | figure go
 //	figure value NAME UNIT VALUE... [-peer VALUE]
 package main
@@ -29,9 +29,7 @@ func run(args []string, in io.Reader, out io.Writer) error {
 		return errors.New("bench, go or value?")
 	}
 	flags := flag.NewFlagSet("figure", flag.ContinueOnError)
-	transport := flags.String("transport", "", "of the first cloud: http or https")
 	name := flags.String("name", "", "instead of the scenario's")
-	alone := flags.Bool("alone", false, "the second cloud is not the peer: forget it")
 	peer := flags.Float64("peer", 0, "the peer's value; less is better")
 	note := flags.String("note", "", "how it was measured")
 	if err := flags.Parse(args[1:]); err != nil {
@@ -41,7 +39,7 @@ func run(args []string, in io.Reader, out io.Writer) error {
 	var err error
 	switch args[0] {
 	case "bench":
-		lines, err = fromBench(in, *name, *transport, *alone)
+		lines, err = fromBench(in, *name)
 	case "go":
 		lines, err = fromGo(in)
 	case "value":

@@ -21,41 +21,45 @@ func lines(t *testing.T, input string, args ...string) map[string]measured.Line 
 	}
 	byName := map[string]measured.Line{}
 	for _, l := range all {
-		byName[l.Name] = l
+		byName[strings.TrimSpace(l.Name+" "+l.Transport)] = l
 	}
 	return byName
 }
 
-const compared = `{"scenario":"server-create","conc":8,"rounds":[
- {"a":{"done":5,"cpu_ms_per_op":2,"stages":[{"name":"accepted","p50_ms":2},{"name":"active","p50_ms":50}]},"b":{"done":5,"errors":1,"cpu_ms_per_op":90,"stages":[{"name":"accepted","p50_ms":200},{"name":"active","p50_ms":1000}]}},
- {"a":{"done":5,"errors":2,"cpu_ms_per_op":4,"stages":[{"name":"accepted","p50_ms":4},{"name":"active","p50_ms":60}]},"b":{"done":5,"cpu_ms_per_op":100,"stages":[{"name":"accepted","p50_ms":200},{"name":"active","p50_ms":1200}]}}]}`
+const turned = `{"scenario":"server-create","conc":8,"clouds":{
+ "http":[{"done":5,"cpu_ms_per_op":2,"stages":[{"name":"accepted","p50_ms":2},{"name":"active","p50_ms":50}]},{"done":5,"errors":2,"cpu_ms_per_op":4,"stages":[{"name":"accepted","p50_ms":4},{"name":"active","p50_ms":60}]}],
+ "https":[{"done":5,"stages":[{"name":"accepted","p50_ms":5},{"name":"active","p50_ms":55}]}],
+ "peer":[{"done":5,"errors":1,"cpu_ms_per_op":90,"stages":[{"name":"accepted","p50_ms":200},{"name":"active","p50_ms":1000}]},{"done":5,"cpu_ms_per_op":100,"stages":[{"name":"accepted","p50_ms":200},{"name":"active","p50_ms":1200}]}]}}`
 
-func TestLinesOfAComparison(t *testing.T) {
-	got := lines(t, compared, "bench", "-transport", "http")
-	l := got["server-create/accepted"]
+func TestLinesOfTurns(t *testing.T) {
+	got := lines(t, turned, "bench")
+	l := got["server-create/accepted http"]
 	if l.Value != 3 || l.Least != 2 || l.Most != 4 || l.Peer.Value != 200 || l.Ratio.Value != 75 || l.Ratio.Least != 50 || l.CPU != 3 || l.PeerCPU != 95 ||
-		l.Clients != 8 || l.Samples != 10 || l.Errors != 2 || l.Transport != "http" || l.Commit != "abc" {
+		l.Clients != 8 || l.Samples != 10 || l.Errors != 3 || l.Commit != "abc" {
 		t.Errorf("%+v", l)
 	}
-	if l := got["server-create/active"]; l.Value != 55 {
+	if l := got["server-create/active http"]; l.Value != 55 {
 		t.Errorf("%+v", l)
 	}
-	if l := lines(t, compared, "bench", "-alone", "-name", "x")["x/active"]; l.Value != 55 || l.Peer != nil || l.Ratio != nil {
+	if l := got["server-create/accepted https"]; l.Value != 5 || l.Ratio.Value != 40 || l.Ratio.Least != 40 {
+		t.Errorf("%+v", l)
+	}
+	if l := lines(t, strings.Replace(turned, "peer", "nobody", 1), "bench", "-name", "x")["x/active http"]; l.Value != 55 || l.Peer != nil || l.Ratio != nil {
 		t.Errorf("%+v", l)
 	}
 	var out bytes.Buffer
 	if err := run([]string{"bench"}, strings.NewReader(`{"scenario":"x"}`), &out); err == nil {
-		t.Error("a result that is no comparison is taken")
+		t.Error("a result without clouds is taken")
 	}
 }
 
 func TestRatesOfALargeBody(t *testing.T) {
-	got := lines(t, `{"scenario":"image-upload","conc":1,"rounds":[{"a":{"done":1,"size_bytes":2097152,"mib_per_s":300,"stages":[{"name":"total","p50_ms":7}]},
-		"b":{"done":1,"size_bytes":2097152,"mib_per_s":100,"stages":[{"name":"total","p50_ms":21}]}}]}`, "bench")
-	if l := got["image-upload/rate"]; l.Value != 300 || l.Ratio.Value != 3 || l.Unit != "MiB/s" {
+	got := lines(t, `{"scenario":"image-upload","conc":1,"clouds":{"http":[{"done":1,"size_bytes":2097152,"mib_per_s":300,"stages":[{"name":"total","p50_ms":7}]}],
+		"peer":[{"done":1,"size_bytes":2097152,"mib_per_s":100,"stages":[{"name":"total","p50_ms":21}]}]}}`, "bench")
+	if l := got["image-upload/rate http"]; l.Value != 300 || l.Ratio.Value != 3 || l.Unit != "MiB/s" {
 		t.Errorf("%+v", l)
 	}
-	if l := got["image-upload"]; l.Ratio.Value != 3 || l.Unit != "ms" {
+	if l := got["image-upload http"]; l.Ratio.Value != 3 || l.Unit != "ms" {
 		t.Errorf("%+v", l)
 	}
 }

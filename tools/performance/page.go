@@ -77,7 +77,8 @@ func page(lines []measured.Line) []byte {
 		title string
 		of    func(measured.Line) string
 	}{{"Machine", func(l measured.Line) string { return l.Machine }}, {"Commit", func(l measured.Line) string { return l.Commit }},
-		{"Measured", func(l measured.Line) string { return l.At[:min(10, len(l.At))] }}} {
+		{"Measured", func(l measured.Line) string { return l.At[:min(10, len(l.At))] }},
+		{"Load of the machine before, by others", load}} {
 		seen := map[string]bool{}
 		for _, l := range lines {
 			if v := field.of(l); v != "" {
@@ -99,6 +100,21 @@ func page(lines []measured.Line) []byte {
 	}
 	return out.Bytes()
 }
+
+// load says how busy the machine was. Much beside what is measured makes every
+// time longer than it is.
+func load(l measured.Line) string {
+	switch {
+	case l.Load == 0:
+		return ""
+	case l.Load > busy:
+		return number(l.Load) + " (too much: figures are provisional)"
+	}
+	return "at most " + number(busy)
+}
+
+// busy is the load average from which on figures are not to be trusted.
+const busy = 0.7
 
 func (b *book) promises(out *bytes.Buffer) {
 	out.WriteString("\n## What is promised\n\n| What | Asked | Mek | over TLS | Peer | Ratio | CPU, peer's | of limit | Reached | Command |\n|---|---|--:|--:|--:|--:|--:|--:|---|--:|\n")

@@ -39,11 +39,12 @@ func (a *Applier) Apply(ctx context.Context, doc hostlink.Document, report func(
 	a.remember(want.Ports)
 	pending, failed := map[string]bool{}, 0
 	var made []hostnet.Port
+	problems := a.driver.Ensure(ctx, want.Ports)
+	if ctx.Err() != nil {
+		return ctx.Err() // a newer document, or the end: nothing is said about ports
+	}
 	for _, p := range want.Ports {
-		if err := a.driver.Ensure(ctx, p); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err() // a newer document, or the end: nothing is said about this port
-			}
+		if err := problems[p.ID]; err != nil {
 			failed++
 			a.log.Warn("port not made", "port", p.ID, "error", err)
 			report(hostlink.ObjectReport{ID: p.ID, Phase: phaseOf(err), Error: "the host could not connect the port"})
@@ -83,15 +84,20 @@ func (a *Applier) prune(ctx context.Context, want []hostnet.Port, report func(..
 	if err != nil {
 		return err
 	}
+	var stray []string
+	var gone []hostlink.ObjectReport
 	for _, s := range here {
-		if wanted[s.ID] {
-			continue
+		if !wanted[s.ID] {
+			stray, gone = append(stray, s.ID), append(gone, hostlink.ObjectReport{ID: s.ID, Phase: hostlink.Absent})
 		}
-		if err := a.driver.Remove(ctx, s.ID); err != nil {
-			return err
-		}
-		report(hostlink.ObjectReport{ID: s.ID, Phase: hostlink.Absent})
 	}
+	if len(stray) == 0 {
+		return nil
+	}
+	if err := a.driver.Remove(ctx, stray...); err != nil {
+		return err
+	}
+	report(gone...)
 	return nil
 }
 

@@ -28,20 +28,26 @@ func newHost() *host {
 	return &host{ports: map[string]bool{}, broken: map[string]bool{}, changed: make(chan struct{}, 1)}
 }
 
-func (h *host) Ensure(_ context.Context, p hostnet.Port) error {
+func (h *host) Ensure(_ context.Context, ports []hostnet.Port) map[string]error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.broken[p.ID] {
-		return fault.Invalidf("this port can never be made")
+	failed := map[string]error{}
+	for _, p := range ports {
+		if h.broken[p.ID] {
+			failed[p.ID] = fault.Invalidf("this port can never be made")
+			continue
+		}
+		h.ports[p.ID] = h.ports[p.ID]
 	}
-	h.ports[p.ID] = h.ports[p.ID]
-	return nil
+	return failed
 }
 
-func (h *host) Remove(_ context.Context, id string) error {
+func (h *host) Remove(_ context.Context, ids ...string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.ports, id)
+	for _, id := range ids {
+		delete(h.ports, id)
+	}
 	return nil
 }
 

@@ -37,12 +37,14 @@ type State struct {
 // Driver keeps ports on one host. Safe for concurrent use; calls for one port
 // must not overlap. Every method is idempotent.
 type Driver interface {
-	// Ensure makes the tap and joins it to the switch. It does not wait until
-	// the switch forwards: see Changed. A tap that somebody deleted and made
-	// again is joined anew.
-	Ensure(ctx context.Context, p Port) error
-	// Remove takes the port off the switch and deletes its tap; fine when absent.
-	Remove(ctx context.Context, portID string) error
+	// Ensure makes taps and joins them to the switch, all ports together: what
+	// a change of the host costs does not grow with their number. It does not
+	// wait until the switch forwards: see Changed. A tap that somebody deleted
+	// and made again is joined anew. The answer has an error for each port, by
+	// its id, that is not there.
+	Ensure(ctx context.Context, ports []Port) map[string]error
+	// Remove takes ports off the switch and deletes their taps; fine when absent.
+	Remove(ctx context.Context, portIDs ...string) error
 	// OpenTap opens the guest's end of the port's tap, to be passed to the
 	// guest's process; the caller closes it. NotFound: no such port here.
 	OpenTap(ctx context.Context, portID string) (*os.File, error)
@@ -70,9 +72,9 @@ type Change struct {
 // Ledger remembers changes of the host. Record MUST be durable when it
 // returns, and may be told the same change again.
 type Ledger interface {
-	Record(ctx context.Context, c Change) error
-	// Forget says that a recorded thing is gone again; one never recorded is fine.
-	Forget(ctx context.Context, kind, name string) error
+	Record(ctx context.Context, changes ...Change) error
+	// Forget says that recorded things are gone again; one never recorded is fine.
+	Forget(ctx context.Context, kind string, names ...string) error
 }
 
 // maxLink is the longest name a link may have.

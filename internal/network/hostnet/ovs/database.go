@@ -91,7 +91,7 @@ func (d *database) commit(ctx context.Context, ops ...ovsdb.Operation) error {
 	defer cancel()
 	ops = append(ops,
 		ovsdb.Operation{Op: ovsdb.OperationMutate, Table: "Open_vSwitch", Where: theRoot(), Mutations: []ovsdb.Mutation{{Column: "next_cfg", Mutator: ovsdb.MutateOperationAdd, Value: 1}}},
-		ovsdb.Operation{Op: ovsdb.OperationSelect, Table: "Open_vSwitch", Columns: []string{"next_cfg"}})
+		look())
 	results, err := d.client.Transact(ctx, ops...)
 	if err != nil {
 		return fault.Unavailablef("the host's switch does not answer").Because(err)
@@ -108,6 +108,11 @@ func (d *database) commit(ctx context.Context, ops ...ovsdb.Operation) error {
 		sw, ok := d.root(ctx)
 		return ok && sw.CurCfg >= int(want)
 	})
+}
+
+// look is an operation that changes nothing.
+func look() ovsdb.Operation {
+	return ovsdb.Operation{Op: ovsdb.OperationSelect, Table: "Open_vSwitch", Columns: []string{"next_cfg"}}
 }
 
 // await polls our copy of the database until done.

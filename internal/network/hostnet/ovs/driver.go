@@ -4,11 +4,8 @@ import (
 	"context"
 	"net/netip"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
-
-	"github.com/ovn-kubernetes/libovsdb/ovsdb"
 
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/network/hostnet"
@@ -93,57 +90,6 @@ func (d *Driver) Changed() <-chan struct{} { return d.changed }
 
 func (d *Driver) tap(portID string) string { return hostnet.TapName(d.cfg.Hash, portID) }
 
-// Ensure makes the tap of a port and joins it to the integration bridge.
-func (d *Driver) Ensure(ctx context.Context, p hostnet.Port) error {
-	name := d.tap(p.ID)
-	if err := d.cfg.Ledger.Record(ctx, hostnet.Change{Kind: "link", Name: name}); err != nil {
-		return err
-	}
-	index, err := ensureTap(name, p.MTU, !d.cfg.Userspace, func(index int) error { return d.seal(ctx, name, index) })
-	if err != nil {
-		return err
-	}
-	have, joined := d.db.iface(ctx, name)
-	same := joined && have.External[idPort] == p.ID && have.External[idIface] == p.ID && have.External[idIndex] == strconv.Itoa(index) &&
-		(have.External[idOpen] == "true") == p.Unguarded
-	if same && have.Ofport != nil && *have.Ofport > 0 {
-		return nil
-	}
-	var ops []ovsdb.Operation
-	if joined {
-		// A tap made anew under its old row is silently cut off: join it anew.
-		if err := d.db.commit(ctx, d.db.dropPort(ctx, name)...); err != nil {
-			return err
-		}
-	}
-	number, err := d.numberOf(p.ID)
-	if err != nil {
-		return err
-	}
-	ops = append(ops, addPort(d.cfg.Integration(), name, "", nil, map[string]string{
-		idIface: p.ID, idPort: p.ID, idIndex: strconv.Itoa(index), idMeta: strconv.Itoa(int(number)), "attached-mac": p.MAC, idOpen: strconv.FormatBool(p.Unguarded)})...)
-	if err := d.db.commit(ctx, ops...); err != nil {
-		return err
-	}
-	return d.guard(ctx)
-}
-
-// Remove takes a port off the switch and deletes its tap.
-func (d *Driver) Remove(ctx context.Context, portID string) error {
-	name := d.tap(portID)
-	if err := d.db.commit(ctx, d.db.dropPort(ctx, name)...); err != nil {
-		return err
-	}
-	d.forgetNumber(portID)
-	if err := removeLink(name); err != nil {
-		return err
-	}
-	if err := d.unseal(ctx, name); err != nil {
-		return err
-	}
-	return d.cfg.Ledger.Forget(ctx, "link", name)
-}
-
 // OpenTap opens the guest's end of a port.
 func (d *Driver) OpenTap(_ context.Context, portID string) (*os.File, error) {
 	if !linkExists(d.tap(portID)) {
@@ -159,17 +105,21 @@ func (d *Driver) Inventory(ctx context.Context) ([]hostnet.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, joined := make([]hostnet.State, 0, len(rows)), map[string]bool{}
-	for _, i := range rows {
-		id := i.External[idPort]
-		joined[i.Name] = true
-		out = append(out, hostnet.State{ID: id, Tap: i.Name, Wired: i.External[idWired] == "true" && i.Ofport != nil && *i.Ofport > 0 && linkExists(i.Name)})
-	}
 	names, err := tapLinks(d.cfg.prefix())
-	for _, name := range names {
-		if !joined[name] { // an agent died in between; the name holds only the beginning of the port's id, which is enough to remove it
-			out = append(out, hostnet.State{ID: strings.TrimPrefix(name, d.cfg.prefix()), Tap: name})
-		}
+	if err != nil {
+		return nil, err
 	}
-	return out, err
+	links := map[string]bool{}
+	for _, name := range names {
+		links[name] = true
+	}
+	out := make([]hostnet.State, 0, len(rows))
+	for _, i := range rows {
+		out = append(out, hostnet.State{ID: i.External[idPort], Tap: i.Name, Wired: i.External[idWired] == "true" && forwards(i) && links[i.Name]})
+		delete(links, i.Name)
+	}
+	for name := range links { // an agent died in between; the name holds only the beginning of the port's id, which is enough to remove it
+		out = append(out, hostnet.State{ID: strings.TrimPrefix(name, d.cfg.prefix()), Tap: name})
+	}
+	return out, nil
 }

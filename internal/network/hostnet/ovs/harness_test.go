@@ -56,8 +56,8 @@ func TestMain(m *testing.M) {
 
 type noLedger struct{}
 
-func (noLedger) Record(context.Context, hostnet.Change) error { return nil }
-func (noLedger) Forget(context.Context, string, string) error { return nil }
+func (noLedger) Record(context.Context, ...hostnet.Change) error { return nil }
+func (noLedger) Forget(context.Context, string, ...string) error { return nil }
 
 // host is a whole cloud's network on one host: engines, northbound, driver.
 type host struct {
@@ -188,7 +188,7 @@ func (h *host) wire(v ovn.PortView, metadata *network.Port) *os.File {
 	h.apply(network.PortScope(v.Port.ID), ovn.RenderPort(v))
 	h.ports = append(h.ports, p)
 	begun := time.Now()
-	if err := h.drv.Ensure(ctx, p); err != nil {
+	if err := h.drv.Ensure(ctx, []hostnet.Port{p})[p.ID]; err != nil {
 		h.t.Fatal(err)
 	}
 	eventually(h.t, "port wired", func() error {

@@ -3,6 +3,7 @@ package ovs
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"sigs.k8s.io/knftables"
 
@@ -16,11 +17,15 @@ import (
 // datapath stands in front of the stack and leaves nothing to it; there the
 // filter would come first.
 
-// seal keeps the host's stack from what comes in by a tap.
-func (d *Driver) seal(ctx context.Context, tap string, index int) error {
+// seal keeps the host's stack from what comes in by taps.
+func (d *Driver) seal(ctx context.Context, taps []tap) error {
+	if !d.cfg.Userspace {
+		return nil
+	}
 	d.sealMu.Lock()
 	defer d.sealMu.Unlock()
-	if !d.cfg.Userspace || d.sealed[tap] == index {
+	open := slices.DeleteFunc(slices.Clone(taps), func(t tap) bool { return d.sealed[t.name] == t.index })
+	if len(open) == 0 {
 		return nil
 	}
 	table := d.cfg.prefix()
@@ -31,39 +36,49 @@ func (d *Driver) seal(ctx context.Context, tap string, index int) error {
 	if err != nil {
 		return fmt.Errorf("packet filter: %w", err)
 	}
-	chain := &knftables.Chain{Name: tap, Type: knftables.PtrTo(knftables.FilterType), Hook: knftables.PtrTo(knftables.IngressHook),
-		Priority: knftables.PtrTo(knftables.FilterPriority), Device: &tap}
 	tx := nft.NewTransaction()
 	tx.Add(&knftables.Table{})
-	tx.Add(&knftables.Chain{Name: tap}) // so that deleting it cannot fail: it may be of a link that is gone
-	tx.Delete(&knftables.Chain{Name: tap})
-	tx.Add(chain)
-	tx.Add(&knftables.Rule{Chain: tap, Rule: "drop"})
-	if err := nft.Run(ctx, tx); err != nil {
-		return fmt.Errorf("packet filter of %s: %w", tap, err)
+	for _, t := range open {
+		dropChain(tx, t.name) // it may be of a link that is gone
+		tx.Add(&knftables.Chain{Name: t.name, Type: knftables.PtrTo(knftables.FilterType), Hook: knftables.PtrTo(knftables.IngressHook),
+			Priority: knftables.PtrTo(knftables.FilterPriority), Device: &t.name})
+		tx.Add(&knftables.Rule{Chain: t.name, Rule: "drop"})
 	}
-	d.sealed[tap] = index
+	if err := nft.Run(ctx, tx); err != nil {
+		return fmt.Errorf("packet filter of %d taps: %w", len(open), err)
+	}
+	for _, t := range open {
+		d.sealed[t.name] = t.index
+	}
 	return nil
 }
 
-// unseal forgets a tap that is gone.
-func (d *Driver) unseal(ctx context.Context, tap string) error {
-	d.sealMu.Lock()
-	defer d.sealMu.Unlock()
-	if !d.cfg.Userspace {
+// unseal forgets taps that are gone.
+func (d *Driver) unseal(ctx context.Context, names ...string) error {
+	if !d.cfg.Userspace || len(names) == 0 {
 		return nil
 	}
+	d.sealMu.Lock()
+	defer d.sealMu.Unlock()
 	nft, err := knftables.New(knftables.NetDevFamily, d.cfg.prefix())
 	if err != nil {
 		return fmt.Errorf("packet filter: %w", err)
 	}
-	delete(d.sealed, tap)
 	tx := nft.NewTransaction()
 	tx.Add(&knftables.Table{})
-	tx.Add(&knftables.Chain{Name: tap})
-	tx.Delete(&knftables.Chain{Name: tap})
+	for _, name := range names {
+		delete(d.sealed, name)
+		dropChain(tx, name)
+	}
 	if err := nft.Run(ctx, tx); err != nil {
-		return fmt.Errorf("packet filter of %s: %w", tap, err)
+		return fmt.Errorf("packet filter of %d taps: %w", len(names), err)
 	}
 	return nil
+}
+
+// dropChain removes the chain of a tap, if there is one: it is added first, so that
+// deleting it cannot fail.
+func dropChain(tx *knftables.Transaction, name string) {
+	tx.Add(&knftables.Chain{Name: name})
+	tx.Delete(&knftables.Chain{Name: name})
 }

@@ -196,10 +196,11 @@ func (d *Driver) TearDown(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var failed []error
-	for _, s := range states {
-		failed = append(failed, d.Remove(ctx, s.ID))
+	ids := make([]string, len(states))
+	for i, s := range states {
+		ids[i] = s.ID
 	}
+	failed := []error{d.Remove(ctx, ids...)}
 	for _, family := range []knftables.Family{knftables.IPv4Family, knftables.NetDevFamily} {
 		nft, err := knftables.New(family, d.cfg.prefix())
 		if err == nil {

@@ -34,10 +34,10 @@ func openTap(name string, vnetHeader bool) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "tap:"+name), nil
 }
 
-// ensureTap makes a persistent tap with no address of any kind, and answers
-// its index, by which one that was made again is told from its predecessor.
-// seal is called before anything can come in.
-func ensureTap(name string, mtu int, vnetHeader bool, seal func(index int) error) (int, error) {
+// layTap makes a persistent tap with no address of any kind, and answers its
+// index, by which one that was made again is told from its predecessor. One
+// made here is down: nothing can come in.
+func layTap(name string, mtu int, vnetHeader bool) (int, error) {
 	link, err := netlink.LinkByName(name)
 	if missing(err) {
 		if err := makeTap(name, vnetHeader); err != nil {
@@ -55,12 +55,6 @@ func ensureTap(name string, mtu int, vnetHeader bool, seal func(index int) error
 		if err := netlink.LinkSetMTU(link, mtu); err != nil {
 			return 0, fmt.Errorf("MTU of %s: %w", name, err)
 		}
-	}
-	if err := seal(link.Attrs().Index); err != nil {
-		return 0, err
-	}
-	if err := netlink.LinkSetUp(link); err != nil {
-		return 0, fmt.Errorf("raise %s: %w", name, err)
 	}
 	return link.Attrs().Index, nil
 }

@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/ovn-kubernetes/libovsdb/ovsdb"
-
 	"github.com/mekcloud/mek/internal/network/hostnet"
 )
 
@@ -42,7 +40,7 @@ func (d *Driver) watchSwitch(ctx context.Context) {
 func (d *Driver) rewrite(ctx context.Context) {
 	for ctx.Err() == nil {
 		// A transaction without content returns once the switch has set up its bridges.
-		err := d.db.commit(ctx, ovsdb.Operation{Op: ovsdb.OperationSelect, Table: "Open_vSwitch", Columns: []string{"next_cfg"}})
+		err := d.db.commit(ctx, look())
 		if err == nil {
 			d.metadataMu.Lock()
 			err = d.writeMetadata(ctx, d.metadataPorts)

@@ -29,11 +29,13 @@ func New() *Driver {
 	return &Driver{ports: map[string]hostnet.Port{}, changed: make(chan struct{}, 1)}
 }
 
-// Ensure keeps the port; it is wired at once.
-func (d *Driver) Ensure(_ context.Context, p hostnet.Port) error {
+// Ensure keeps the ports; they are wired at once.
+func (d *Driver) Ensure(_ context.Context, ports []hostnet.Port) map[string]error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.ports[p.ID] = p
+	for _, p := range ports {
+		d.ports[p.ID] = p
+	}
 	select {
 	case d.changed <- struct{}{}:
 	default: // a token is waiting already
@@ -41,11 +43,13 @@ func (d *Driver) Ensure(_ context.Context, p hostnet.Port) error {
 	return nil
 }
 
-// Remove forgets the port.
-func (d *Driver) Remove(_ context.Context, portID string) error {
+// Remove forgets the ports.
+func (d *Driver) Remove(_ context.Context, portIDs ...string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	delete(d.ports, portID)
+	for _, portID := range portIDs {
+		delete(d.ports, portID)
+	}
 	return nil
 }
 
