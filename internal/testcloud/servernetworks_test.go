@@ -1,8 +1,10 @@
 package testcloud_test
 
 import (
+	"context"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/mekcloud/mek/internal/testcloud"
 )
@@ -38,5 +40,21 @@ func TestServersOnNetworksOfOthers(t *testing.T) {
 	}
 	if got := c.Admin.Get("/compute/v2.1/servers/" + second).Expect(http.StatusOK).String("server.status"); got != "ACTIVE" {
 		t.Errorf("on an outside network: %s", got)
+	}
+}
+
+// TestPortBornBound: the host of a port that is made bound hears of it at once,
+// not when it next compares everything.
+func TestPortBornBound(t *testing.T) {
+	c := testcloud.New(t)
+	network := c.Admin.Do("POST", "/networking/v2.0/networks", object{"network": object{"name": "n"}}).Expect(http.StatusCreated).String("network.id")
+	port := c.Admin.Do("POST", "/networking/v2.0/ports", object{"port": object{"network_id": network, "binding:host_id": "sim-1"}}).Expect(http.StatusCreated).String("port.id")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := c.Hub.Settle(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Admin.Get("/networking/v2.0/ports/" + port).Expect(http.StatusOK).String("port.status"); got != "ACTIVE" {
+		t.Errorf("a port that was made bound is %s", got)
 	}
 }

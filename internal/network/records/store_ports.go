@@ -96,8 +96,16 @@ func fillPorts(ctx context.Context, q db.Querier, items []*network.Port) error {
 	return fillParents(ctx, q, byID, ids)
 }
 
-// InsertPort adds a port with its addresses (already chosen) and groups.
+// InsertPort adds a port with its addresses (already chosen) and groups; the
+// host of one that is born bound hears of it.
 func (r *Records) InsertPort(ctx context.Context, tx *db.Tx, p *network.Port) error {
+	if p.Host != "" {
+		revision, err := r.raise(ctx, tx, p.Host)
+		if err != nil {
+			return err
+		}
+		p.BindingRevision = revision
+	}
 	if err := PinPolicy(ctx, tx, "", p.QoSPolicyID); err != nil {
 		return err
 	}
