@@ -115,6 +115,38 @@ func (u *User) Port(network, host, name string) string {
 	return out["port"].Text("id")
 }
 
+// MakeNetwork makes a network with a subnet.
+func (u *User) MakeNetwork(name, cidr string) string {
+	u.m.bed.t.Helper()
+	var out map[string]apiclient.Object
+	u.post(u.Network, "networks", map[string]any{"network": map[string]any{"name": name}}, &out)
+	id := out["network"].Text("id")
+	u.post(u.Network, "subnets", map[string]any{"subnet": map[string]any{"network_id": id, "cidr": cidr, "ip_version": 4}}, nil)
+	return id
+}
+
+// RemovePorts removes the ports of a network that are bound to a host, and waits until they are gone from it.
+func (u *User) RemovePorts(network, host string) {
+	u.m.bed.t.Helper()
+	list := func() ([]apiclient.Object, error) {
+		return u.Network.List(u.m.bed.t.Context(), "ports", "ports", url.Values{"network_id": {network}, "binding:host_id": {host}})
+	}
+	ports, err := list()
+	if err != nil {
+		u.m.bed.t.Fatal(err)
+	}
+	for _, p := range ports {
+		if err := u.Network.Delete(u.m.bed.t.Context(), "ports/"+p.Text("id")); err != nil {
+			u.m.bed.t.Fatal(apiclient.Reason(err))
+		}
+	}
+	u.m.bed.Until("the ports are gone from the host", 2*time.Minute, func() (bool, string) {
+		out, err := u.m.Run(10*time.Second, "ip", "-o", "link", "show", "type", "tun")
+		n := strings.Count(out, "\n")
+		return err == nil && n == 0, fmt.Sprint(n, " taps ", err)
+	})
+}
+
 // Show gives a server, or an error as the API answers it.
 func (u *User) Show(id string) (apiclient.Object, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)

@@ -1,12 +1,8 @@
 package testbed_test
 
 import (
-	"bytes"
 	"fmt"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -15,15 +11,16 @@ import (
 	"github.com/mekcloud/mek/test/testbed"
 )
 
-// together is how many guests start at once; ports is how many are wired.
+// How much is measured: guests one by one, guests at once, ports at once.
 const (
-	together                       = 20
-	ports, portClients, portRounds = 75, 4, 3
+	pairs                          = 10
+	together, crowdRounds          = 20, 2
+	ports, portClients, portRounds = 100, 4, 3
 )
 
-// BenchmarkDataPlane measures real guests and real ports: 20 servers from the
-// first POST until the last is in its user space, beside a loop that starts as
-// many QEMUs by hand; and ports from the first binding until the last is wired.
+// BenchmarkDataPlane measures real guests and real ports: single servers from the
+// POST until they are in user space, and 20 from the first POST until the last is,
+// beside as many QEMUs by hand; and ports from the first POST until the last is wired.
 // It leaves lines of package test/measured.
 //
 //	MEK_BINARY=$PWD/bin/mek MEK_TEST_GUEST=$PWD/out/guest go test -run - -bench DataPlane -benchtime 1x ./test/testbed
@@ -34,34 +31,53 @@ func BenchmarkDataPlane(b *testing.B) {
 	u := m.User("admin")
 	u.KeepConnections()
 	b.Run("ports", func(b *testing.B) { portsAtOnce(b, bed, u) })
+	b.Run("pairs", func(b *testing.B) { guestPairs(b, bed, m, u) })
 	b.Run("guests", func(b *testing.B) { guestsAtOnce(b, bed, m, u) })
 }
 
-// sign is what the kernel says when it starts its first program.
-var sign = []byte("Run /init as init process")
+// guestPairs measures single guests from the POST until they are in user space,
+// each beside the same QEMU by hand.
+func guestPairs(b *testing.B, bed *testbed.Bed, m *testbed.Machine, u *testbed.User) {
+	var ours, theirs, late []float64
+	var h *hand
+	for i := range pairs + 1 {
+		begun := time.Now()
+		id := u.Server(fmt.Sprint("pair-", i), "")
+		awaitSign(b, m.ConsoleLog(id), begun)
+		took := time.Since(begun)
+		if h == nil { // the first also brought the image to the host
+			h = learn(b, m)
+		}
+		u.Remove(id, 2*time.Minute)
+		by := h.together(1)
+		if i > 0 {
+			ours, theirs, late = append(ours, ms(took)), append(theirs, ms(by)), append(late, ms(took-by))
+		}
+	}
+	keep(b, measured.Line{Name: "data-plane/guest", Unit: "ms", Spread: measured.SpreadOf(ours), Samples: len(ours), Note: "from the POST until the guest is in its user space"},
+		measured.Line{Name: "data-plane/by-hand", Unit: "ms", Spread: measured.SpreadOf(theirs), Samples: len(theirs), Note: "the same QEMU by hand, its disk made first"},
+		measured.Line{Name: "data-plane/guest-late", Unit: "ms", Spread: measured.SpreadOf(late), Samples: len(late), Note: "by pairs, one after the other"})
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func guestsAtOnce(b *testing.B, bed *testbed.Bed, m *testbed.Machine, u *testbed.User) {
 	var ours, theirs, ratios []float64
-	for round := range 2 {
+	for round := range crowdRounds {
 		begun := time.Now()
-		var ids []string
-		for i := range together {
-			ids = append(ids, u.Server(fmt.Sprintf("g%d-%d", round, i), ""))
+		ids := make([]string, together)
+		for i := range ids {
+			ids[i] = u.Server(fmt.Sprintf("g%d-%d", round, i), "")
 		}
-		bed.Until("all guests are in their user space", 10*time.Minute, func() (bool, string) {
-			here := 0
-			for _, id := range ids {
-				if log, err := os.ReadFile(m.ConsoleLog(id)); err == nil && bytes.Contains(log, sign) {
-					here++
-				}
-			}
-			return here == together, fmt.Sprint(here)
-		})
+		for _, id := range ids {
+			awaitSign(b, m.ConsoleLog(id), begun)
+		}
 		ours = append(ours, time.Since(begun).Seconds())
+		h := learn(b, m)
 		for _, id := range ids {
 			u.Remove(id, 2*time.Minute)
 		}
-		theirs = append(theirs, loop(b).Seconds())
+		theirs = append(theirs, h.together(together).Seconds())
 		ratios = append(ratios, theirs[round]/ours[round])
 	}
 	keep(b, measured.Line{Name: "data-plane/guests", Unit: "s", Spread: measured.SpreadOf(ours), Samples: len(ours), Note: "20 servers from the first POST until the last is in its user space"},
@@ -69,43 +85,10 @@ func guestsAtOnce(b *testing.B, bed *testbed.Bed, m *testbed.Machine, u *testbed
 		measured.Line{Name: "data-plane/guests-of-loop", Unit: "×", Spread: measured.SpreadOf(ratios), Samples: len(ratios)})
 }
 
-// loop starts as many guests by hand.
-func loop(b *testing.B) time.Duration {
-	dir := b.TempDir()
-	image := filepath.Join(os.Getenv("MEK_TEST_GUEST"), "guest.qcow2")
-	begun := time.Now()
-	var all []*exec.Cmd
-	for i := range together {
-		cmd := exec.Command("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35,accel=tcg", "-cpu", "max", "-m", "512", "-smp", "1",
-			"-drive", "file="+image+",format=qcow2,if=virtio,snapshot=on", "-serial", fmt.Sprintf("file:%s/%d", dir, i), "-monitor", "none")
-		if err := cmd.Start(); err != nil {
-			b.Fatal(err)
-		}
-		all = append(all, cmd)
-	}
-	defer func() {
-		for _, cmd := range all {
-			_, _ = cmd.Process.Kill(), cmd.Wait() // reports the signal
-		}
-	}()
-	for i := range together {
-		for log := filepath.Join(dir, fmt.Sprint(i)); ; {
-			if text, err := os.ReadFile(log); err == nil && bytes.Contains(text, sign) {
-				break
-			}
-			if time.Since(begun) > 10*time.Minute {
-				b.Fatal("a guest by hand never came to its user space")
-			}
-			<-time.After(5 * time.Millisecond)
-		}
-	}
-	return time.Since(begun)
-}
-
 // portsAtOnce has ports bound and wired, without guests: a port is wired when its
 // host has reported it.
 func portsAtOnce(b *testing.B, bed *testbed.Bed, u *testbed.User) {
-	network := u.Named(u.Network, "networks", "networks", "private")
+	network := u.MakeNetwork("wide", "10.99.0.0/16")
 	host := ""
 	for name := range u.Hosts() {
 		host = name
@@ -129,10 +112,11 @@ func portsAtOnce(b *testing.B, bed *testbed.Bed, u *testbed.User) {
 			return err == nil && len(down) == 0, fmt.Sprint(len(down), err)
 		})
 		rates = append(rates, ports/time.Since(begun).Seconds())
+		u.RemovePorts(network, host)
 		b.Logf("%d ports: accepted after %v, %.1f/s", ports, accepted, rates[round])
 	}
 	keep(b, measured.Line{Name: "data-plane/ports", Unit: "ports/s", Spread: measured.SpreadOf(rates), Samples: len(rates),
-		Note: fmt.Sprintf("%d ports from the first POST of %d clients until the last is wired; with those of the rounds before, %d at last; accepted after %.1f s", ports, portClients, ports*portRounds, accepted.Seconds())})
+		Note: fmt.Sprintf("%d ports from the first POST of %d clients until the last is wired; accepted after %.1f s", ports, portClients, accepted.Seconds())})
 }
 
 func keep(b *testing.B, lines ...measured.Line) {

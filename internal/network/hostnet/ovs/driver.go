@@ -105,20 +105,16 @@ func (d *Driver) Inventory(ctx context.Context) ([]hostnet.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	names, err := tapLinks(d.cfg.prefix())
+	links, taps, err := tapLinks(d.cfg.prefix())
 	if err != nil {
 		return nil, err
-	}
-	links := map[string]bool{}
-	for _, name := range names {
-		links[name] = true
 	}
 	out := make([]hostnet.State, 0, len(rows))
 	for _, i := range rows {
 		out = append(out, hostnet.State{ID: i.External[idPort], Tap: i.Name, Wired: i.External[idWired] == "true" && forwards(i) && links[i.Name]})
-		delete(links, i.Name)
+		delete(taps, i.Name)
 	}
-	for name := range links { // an agent died in between; the name holds only the beginning of the port's id, which is enough to remove it
+	for name := range taps { // an agent died in between; the name holds only the beginning of the port's id, which is enough to remove it
 		out = append(out, hostnet.State{ID: strings.TrimPrefix(name, d.cfg.prefix()), Tap: name})
 	}
 	return out, nil

@@ -29,6 +29,9 @@ type tap struct {
 func (d *Driver) Ensure(ctx context.Context, ports []hostnet.Port) map[string]error {
 	failed := map[string]error{}
 	for some := range slices.Chunk(ports, together) {
+		if ctx.Err() != nil {
+			break // nobody wants to know
+		}
 		err := d.ensure(ctx, some, failed)
 		if err == nil {
 			continue
@@ -103,6 +106,9 @@ func (d *Driver) join(ctx context.Context, taps []tap) error {
 	if len(add) == 0 {
 		return nil
 	}
+	// A newer document does not cut this short: what it adds is joined by the
+	// next change, for which the switch would have to be waited for anyway.
+	ctx = context.WithoutCancel(ctx)
 	if err := d.db.commit(ctx, drop...); err != nil {
 		return err
 	}
@@ -123,7 +129,7 @@ func (d *Driver) settled(ctx context.Context, taps []tap) (map[string]ifaceRow, 
 	if !slices.ContainsFunc(taps, func(t tap) bool { row, joined := have[t.name]; return joined && t.is(row) && !forwards(row) }) {
 		return have, nil
 	}
-	if err := d.db.commit(ctx, look()); err != nil {
+	if err := d.db.commit(context.WithoutCancel(ctx), look()); err != nil {
 		return nil, err
 	}
 	return d.byName(ctx)

@@ -90,22 +90,23 @@ func linkExists(name string) bool {
 	return err == nil
 }
 
-// tapLinks lists the taps whose name has a prefix and the beginning of a UUID.
-// Bridges and patches have names that are none.
-func tapLinks(prefix string) ([]string, error) {
-	links, err := netlink.LinkList()
+// tapLinks lists all links, and of them the taps whose name has a prefix and
+// the beginning of a UUID. Bridges and patches have names that are none.
+func tapLinks(prefix string) (links, taps map[string]bool, err error) {
+	list, err := netlink.LinkList()
 	if err != nil {
-		return nil, fmt.Errorf("list links: %w", err)
+		return nil, nil, fmt.Errorf("list links: %w", err)
 	}
-	var names []string
-	for _, l := range links {
+	links, taps = map[string]bool{}, map[string]bool{}
+	for _, l := range list {
 		name := l.Attrs().Name
+		links[name] = true
 		rest, ours := strings.CutPrefix(name, prefix)
 		if ours && l.Type() == "tuntap" && len(rest) == tapDigits && strings.Trim(rest, "0123456789abcdef") == "" {
-			names = append(names, name)
+			taps[name] = true
 		}
 	}
-	return names, nil
+	return links, taps, nil
 }
 
 // tapDigits are the digits of a port's id in the name of its tap.
