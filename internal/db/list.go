@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -120,6 +121,41 @@ func bind(c *sqlbuilder.Cond, cond Cond) string {
 	return "(" + sb.String() + ")"
 }
 
+// fewValues are written out one by one: the engines plan a short list best.
+const fewValues = 4
+
+// asOne is a comparison with one of many texts that binds all of them as one
+// value: the statement is always the same, and stays parsed.
+func asOne(engine Engine, values []any) (format string, arg any, ok bool) {
+	if len(values) <= fewValues {
+		return "", nil, false
+	}
+	texts := make([]string, len(values))
+	for i, v := range values {
+		if texts[i], ok = v.(string); !ok {
+			return "", nil, false
+		}
+	}
+	if engine == Postgres {
+		return " = ANY(%s)", texts, true
+	}
+	list, err := json.Marshal(texts)
+	return " IN (SELECT value FROM json_each(%s))", string(list), err == nil
+}
+
+// OneOf writes a store's own statement "… WHERE id IN (?)" for values, which
+// must not be empty, and whatever engine q is of.
+func OneOf(q Querier, query string, values []string) (text string, args []any) {
+	list := make([]any, len(values))
+	for i, v := range values {
+		list[i] = v
+	}
+	if format, arg, ok := asOne(engineOf(q), list); ok {
+		return strings.Replace(query, " IN (?)", fmt.Sprintf(format, "$1"), 1), []any{arg}
+	}
+	return In(query, values)
+}
+
 // In writes placeholders for values in place of the one ? of a store's own
 // statement, "… WHERE id IN (?)". Values must not be empty.
 func In(query string, values []string) (text string, args []any) {
@@ -171,6 +207,9 @@ func condition(c *sqlbuilder.Cond, t listing.Term, engine Engine) (string, error
 	case listing.In:
 		if len(t.Values) == 0 {
 			return "1 = 0", nil
+		}
+		if list, arg, ok := asOne(engine, t.Values); ok {
+			return t.Column + fmt.Sprintf(list, c.Var(arg)), nil
 		}
 		return c.In(t.Column, t.Values...), nil
 	case listing.NotIn:

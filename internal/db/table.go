@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/huandu/go-sqlbuilder"
@@ -22,13 +23,17 @@ type Table[T any] struct {
 	name, key, noun string
 	rows            *sqlbuilder.Struct
 	columns         []string
+	insert, get     string // statements that never differ, written once
 }
 
 // NewTable describes a table: its SQL name, its key column and the word that
 // "could not be found" texts use, for example "Server".
 func NewTable[T any](name, key, noun string) *Table[T] {
 	s := sqlbuilder.NewStruct(new(T)).For(sqlbuilder.PostgreSQL)
-	return &Table[T]{name: name, key: key, noun: noun, rows: s, columns: s.Columns()}
+	t := &Table[T]{name: name, key: key, noun: noun, rows: s, columns: s.Columns()}
+	t.insert = "INSERT INTO " + name + " (" + strings.Join(t.columns, ", ") + ") VALUES "
+	t.get = "SELECT " + strings.Join(t.columns, ", ") + " FROM " + name + " WHERE " + key + " = $1 LIMIT 1"
+	return t
 }
 
 // Cond is a condition a store writes itself, with ? for each argument.
@@ -39,13 +44,36 @@ type Cond struct {
 
 // Insert adds rows. A taken key or unique value is a Conflict.
 func (t *Table[T]) Insert(ctx context.Context, tx *Tx, rows ...*T) error {
-	for _, row := range rows {
-		query, args := t.rows.InsertInto(t.name, row).BuildWithFlavor(sqlbuilder.PostgreSQL)
-		if _, err := tx.ExecContext(ctx, query, args...); err != nil {
+	for some := range slices.Chunk(rows, insertedAtOnce) {
+		args := make([]any, 0, len(some)*len(t.columns))
+		for _, row := range some {
+			args = append(args, t.rows.Values(row)...)
+		}
+		if _, err := tx.ExecContext(ctx, t.insert+tuples(len(some), len(t.columns)), args...); err != nil {
 			return translate(err, "insert into "+t.name)
 		}
 	}
 	return nil
+}
+
+// insertedAtOnce is how many rows one statement adds.
+const insertedAtOnce = 64
+
+// tuples writes the placeholders of some rows: ($1, $2), ($3, $4).
+func tuples(rows, columns int) string {
+	b := make([]byte, 0, rows*columns*5)
+	for i := range rows * columns {
+		switch {
+		case i == 0:
+			b = append(b, '(')
+		case i%columns == 0:
+			b = append(b, "), ("...)
+		default:
+			b = append(b, ", "...)
+		}
+		b = strconv.AppendInt(append(b, '$'), int64(i+1), 10)
+	}
+	return string(append(b, ')'))
 }
 
 // Upsert adds a row or replaces all columns of the one with the same key.
@@ -65,11 +93,28 @@ func (t *Table[T]) Upsert(ctx context.Context, tx *Tx, row *T) error {
 
 // Get loads one row by its key; NotFound when there is none.
 func (t *Table[T]) Get(ctx context.Context, q Querier, key string) (*T, error) {
-	row, err := t.One(ctx, q, listing.Term{Column: t.key, Op: listing.Eq, Values: []any{key}})
-	if fault.Is(err, fault.NotFound) {
+	found, err := q.QueryContext(ctx, t.get, key)
+	if err != nil {
+		return nil, translate(err, "list "+t.name)
+	}
+	rows, err := t.scan(found)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 {
 		return nil, fault.NotFoundf("%s %s could not be found.", t.noun, key)
 	}
-	return row, err
+	return rows[0], nil
+}
+
+// Hold keeps others from changing a row until the end, for a transaction that
+// needs nothing of it (more) than that; NotFound when it is gone. SQLite has
+// one writer anyway, and what this transaction read there is still so.
+func (t *Table[T]) Hold(ctx context.Context, tx *Tx, key string) error {
+	if tx.engine != Postgres {
+		return nil
+	}
+	return t.affect(ctx, tx, key, "SELECT 1 FROM "+t.name+" WHERE "+t.key+" = $1 FOR UPDATE", []any{key})
 }
 
 // GetForUpdate loads a row in a transaction and keeps others from changing it

@@ -67,6 +67,7 @@ func (q *Quota) Names() []string {
 // requested of the first one exceeded, and "over" with the names of all. An
 // unknown resource is a defect of the caller: Internal.
 func (q *Quota) Check(ctx context.Context, tx *db.Tx, project string, deltas map[string]int64) error {
+	ctx = counting(ctx)
 	if err := lock(ctx, tx, q.service, project); err != nil {
 		return err
 	}
@@ -98,6 +99,28 @@ func (q *Quota) Check(ctx context.Context, tx *db.Tx, project string, deltas map
 		}
 	}
 	return exceeded(over)
+}
+
+type countedKey struct{}
+
+// counting gives the counts of one question a place for what they share.
+func counting(ctx context.Context) context.Context {
+	return context.WithValue(ctx, countedKey{}, map[any]any{})
+}
+
+// Once is for resources that are counted by one statement: the first of their
+// Counts makes it, and the others of the same Check or Usage find its answer
+// under the key, which is of a type of its own.
+func Once[T any](ctx context.Context, key any, make func() (T, error)) (T, error) {
+	known, ok := ctx.Value(countedKey{}).(map[any]any)
+	if v, has := known[key]; has {
+		return v.(T), nil
+	}
+	v, err := make()
+	if ok && err == nil {
+		known[key] = v
+	}
+	return v, err
 }
 
 func (r Resource) count(ctx context.Context, q db.Querier, project string) (int64, error) {
@@ -184,6 +207,7 @@ func (q *Quota) Owners(ctx context.Context, r db.Querier) ([]string, error) {
 
 // Usage is what a project has of every resource.
 func (q *Quota) Usage(ctx context.Context, r db.Querier, project string) (map[string]int64, error) {
+	ctx = counting(ctx)
 	resources, err := q.all(ctx, r)
 	if err != nil {
 		return nil, err

@@ -41,10 +41,34 @@ func appendJSON(b []byte, v any) ([]byte, error) {
 		return appendList(b, v, func(b []byte, m map[string]string) ([]byte, error) { return appendMap(b, m, appendText) })
 	case []string:
 		return appendList(b, v, appendText)
+	case rendered:
+		return append(b, v...), nil
+	case []Link:
+		return appendList(b, v, appendLink)
+	case map[string][]map[string]any:
+		return appendMap(b, v, func(b []byte, list []map[string]any) ([]byte, error) { return appendJSON(b, list) })
 	case json.Marshaler, encoding.TextMarshaler:
 		return appendOther(b, v)
 	}
 	return appendKind(b, v)
+}
+
+// rendered is a part of an answer that is written already.
+type rendered []byte
+
+// Link is how OpenStack's services write links.
+type Link struct {
+	Href string `json:"href"`
+	Rel  string `json:"rel"`
+}
+
+func appendLink(b []byte, l Link) ([]byte, error) {
+	b, err := appendText(append(b, `{"href":`...), l.Href)
+	if err != nil {
+		return nil, err
+	}
+	b, err = appendText(append(b, `,"rel":`...), l.Rel)
+	return append(b, '}'), err
 }
 
 // appendKind writes values of named types, and what pointers point to.

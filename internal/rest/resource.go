@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/listing"
@@ -61,7 +62,7 @@ type Resource[T any] struct {
 
 // Index answers GET /many.
 func (r *Resource[T]) Index(c *Call) (Reply, error) {
-	body, err := r.ListBody(c)
+	body, err := r.listBody(c, r.write)
 	if err != nil {
 		return Reply{}, err
 	}
@@ -70,6 +71,10 @@ func (r *Resource[T]) Index(c *Call) (Reply, error) {
 
 // ListBody makes the body of a list with its paging members; more adds conditions.
 func (r *Resource[T]) ListBody(c *Call, more ...listing.Term) (map[string]any, error) {
+	return r.listBody(c, r.views, more...)
+}
+
+func (r *Resource[T]) listBody(c *Call, render func(c *Call, items []*T) (any, error), more ...listing.Term) (map[string]any, error) {
 	q, page, err := r.Query(c)
 	if err != nil {
 		return nil, err
@@ -89,16 +94,74 @@ func (r *Resource[T]) ListBody(c *Call, more ...listing.Term) (map[string]any, e
 			return nil, err
 		}
 	}
-	views := make([]map[string]any, 0, len(items))
-	only := r.only(c)
-	for _, item := range items {
-		views = append(views, r.view(c, item, only))
+	views, err := render(c, items)
+	if err != nil {
+		return nil, err
 	}
 	body := map[string]any{r.Many: views}
 	if links := c.service.Dialect.List.Links; links != nil {
 		links(c, r.Many, body, r.pageLinks(c, q, page, items))
 	}
 	return body, nil
+}
+
+func (r *Resource[T]) views(c *Call, items []*T) (any, error) {
+	views := make([]map[string]any, 0, len(items))
+	only := r.only(c)
+	for _, item := range items {
+		views = append(views, r.view(c, item, only))
+	}
+	return views, nil
+}
+
+// write makes the same as views, as bytes and without a map of each item.
+func (r *Resource[T]) write(c *Call, items []*T) (any, error) {
+	only, fields := r.only(c), make([]*Field[T], 0, len(r.Fields))
+	for i := range r.Fields {
+		if f := &r.Fields[i]; r.shows(c, f, only) {
+			fields = append(fields, f)
+		}
+	}
+	slices.SortStableFunc(fields, func(a, b *Field[T]) int { return strings.Compare(a.Name, b.Name) })
+	b := []byte{'['}
+	var err error
+	for _, item := range items {
+		if len(b) > 1 {
+			b = append(b, ',')
+		}
+		if b, err = r.writeItem(c, b, item, fields); err != nil {
+			return nil, err
+		}
+	}
+	return rendered(append(b, ']')), nil
+}
+
+// writeItem writes an item's fields, which are in the order of their names. Of
+// those with one name the last one is the value.
+func (r *Resource[T]) writeItem(c *Call, b []byte, item *T, fields []*Field[T]) ([]byte, error) {
+	begin, last, ask := len(b), "", r.asked(c, item)
+	b = append(b, '{')
+	member := len(b)
+	var err error
+	for _, f := range fields {
+		if f.Omit != nil && f.Omit(item) || !ask(f.Rule) {
+			continue
+		}
+		if f.Name == last && len(b) > begin+1 {
+			b = b[:member]
+		}
+		last, member = f.Name, len(b)
+		if member > begin+1 {
+			b = append(b, ',')
+		}
+		if b, err = appendText(b, f.Name); err != nil {
+			return nil, err
+		}
+		if b, err = appendJSON(append(b, ':'), f.value(c, item)); err != nil {
+			return nil, err
+		}
+	}
+	return append(b, '}'), nil
 }
 
 // Find loads one item: what the caller may not see does not exist; then the
@@ -164,25 +227,44 @@ func (r *Resource[T]) only(c *Call) []string {
 
 func (r *Resource[T]) view(c *Call, item *T, only []string) map[string]any {
 	out := make(map[string]any, len(r.Fields))
-	var target policy.Target
+	ask := r.asked(c, item)
 	for i := range r.Fields {
 		f := &r.Fields[i]
-		if f.Hidden || !c.inRange(f.Since, f.Until) || (len(only) > 0 && !slices.Contains(only, f.Name)) || (f.Omit != nil && f.Omit(item)) {
+		if !r.shows(c, f, only) || f.Omit != nil && f.Omit(item) || !ask(f.Rule) {
 			continue
 		}
-		if f.Rule != "" {
-			if target == nil {
-				target = r.target(c, item)
-			}
-			if !c.Allow(f.Rule, target) {
-				continue
-			}
-		}
-		if f.With != nil {
-			out[f.Name] = f.With(c, item)
-		} else {
-			out[f.Name] = f.Get(item)
-		}
+		out[f.Name] = f.value(c, item)
 	}
 	return out
+}
+
+// shows tells whether a field is part of views at all.
+func (r *Resource[T]) shows(c *Call, f *Field[T], only []string) bool {
+	return !f.Hidden && c.inRange(f.Since, f.Until) && (len(only) == 0 || slices.Contains(only, f.Name))
+}
+
+// asked answers the rules of an item's fields, each once.
+func (r *Resource[T]) asked(c *Call, item *T) func(rule string) bool {
+	var target policy.Target
+	last, allowed := "", true
+	return func(rule string) bool {
+		if rule == "" {
+			return true
+		}
+		if rule == last {
+			return allowed
+		}
+		if target == nil {
+			target = r.target(c, item)
+		}
+		last, allowed = rule, c.Allow(rule, target)
+		return allowed
+	}
+}
+
+func (f *Field[T]) value(c *Call, item *T) any {
+	if f.With != nil {
+		return f.With(c, item)
+	}
+	return f.Get(item)
 }

@@ -79,6 +79,9 @@ type Work struct {
 	// transaction: it starts when that has ended. Conflict when somebody else
 	// waits for the object already.
 	Follows string
+	// Fresh says that this transaction makes the object: no other saga can be
+	// about it, and none is looked for.
+	Fresh bool
 }
 
 // Register adds a kind of saga. It panics on a saga that cannot run (no steps,
@@ -119,13 +122,15 @@ func (h *Handle[P]) Enqueue(ctx context.Context, tx *db.Tx, w Work, params P) (s
 		RequestID: w.RequestID, State: stateLive, Shared: h.g.shared, Preempt: w.Preempt, Direction: forward, Step: h.g.steps[0].name,
 		Deadline: clock.Micros(now.Add(h.g.deadline)), Params: string(text), Owner: h.e.o.Owner, Epoch: 1,
 		LeaseUntil: clock.Micros(now.Add(leaseTime)), CreatedAt: clock.Micros(now), UpdatedAt: clock.Micros(now)}
-	for range 5 { // again when another request came in between
-		taken, err := h.e.place(ctx, tx, row, w.Follows)
-		if err != nil {
-			return "", err
-		}
-		if taken != "" {
-			return taken, nil
+	for try := range 5 { // again when another request came in between
+		if try > 0 || !w.Fresh {
+			taken, err := h.e.place(ctx, tx, row, w.Follows)
+			if err != nil {
+				return "", err
+			}
+			if taken != "" {
+				return taken, nil
+			}
 		}
 		done, err := insertSaga(ctx, tx, row)
 		if err != nil {

@@ -47,25 +47,26 @@ func TestStatementsOfHotRoutes(t *testing.T) {
 		method, path string
 		body         any
 		most         int64
+		postgres     int64 // more there, where locks and notices are statements of their own
 	}{
-		{"GET", "/identity/v3/auth/tokens", nil, 0},
-		{"GET", "/compute/v2.1/servers/" + one, nil, 4},
-		{"GET", "/compute/v2.1/servers/detail", nil, 4},
-		{"GET", "/compute/v2.1/flavors/detail", nil, 1},
-		{"GET", "/compute/v2.1/os-server-groups", nil, 1},
-		{"GET", "/networking/v2.0/networks", nil, 3},
-		{"GET", "/networking/v2.0/subnets", nil, 1},
-		{"GET", "/networking/v2.0/ports", nil, 7},
-		{"GET", "/networking/v2.0/ports/" + port, nil, 7},
-		{"GET", "/networking/v2.0/security-groups", nil, 4},
-		{"GET", "/image/v2/images", nil, 1},
-		{"GET", "/volume/v3/volumes/detail", nil, 3},
-		{"GET", "/volume/v3/volumes?with_count=true&limit=1", nil, 4},
-		{"GET", "/placement/allocation_candidates?resources=VCPU:1", nil, 8},
-		{"POST", "/networking/v2.0/networks", object{"network": object{"name": "x"}}, 10},
-		{"POST", "/networking/v2.0/subnets", object{"subnet": object{"network_id": network, "cidr": "10.10.0.0/24", "ip_version": 4}}, 24},
-		{"POST", "/networking/v2.0/ports", object{"port": object{"network_id": network}}, 19},
-		{"POST", "/networking/v2.0/security-groups", object{"security_group": object{"name": "x"}}, 12},
+		{"GET", "/identity/v3/auth/tokens", nil, 0, 0},
+		{"GET", "/compute/v2.1/servers/" + one, nil, 4, 0},
+		{"GET", "/compute/v2.1/servers/detail", nil, 4, 0},
+		{"GET", "/compute/v2.1/flavors/detail", nil, 1, 0},
+		{"GET", "/compute/v2.1/os-server-groups", nil, 1, 0},
+		{"GET", "/networking/v2.0/networks", nil, 3, 0},
+		{"GET", "/networking/v2.0/subnets", nil, 1, 0},
+		{"GET", "/networking/v2.0/ports", nil, 6, 0},
+		{"GET", "/networking/v2.0/ports/" + port, nil, 6, 0},
+		{"GET", "/networking/v2.0/security-groups", nil, 4, 0},
+		{"GET", "/image/v2/images", nil, 1, 0},
+		{"GET", "/volume/v3/volumes/detail", nil, 3, 0},
+		{"GET", "/volume/v3/volumes?with_count=true&limit=1", nil, 4, 0},
+		{"GET", "/placement/allocation_candidates?resources=VCPU:1", nil, 8, 0},
+		{"POST", "/networking/v2.0/networks", object{"network": object{"name": "x"}}, 6, 2},
+		{"POST", "/networking/v2.0/subnets", object{"subnet": object{"network_id": network, "cidr": "10.10.0.0/24", "ip_version": 4}}, 15, 5},
+		{"POST", "/networking/v2.0/ports", object{"port": object{"network_id": network}}, 12, 3},
+		{"POST", "/networking/v2.0/security-groups", object{"security_group": object{"name": "x"}}, 8, 2},
 	} {
 		client, headers := c.Demo, []string{}
 		if strings.HasPrefix(r.path, "/volume") {
@@ -82,7 +83,12 @@ func TestStatementsOfHotRoutes(t *testing.T) {
 			t.Fatalf("%s %s: %d %s", r.method, r.path, got.Status, got.Body)
 		}
 		after := c.DB.Counts()
-		if n := after.Queries - before.Queries; n > r.most {
+		if c.DB.Engine() == db.Postgres {
+			r.most += r.postgres
+		}
+		n := after.Queries - before.Queries
+		t.Logf("%s %s: %d statements", r.method, r.path, n)
+		if n > r.most {
 			t.Errorf("%s %s makes %d statements, no more than %d before", r.method, r.path, n, r.most)
 		}
 		if n := after.Commits - before.Commits; (r.method == "GET" && n != 0) || n > 1 {

@@ -170,7 +170,7 @@ func (s *Volumes) create(ctx context.Context, d *draft, record event.Record) (*b
 	if err != nil {
 		return nil, err
 	}
-	return v, s.store.complete(ctx, v)
+	return v, nil // of the type that it was given, and attached to nothing yet
 }
 
 // insert is create in a transaction.
@@ -190,7 +190,9 @@ func (s *Volumes) insert(ctx context.Context, tx *db.Tx, d *draft, record event.
 	if err := s.store.insert(ctx, tx, v); err != nil {
 		return err
 	}
-	if _, err := s.make.Enqueue(ctx, tx, s.workOn(v, record), volumeParams{Volume: v.ID, Host: v.Host, Hints: d.hints}); err != nil {
+	begin := s.workOn(v, record)
+	begin.Fresh = true
+	if _, err := s.make.Enqueue(ctx, tx, begin, volumeParams{Volume: v.ID, Host: v.Host, Hints: d.hints}); err != nil {
 		return err
 	}
 	return outbox.Write(ctx, tx, record)

@@ -11,6 +11,7 @@ import (
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/listing"
+	"github.com/mekcloud/mek/internal/quota"
 )
 
 type row struct {
@@ -195,7 +196,7 @@ func (s store) insert(ctx context.Context, tx *db.Tx, v *blockstorage.Volume) er
 	if err := volumeRows.Insert(ctx, tx, toRow(v)); err != nil {
 		return err
 	}
-	return label(ctx, tx, v)
+	return addLabels(ctx, tx, v)
 }
 
 func (s store) update(ctx context.Context, tx *db.Tx, before, v *blockstorage.Volume) error {
@@ -224,6 +225,10 @@ func label(ctx context.Context, tx *db.Tx, v *blockstorage.Volume) error {
 	if _, err := labelRows.DeleteWhere(ctx, tx, listing.Term{Column: "object_id", Values: []any{v.ID}}); err != nil {
 		return err
 	}
+	return addLabels(ctx, tx, v)
+}
+
+func addLabels(ctx context.Context, tx *db.Tx, v *blockstorage.Volume) error {
 	for kind, meta := range map[string]map[string]string{"metadata": v.Metadata, "image": v.ImageMeta} {
 		for _, name := range slices.Sorted(maps.Keys(meta)) {
 			if err := labelRows.Insert(ctx, tx, &labelRow{v.ID, kind, name, meta[name]}); err != nil {
@@ -255,12 +260,27 @@ func (s store) onHost(ctx context.Context, host string) ([]*blockstorage.Volume,
 
 // Number counts a project's volumes, for its quota.
 func Number(ctx context.Context, q db.Querier, project string) (int64, error) {
-	return sum(ctx, q, "SELECT COUNT(*) FROM blockstorage_volumes WHERE project_id = $1 AND NOT transient", project)
+	of, err := projectUse(ctx, q, project)
+	return of.number, err
+}
+
+type (
+	use    struct{ number, gib int64 }
+	useKey struct{ project string }
+)
+
+// projectUse counts a project's volumes once for all that is limited of them.
+func projectUse(ctx context.Context, q db.Querier, project string) (use, error) {
+	return quota.Once(ctx, useKey{project}, func() (u use, err error) {
+		err = q.QueryRowContext(ctx, "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM blockstorage_volumes WHERE project_id = $1 AND NOT transient", project).Scan(&u.number, &u.gib)
+		return u, db.Translate(err, "count volumes")
+	})
 }
 
 // GiB sums the sizes of a project's volumes, for its quota.
 func GiB(ctx context.Context, q db.Querier, project string) (int64, error) {
-	return sum(ctx, q, "SELECT COALESCE(SUM(size), 0) FROM blockstorage_volumes WHERE project_id = $1 AND NOT transient", project)
+	of, err := projectUse(ctx, q, project)
+	return of.gib, err
 }
 
 // NumberOfType counts a project's volumes of a type, for its quota.

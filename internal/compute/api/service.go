@@ -27,6 +27,7 @@ import (
 	"github.com/mekcloud/mek/internal/image"
 	"github.com/mekcloud/mek/internal/network"
 	"github.com/mekcloud/mek/internal/placement"
+	"github.com/mekcloud/mek/internal/quota"
 	"github.com/mekcloud/mek/internal/rest"
 	"github.com/mekcloud/mek/internal/task"
 )
@@ -102,18 +103,25 @@ func (s *Service) REST() *rest.Service {
 // counts counts what quotas limit.
 type counts struct{}
 
+type useKey struct{ project string }
+
+// projectUse adds a project's servers up once for all that is limited of them.
+func projectUse(ctx context.Context, q db.Querier, project string) (servers.ProjectUsage, error) {
+	return quota.Once(ctx, useKey{project}, func() (servers.ProjectUsage, error) { return servers.ProjectUse(ctx, q, project) })
+}
+
 func (counts) Instances(ctx context.Context, q db.Querier, project string) (int64, error) {
-	use, err := servers.ProjectUse(ctx, q, project)
+	use, err := projectUse(ctx, q, project)
 	return use.Instances, err
 }
 
 func (counts) Cores(ctx context.Context, q db.Querier, project string) (int64, error) {
-	use, err := servers.ProjectUse(ctx, q, project)
+	use, err := projectUse(ctx, q, project)
 	return use.Cores, err
 }
 
 func (counts) MemoryMiB(ctx context.Context, q db.Querier, project string) (int64, error) {
-	use, err := servers.ProjectUse(ctx, q, project)
+	use, err := projectUse(ctx, q, project)
 	return use.MemoryMiB, err
 }
 

@@ -92,7 +92,7 @@ func (s *Servers) mapImage(ctx context.Context, in *Request) error {
 	if !id.Valid(in.Server.ImageID) {
 		return nil // refused below, or a volume is booted
 	}
-	img, err := s.Images.Lookup(ctx, image.Viewer{ProjectID: in.Server.ProjectID, Admin: in.Admin}, in.Server.ImageID)
+	img, err := s.image(ctx, in, in.Server.ImageID)
 	if err != nil {
 		return nil // whoever needs it says so
 	}
@@ -279,7 +279,7 @@ func (s *Servers) imageDisk(ctx context.Context, in *Request, imageID string, lo
 	if !id.Valid(imageID) {
 		return nil, fault.Invalidf("Invalid imageRef provided.")
 	}
-	img, err := s.Images.Lookup(ctx, image.Viewer{ProjectID: in.Server.ProjectID, Admin: in.Admin}, imageID)
+	img, err := s.image(ctx, in, imageID)
 	if fault.Is(err, fault.NotFound) {
 		return nil, fault.Invalidf("Can not find requested image")
 	}

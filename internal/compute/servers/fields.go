@@ -10,6 +10,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/compute"
+	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/listing"
 	"github.com/mekcloud/mek/internal/network"
@@ -31,8 +32,12 @@ type views struct {
 	detail bool
 }
 
-// List loads a page of servers.
+// List loads a page of servers. Of their disks only volumes show there.
 func (v views) List(ctx context.Context, q listing.Query) ([]*view, error) {
+	return v.load(ctx, q, volumesOf)
+}
+
+func (v views) load(ctx context.Context, q listing.Query, disksOf func(context.Context, db.Querier, ...string) (map[string][]*Disk, error)) ([]*view, error) {
 	all, err := v.s.store.List(ctx, q)
 	if err != nil {
 		return nil, err
@@ -57,7 +62,7 @@ func (v views) List(ctx context.Context, q listing.Query) ([]*view, error) {
 
 // Get loads one server.
 func (v views) Get(ctx context.Context, id string) (*view, error) {
-	out, err := v.List(ctx, listing.Query{Where: []listing.Term{eq("id", id)}})
+	out, err := v.load(ctx, listing.Query{Where: []listing.Term{eq("id", id)}}, disksOf)
 	if err == nil && len(out) == 0 {
 		err = notFound(id)
 	}
@@ -93,11 +98,11 @@ func (s *Servers) resource(detail bool) *rest.Resource[view] {
 }
 
 func links(c *rest.Call, v *view) any {
-	return []map[string]string{{"rel": "self", "href": c.Link("/v2.1/servers/" + v.ID)}, {"rel": "bookmark", "href": c.Link("/servers/" + v.ID)}}
+	return []rest.Link{{Rel: "self", Href: c.Link("/v2.1/servers/" + v.ID)}, {Rel: "bookmark", Href: c.Link("/servers/" + v.ID)}}
 }
 
-func bookmark(c *rest.Call, path string) []map[string]string {
-	return []map[string]string{{"rel": "bookmark", "href": c.Link(path)}}
+func bookmark(c *rest.Call, path string) []rest.Link {
+	return []rest.Link{{Rel: "bookmark", Href: c.Link(path)}}
 }
 
 var progressing = []compute.Status{"ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING"}

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/mekcloud/mek/internal/clock"
@@ -14,6 +15,7 @@ import (
 	"github.com/mekcloud/mek/internal/event"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/id"
+	"github.com/mekcloud/mek/internal/image"
 	"github.com/mekcloud/mek/internal/network"
 	"github.com/mekcloud/mek/internal/outbox"
 	"github.com/mekcloud/mek/internal/task"
@@ -37,6 +39,20 @@ type Request struct {
 	ZeroDisk  bool // may use a flavor without a disk although the root is not a volume
 	ForceHost bool // may name a host
 	Shared    bool // knows of volumes that several servers have
+
+	seen map[string]*image.Image // images that were looked up for it
+}
+
+// image looks an image up for a request, once.
+func (s *Servers) image(ctx context.Context, in *Request, imageID string) (*image.Image, error) {
+	if img := in.seen[imageID]; img != nil {
+		return img, nil
+	}
+	img, err := s.Images.Lookup(ctx, image.Viewer{ProjectID: in.Server.ProjectID, Admin: in.Admin}, imageID)
+	if err == nil {
+		in.seen = map[string]*image.Image{imageID: img}
+	}
+	return img, err
 }
 
 // plan is everything that Create's transaction writes: all ids are minted.
@@ -126,7 +142,9 @@ func (s *Servers) insert(ctx context.Context, tx *db.Tx, one *Server, disks []*D
 	if err := beginAction(ctx, tx, one, "create", "compute__do_build_and_run_instance", record.UserID, record.RequestID, one.CreatedAt); err != nil {
 		return err
 	}
-	if _, err := s.sagas.create.Enqueue(ctx, tx, work(one, record, false), p); err != nil {
+	begin := work(one, record, false)
+	begin.Fresh = true
+	if _, err := s.sagas.create.Enqueue(ctx, tx, begin, p); err != nil {
 		return err
 	}
 	return outbox.Write(ctx, tx, record)
@@ -157,12 +175,20 @@ func (s *Servers) planServers(ctx context.Context, in Request) (*plan, error) {
 		return nil, err
 	}
 	now, reservation := stamp(s.Clock), "r-"+strings.ToLower(id.HexSecret(4))
+	planned, err := s.Networks.Plan(ctx, in.Server.ProjectID, in.Networks, in.NoNetwork, in.Groups)
+	if err != nil {
+		return nil, err
+	}
 	for i := range in.Max {
 		one := newServer(in, i, now, reservation)
 		s.hide(one)
-		planned, err := s.Networks.Plan(ctx, one.ProjectID, in.Networks, in.NoNetwork, in.Groups)
-		if err != nil {
-			return nil, err
+		if i > 0 { // the others have the same networks, and ports of their own
+			planned = slices.Clone(planned)
+			for k := range planned {
+				if !planned[k].Existing {
+					planned[k].PortID = id.New()
+				}
+			}
 		}
 		p.servers, p.disks = append(p.servers, one), append(p.disks, disksFor(one, disks))
 		var nics []*NIC
@@ -202,9 +228,12 @@ func (s *Servers) checkParts(ctx context.Context, in *Request) error {
 	if _, err := base64.StdEncoding.DecodeString(one.UserData); err != nil {
 		return fault.Invalidf("User data needs to be valid base 64.")
 	}
-	limits, err := s.Quota.Limits(ctx, s.DB, one.ProjectID)
-	if err != nil {
-		return err
+	limits := map[string]int64{}
+	if len(one.Metadata)+len(in.Files) > 0 {
+		var err error
+		if limits, err = s.Quota.Limits(ctx, s.DB, one.ProjectID); err != nil {
+			return err
+		}
 	}
 	if limit := limits["metadata_items"]; limit >= 0 && int64(len(one.Metadata)) > limit {
 		return fault.OverQuotaf("Maximum number of metadata items exceeds %d", limit)

@@ -73,12 +73,22 @@ func toRow(s *Server) *row {
 		LaunchedAt: s.LaunchedAt, Defined: s.Defined, Data: db.J(*s)}
 }
 
-func (r *row) server() *Server {
-	s := r.Data.V
+// whole is how a server is read: it is in one column with all that it has.
+type whole struct {
+	ID        string          `db:"id"`
+	CreatedAt int64           `db:"created_at"`
+	Data      db.JSON[Server] `db:"data"`
+}
+
+var wholeRows = db.NewTable[whole]("compute_servers", "id", "Instance")
+
+func (r *row) server() *Server { return filled(&r.Data.V) }
+
+func filled(s *Server) *Server {
 	if s.Metadata == nil {
 		s.Metadata = map[string]string{}
 	}
-	return &s
+	return s
 }
 
 // Pseudo columns of lists, made into conditions by store.List.
@@ -107,10 +117,10 @@ func (s store) List(ctx context.Context, q listing.Query) ([]*Server, error) {
 		where = append(where, t)
 	}
 	q.Where = where
-	rows, err := serverRows.List(ctx, s.db, q, extra...)
+	rows, err := wholeRows.List(ctx, s.db, q, extra...)
 	out := make([]*Server, len(rows))
 	for i, r := range rows {
-		out[i] = r.server()
+		out[i] = filled(&r.Data.V)
 	}
 	return out, err
 }
@@ -147,33 +157,33 @@ func anyOf(text string, values []any) []db.Cond {
 func (s store) Get(ctx context.Context, id string) (*Server, error) { return getServer(ctx, s.db, id) }
 
 func getServer(ctx context.Context, q db.Querier, id string) (*Server, error) {
-	r, err := serverRows.Get(ctx, q, id)
+	r, err := wholeRows.Get(ctx, q, id)
 	if fault.Is(err, fault.NotFound) {
 		return nil, notFound(id)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return r.server(), nil
+	return filled(&r.Data.V), nil
 }
 
 // lockServer loads a server that the transaction is going to change.
 func lockServer(ctx context.Context, tx *db.Tx, id string) (*Server, error) {
-	r, err := serverRows.GetForUpdate(ctx, tx, id)
+	r, err := wholeRows.GetForUpdate(ctx, tx, id)
 	if fault.Is(err, fault.NotFound) {
 		return nil, notFound(id)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return r.server(), nil
+	return filled(&r.Data.V), nil
 }
 
 func insertServer(ctx context.Context, tx *db.Tx, s *Server) error {
 	if err := serverRows.Insert(ctx, tx, toRow(s)); err != nil {
 		return err
 	}
-	return putTags(ctx, tx, s)
+	return addTags(ctx, tx, s)
 }
 
 // put writes a server back, with the status that follows from its states.
@@ -185,6 +195,10 @@ func putTags(ctx context.Context, tx *db.Tx, s *Server) error {
 	if _, err := tx.ExecContext(ctx, "DELETE FROM compute_server_tags WHERE server = $1", s.ID); err != nil {
 		return db.Translate(err, "clear tags")
 	}
+	return addTags(ctx, tx, s)
+}
+
+func addTags(ctx context.Context, tx *db.Tx, s *Server) error {
 	for _, tag := range s.Tags {
 		if _, err := tx.ExecContext(ctx, "INSERT INTO compute_server_tags (server, tag) VALUES ($1, $2)", s.ID, tag); err != nil {
 			return db.Translate(err, "write tags")

@@ -114,11 +114,22 @@ func getDisk(ctx context.Context, q db.Querier, id string) (*Disk, error) {
 // disksOf loads the disks of servers in their order, by server.
 func disksOf(ctx context.Context, q db.Querier, servers ...string) (map[string][]*Disk, error) {
 	rows, err := diskRows.List(ctx, q, listing.Query{Where: []listing.Term{in("server", servers)}, Order: []listing.Order{{Column: "position"}}})
+	return byServer(rows), err
+}
+
+func byServer(rows []*diskRow) map[string][]*Disk {
 	out := map[string][]*Disk{}
 	for _, r := range rows {
 		out[r.Server] = append(out[r.Server], &r.Data.V)
 	}
-	return out, err
+	return out
+}
+
+// volumesOf is disksOf for those that are volumes.
+func volumesOf(ctx context.Context, q db.Querier, servers ...string) (map[string][]*Disk, error) {
+	volume := listing.Term{Column: "volume_id", Op: listing.NotEq, Values: []any{""}}
+	rows, err := diskRows.List(ctx, q, listing.Query{Where: []listing.Term{in("server", servers), volume}, Order: []listing.Order{{Column: "position"}}})
+	return byServer(rows), err
 }
 
 // volumeUsers loads the disks that are a volume, on whatever server.

@@ -18,7 +18,7 @@ var _ image.Service = (*Transfers)(nil)
 // Lookup implements image.Service.
 func (t *Transfers) Lookup(ctx context.Context, viewer image.Viewer, id string) (*image.Image, error) {
 	i, err := t.Records.Get(ctx, id)
-	if err != nil || viewer.Admin {
+	if err != nil || viewer.Admin || i.Visible(viewer.ProjectID, "") {
 		return i, err
 	}
 	member, err := t.Records.Membership(ctx, id, viewer.ProjectID)

@@ -50,7 +50,7 @@ func (a *api) build(c *rest.Call, in createBody) (*network.Port, []records.Want,
 	if err != nil {
 		return nil, nil, err
 	}
-	n, err := a.records.Networks.Get(c.Context(), in.NetworkID)
+	n, err := wire.Network(c, a.records, in.NetworkID)
 	if fault.Is(err, fault.NotFound) || err == nil && !c.Allow("get_network", wire.NetworkTarget(c, n)) {
 		return nil, nil, fault.NotFoundf("Network %s could not be found.", in.NetworkID).With("NetworkNotFound")
 	}

@@ -67,6 +67,11 @@ func (r *Records) Allocate(ctx context.Context, tx *db.Tx, p *network.Port, want
 	if err != nil {
 		return nil, err
 	}
+	return r.AllocateOn(ctx, tx, p, subnets, wants, keep)
+}
+
+// AllocateOn is Allocate for a caller that has read the network's subnets.
+func (r *Records) AllocateOn(ctx context.Context, tx *db.Tx, p *network.Port, subnets []network.Subnet, wants []Want, keep []network.FixedIP) ([]network.FixedIP, error) {
 	if wants == nil {
 		return r.choose(ctx, tx, p, subnets)
 	}

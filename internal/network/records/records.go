@@ -183,6 +183,15 @@ func (s *Store[R, T]) Lock(ctx context.Context, tx *db.Tx, id string) (*T, error
 	return items[0], nil
 }
 
+// LockRow is Lock without what is in other tables.
+func (s *Store[R, T]) LockRow(ctx context.Context, tx *db.Tx, id string) (*T, error) {
+	row, err := s.table.GetForUpdate(ctx, tx, id)
+	if err != nil {
+		return nil, err
+	}
+	return s.of(row), expected(ctx, id, row)
+}
+
 type expectation struct {
 	id       string
 	revision int64

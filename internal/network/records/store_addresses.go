@@ -22,13 +22,16 @@ var addressRows = db.NewTable[addressRow]("network_addresses", "address", "Addre
 
 // setAddresses makes the rows of a port's addresses.
 func (r *Records) setAddresses(ctx context.Context, tx *db.Tx, portID string, before, after []network.FixedIP) error {
-	if len(before) > 0 {
+	kept := 0
+	if len(before) <= len(after) && slices.Equal(before, after[:len(before)]) { // what there is stays where it is
+		kept = len(before)
+	} else if len(before) > 0 {
 		if _, err := addressRows.DeleteWhere(ctx, tx, Is("port_id", portID)); err != nil {
 			return err
 		}
 	}
-	for i, ip := range after {
-		err := addressRows.Insert(ctx, tx, &addressRow{ip.SubnetID, ip.Address.String(), portID, i})
+	for i, ip := range after[kept:] {
+		err := addressRows.Insert(ctx, tx, &addressRow{ip.SubnetID, ip.Address.String(), portID, kept + i})
 		if fault.Is(err, fault.Conflict) {
 			return fault.Conflictf("IP address %s already allocated in subnet %s", ip.Address, ip.SubnetID).With("IpAddressAlreadyAllocated")
 		}
@@ -67,7 +70,7 @@ func errFull(networkID string) error {
 // PickAddress chooses a free address of a subnet's pools. The subnet's row is
 // locked until tx ends, so that others choose after us.
 func (r *Records) PickAddress(ctx context.Context, tx *db.Tx, s network.Subnet) (netip.Addr, error) {
-	if _, err := subnetRows.GetForUpdate(ctx, tx, s.ID); err != nil {
+	if err := subnetRows.Hold(ctx, tx, s.ID); err != nil {
 		return netip.Addr{}, err
 	}
 	// A few random tries find one in a subnet that is not crowded, without

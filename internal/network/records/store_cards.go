@@ -18,7 +18,7 @@ func (r *Records) Cards(ctx context.Context, servers []string) (map[string][]net
 	if err != nil {
 		return nil, err
 	}
-	text, args := db.In(`SELECT p.id, p.device_id, p.network_id, p.mac_address, p.status, p.planned, n.name, n.mtu,
+	text, args := db.OneOf(r.DB, `SELECT p.id, p.device_id, p.network_id, p.mac_address, p.status, p.planned, n.name, n.mtu,
 			COALESCE(a.address, ''), COALESCE(a.subnet_id, ''), COALESCE(s.ip_version, 0), COALESCE(f.address, '')
 		FROM network_ports p JOIN network_networks n ON n.id = p.network_id LEFT JOIN network_addresses a ON a.port_id = p.id
 			LEFT JOIN network_subnets s ON s.id = a.subnet_id LEFT JOIN network_floatings f ON f.port_id = p.id AND f.fixed_address = a.address
@@ -67,7 +67,7 @@ func fixedBefore(list []network.Address) string {
 }
 
 func (r *Records) groupNames(ctx context.Context, servers []string) (map[string][]string, error) {
-	text, args := db.In(`SELECT m.port_id, g.name FROM network_port_groups m JOIN network_groups g ON g.id = m.group_id
+	text, args := db.OneOf(r.DB, `SELECT m.port_id, g.name FROM network_port_groups m JOIN network_groups g ON g.id = m.group_id
 		JOIN network_ports p ON p.id = m.port_id WHERE p.device_id IN (?) ORDER BY m.port_id, m.group_id`, servers)
 	rows, err := r.DB.QueryContext(ctx, text, args...)
 	if err != nil {

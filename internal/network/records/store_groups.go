@@ -115,12 +115,21 @@ func (r *Records) InsertGroup(ctx context.Context, tx *db.Tx, g *network.Securit
 	if err := groupRows.Insert(ctx, tx, &groupRow{standardOf(g.Standard), g.Stateful}); err != nil {
 		return err
 	}
+	rows, seen := make([]*ruleRow, len(g.Rules)), map[ruleRow]string{}
 	for i := range g.Rules {
-		if err := r.InsertRule(ctx, tx, &g.Rules[i]); err != nil {
-			return err
+		rows[i] = ruleRowOf(&g.Rules[i])
+		says := *rows[i]
+		says.ID, says.Description, says.Revision, says.CreatedAt, says.UpdatedAt = "", "", 0, 0, 0
+		if other, taken := seen[says]; taken { // they are the only ones of the group
+			return ruleExists(other)
 		}
+		seen[says] = rows[i].ID
 	}
-	return nil
+	return ruleRows.Insert(ctx, tx, rows...)
+}
+
+func ruleExists(ruleID string) error {
+	return fault.Conflictf("Security group rule already exists. Rule id is %s.", ruleID).With("SecurityGroupRuleExists")
 }
 
 // UpdateGroup writes a group that Lock loaded, but for its rules.
@@ -169,7 +178,7 @@ func (r *Records) InsertRule(ctx context.Context, tx *db.Tx, rule *network.Rule)
 		return err
 	}
 	if len(same) > 0 {
-		return fault.Conflictf("Security group rule already exists. Rule id is %s.", same[0].ID).With("SecurityGroupRuleExists")
+		return ruleExists(same[0].ID)
 	}
 	return ruleRows.Insert(ctx, tx, row)
 }

@@ -48,6 +48,23 @@ func networkRowOf(n *network.Network) *networkRow {
 		n.DNSDomain, n.QoSPolicyID, db.J(orEmpty(n.ZoneHints))}
 }
 
+// BareNetworks loads networks without their subnets, which is all that is asked
+// of them when it is about a part of them.
+func (r *Records) BareNetworks(ctx context.Context, q db.Querier, ids []string) ([]*network.Network, error) {
+	rows, err := networkRows.Find(ctx, q, OneOf("id", ids))
+	if err != nil {
+		return nil, err
+	}
+	all, err := audiences(ctx, q, ids)
+	out := make([]*network.Network, len(rows))
+	for i, row := range rows {
+		n := row.network()
+		n.SharedWith, n.ExternalTo = all[network.AccessShared][n.ID], all[network.AccessExternal][n.ID]
+		out[i] = n
+	}
+	return out, err
+}
+
 func fillNetworks(ctx context.Context, q db.Querier, items []*network.Network) error {
 	byID := map[string]*network.Network{}
 	ids := make([]string, len(items))
@@ -104,8 +121,12 @@ func (r *Records) InsertNetwork(ctx context.Context, tx *db.Tx, n *network.Netwo
 		return err
 	}
 	err := networkRows.Insert(ctx, tx, networkRowOf(n))
-	if err == nil {
+	if err == nil && (n.Shared || n.External || len(n.ExternalTo) > 0) { // nothing is shared yet
 		return r.shareNetwork(ctx, tx, n)
+	}
+	if err == nil {
+		n.SharedWith, n.ExternalTo = nil, nil
+		return nil
 	}
 	if fault.Is(err, fault.Conflict) {
 		return fault.Conflictf("Unable to create the flat network. Physical network %s is in use.", n.PhysicalNetwork).With("FlatNetworkInUse")

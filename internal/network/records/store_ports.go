@@ -118,7 +118,7 @@ func (r *Records) InsertPort(ctx context.Context, tx *db.Tx, p *network.Port) er
 	if err := r.setAddresses(ctx, tx, p.ID, nil, p.FixedIPs); err != nil {
 		return err
 	}
-	return setGroups(ctx, tx, p.ID, p.SecurityGroups)
+	return addGroups(ctx, tx, p.ID, p.SecurityGroups)
 }
 
 // UpdatePort writes a port that Lock loaded as before; a bound port's host
@@ -186,12 +186,15 @@ func setGroups(ctx context.Context, tx *db.Tx, portID string, ids []string) erro
 	if _, err := portGroupRows.DeleteWhere(ctx, tx, Is("port_id", portID)); err != nil {
 		return err
 	}
-	for _, g := range ids {
-		if err := portGroupRows.Insert(ctx, tx, &portGroupRow{portID, g}); err != nil {
-			return err
-		}
+	return addGroups(ctx, tx, portID, ids)
+}
+
+func addGroups(ctx context.Context, tx *db.Tx, portID string, ids []string) error {
+	rows := make([]*portGroupRow, len(ids))
+	for i, g := range ids {
+		rows[i] = &portGroupRow{portID, g}
 	}
-	return nil
+	return portGroupRows.Insert(ctx, tx, rows...)
 }
 
 // SetStatus writes the status that a host reports, if the port is bound there

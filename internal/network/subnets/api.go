@@ -63,7 +63,7 @@ func (a *api) reach(c *rest.Call) string {
 // onNetwork lets only who owns the network put a subnet on it. A network that
 // the caller may not see does not exist.
 func (a *api) onNetwork(c *rest.Call, s *network.Subnet) error {
-	n, err := a.records.Networks.Get(c.Context(), s.NetworkID)
+	n, err := wire.Network(c, a.records, s.NetworkID)
 	if fault.Is(err, fault.NotFound) || err == nil && !c.Allow("get_network", wire.NetworkTarget(c, n)) {
 		return fault.NotFoundf("Network %s could not be found.", s.NetworkID).With("NetworkNotFound")
 	}

@@ -44,7 +44,7 @@ func (s *Service) Create(ctx context.Context, items []*Draft, reach string, reco
 
 func (s *Service) add(ctx context.Context, tx *db.Tx, d *Draft, reach string) error {
 	sub := d.Subnet
-	n, err := s.records.Networks.Lock(ctx, tx, sub.NetworkID)
+	n, err := s.records.Networks.LockRow(ctx, tx, sub.NetworkID)
 	if err != nil {
 		return err
 	}
@@ -69,16 +69,12 @@ func (s *Service) add(ctx context.Context, tx *db.Tx, d *Draft, reach string) er
 	if err := s.selfAddress(ctx, tx, sub); err != nil {
 		return err
 	}
-	return s.metadata(ctx, tx, n)
+	return s.metadata(ctx, tx, n, append(others, *sub))
 }
 
 // metadata keeps the network's metadata port: one address on each IPv4 subnet
 // that DHCP serves; no such subnet, no port.
-func (s *Service) metadata(ctx context.Context, tx *db.Tx, n *network.Network) error {
-	subnets, err := s.records.SubnetsOf(ctx, tx, n.ID)
-	if err != nil {
-		return err
-	}
+func (s *Service) metadata(ctx context.Context, tx *db.Tx, n *network.Network, subnets []network.Subnet) error {
 	var wants []records.Want
 	for _, sub := range subnets {
 		if sub.IPVersion == 4 && sub.EnableDHCP && !n.External {
@@ -100,7 +96,7 @@ func (s *Service) metadata(ctx context.Context, tx *db.Tx, n *network.Network) e
 		return s.records.RemovePort(ctx, tx, ports[0])
 	}
 	p := *ports[0]
-	if p.FixedIPs, err = s.records.Allocate(ctx, tx, &p, wants, ports[0].FixedIPs); err != nil {
+	if p.FixedIPs, err = s.records.AllocateOn(ctx, tx, &p, subnets, wants, ports[0].FixedIPs); err != nil {
 		return s.ignoreFull(err)
 	}
 	s.records.Changed(tx, network.PortScope(p.ID))
@@ -142,7 +138,11 @@ func (s *Service) Update(ctx context.Context, subnetID string, change func(*netw
 			return err
 		}
 		if before.EnableDHCP != sub.EnableDHCP {
-			if err := s.metadata(ctx, tx, n); err != nil {
+			subnets, err := s.records.SubnetsOf(ctx, tx, n.ID)
+			if err != nil {
+				return err
+			}
+			if err := s.metadata(ctx, tx, n, subnets); err != nil {
 				return err
 			}
 		}

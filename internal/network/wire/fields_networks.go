@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/network"
 	"github.com/mekcloud/mek/internal/network/records"
 	"github.com/mekcloud/mek/internal/policy"
@@ -9,8 +10,8 @@ import (
 
 type networksKey struct{}
 
-// Networks loads networks once for a request, all that are missing by one
-// query. Those that are gone are missing in the answer.
+// Networks loads networks once for a request, all that are missing at once, as
+// records.BareNetworks does. Those that are gone are missing in the answer.
 func Networks(c *rest.Call, r *records.Records, ids ...string) (map[string]*network.Network, error) {
 	known := rest.Memo(c, networksKey{}, func() map[string]*network.Network { return map[string]*network.Network{} })
 	var missing []string
@@ -23,11 +24,20 @@ func Networks(c *rest.Call, r *records.Records, ids ...string) (map[string]*netw
 	if len(missing) == 0 {
 		return known, nil
 	}
-	found, err := r.Networks.Where(c.Context(), r.DB, records.OneOf("id", missing))
+	found, err := r.BareNetworks(c.Context(), r.DB, missing)
 	for _, n := range found {
 		known[n.ID] = n
 	}
 	return known, err
+}
+
+// Network loads one of them; NotFound when it is gone.
+func Network(c *rest.Call, r *records.Records, id string) (*network.Network, error) {
+	known, err := Networks(c, r, id)
+	if err == nil && known[id] == nil {
+		err = fault.NotFoundf("Network %s could not be found.", id)
+	}
+	return known[id], err
 }
 
 // PartTarget is what policy asks about a part of a network: whose it is, and
