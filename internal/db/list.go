@@ -18,31 +18,30 @@ import (
 // the marker here". created_at (if the table has it) and the key are appended
 // to the order, so that it is total. Sort columns must be NOT NULL.
 func (t *Table[T]) List(ctx context.Context, q Querier, query listing.Query, extra ...Cond) ([]*T, error) {
-	b := t.rows.SelectFrom(t.name)
-	add := func(s ...string) { b.Where(s...) }
-	if err := t.where(&b.Cond, add, query.Where, engineOf(q)); err != nil {
-		return nil, err
-	}
-	for _, c := range extra {
-		add(bind(&b.Cond, c))
-	}
+	return t.ListEither(ctx, q, query, nil, extra...)
+}
+
+// ListEither is List of rows that also meet one of some conditions, which must
+// exclude each other. A page of each is read in its own order, by its own index,
+// and the page is made of them: neither engine does so for an OR.
+func (t *Table[T]) ListEither(ctx context.Context, q Querier, query listing.Query, either []Cond, extra ...Cond) ([]*T, error) {
 	order := t.order(query)
+	var after []any
 	if query.Marker != "" {
-		values, err := t.marker(ctx, q, order, query.Marker)
-		if err != nil {
+		var err error
+		if after, err = t.marker(ctx, q, order, query.Marker); err != nil {
 			return nil, err
 		}
-		add(beyond(&b.Cond, order, values))
 	}
-	for _, o := range order {
-		if o.Desc {
-			b.OrderByDesc(o.Column)
-		} else {
-			b.OrderByAsc(o.Column)
-		}
+	if len(either) > 0 && query.Limit == 0 { // all are read and sorted anyway
+		extra, either = append(extra, anyOf(either)), nil
 	}
-	if query.Limit > 0 {
-		b.Limit(query.Limit)
+	b, err := t.page(engineOf(q), query, order, after, extra)
+	if len(either) > 0 && err == nil {
+		b, err = t.union(engineOf(q), query, order, after, either, extra)
+	}
+	if err != nil {
+		return nil, err
 	}
 	text, args := b.BuildWithFlavor(sqlbuilder.PostgreSQL)
 	rows, err := q.QueryContext(ctx, text, args...)
@@ -54,6 +53,60 @@ func (t *Table[T]) List(ctx context.Context, q Querier, query listing.Query, ext
 		slices.Reverse(out)
 	}
 	return out, err
+}
+
+func anyOf(conds []Cond) Cond {
+	var out Cond
+	for i, c := range conds {
+		if i > 0 {
+			out.SQL += " OR "
+		}
+		out.SQL, out.Args = out.SQL+"("+c.SQL+")", append(out.Args, c.Args...)
+	}
+	return out
+}
+
+// page selects the rows beyond a marker, in order.
+func (t *Table[T]) page(engine Engine, query listing.Query, order []listing.Order, after []any, conds []Cond) (*sqlbuilder.SelectBuilder, error) {
+	b := t.rows.SelectFrom(t.name)
+	if err := t.where(&b.Cond, func(s ...string) { b.Where(s...) }, query.Where, engine); err != nil {
+		return nil, err
+	}
+	for _, c := range conds {
+		b.Where(bind(&b.Cond, c))
+	}
+	if after != nil {
+		b.Where(beyond(&b.Cond, order, after))
+	}
+	return ordered(b, order, query.Limit), nil
+}
+
+func (t *Table[T]) union(engine Engine, query listing.Query, order []listing.Order, after []any, either, extra []Cond) (*sqlbuilder.SelectBuilder, error) {
+	b := sqlbuilder.PostgreSQL.NewSelectBuilder().Select(t.columns...)
+	columns, parts := strings.Join(t.columns, ", "), make([]string, len(either))
+	for i, one := range either {
+		part, err := t.page(engine, query, order, after, append(extra[:len(extra):len(extra)], one))
+		if err != nil {
+			return nil, err
+		}
+		parts[i] = "SELECT " + columns + " FROM " + b.BuilderAs(part, "part"+strconv.Itoa(i))
+	}
+	b.From("(" + strings.Join(parts, " UNION ALL ") + ") AS parts")
+	return ordered(b, order, query.Limit), nil
+}
+
+func ordered(b *sqlbuilder.SelectBuilder, order []listing.Order, limit int) *sqlbuilder.SelectBuilder {
+	for _, o := range order {
+		if o.Desc {
+			b.OrderByDesc(o.Column)
+		} else {
+			b.OrderByAsc(o.Column)
+		}
+	}
+	if limit > 0 {
+		b.Limit(limit)
+	}
+	return b
 }
 
 func (t *Table[T]) order(query listing.Query) []listing.Order {

@@ -60,14 +60,21 @@ func TestPagesFollowTheModel(t *testing.T) {
 			}
 			slices.SortFunc(model, compare(order))
 			limit := rapid.IntRange(1, 7).Draw(t, "limit")
-			if got := walk(t, d, listing.Query{Order: order, Limit: limit}); got != ids(model) {
-				t.Fatalf("forward %v by %d:\n got %s\nwant %s", order, limit, got, ids(model))
+			split := rapid.Int64Range(0, 4).Draw(t, "split")
+			either := []db.Cond{{SQL: "size < ?", Args: []any{split}}, {SQL: "size = ?", Args: []any{split}}, {SQL: "size > ?", Args: []any{split}}}
+			for _, parts := range [][]db.Cond{nil, either} {
+				if got := walk(t, d, listing.Query{Order: order, Limit: limit}, parts); got != ids(model) {
+					t.Fatalf("forward %v by %d in %d parts:\n got %s\nwant %s", order, limit, len(parts), got, ids(model))
+				}
+			}
+			if all, err := things.ListEither(ctx, d, listing.Query{Order: order}, either); err != nil || ids(all) != ids(model) {
+				t.Fatalf("all in parts: got %s, want %s, %v", ids(all), ids(model), err)
 			}
 			if n == 0 {
 				return
 			}
 			at := rapid.IntRange(0, n-1).Draw(t, "marker")
-			back, err := things.List(ctx, d, listing.Query{Order: order, Limit: limit, Marker: model[at].ID, Back: true})
+			back, err := things.ListEither(ctx, d, listing.Query{Order: order, Limit: limit, Marker: model[at].ID, Back: true}, either)
 			if want := ids(model[max(0, at-limit):at]); err != nil || ids(back) != want {
 				t.Fatalf("back from %s: got %s, want %s, %v", model[at].ID, ids(back), want, err)
 			}
@@ -75,10 +82,10 @@ func TestPagesFollowTheModel(t *testing.T) {
 	})
 }
 
-func walk(t *rapid.T, d *db.DB, q listing.Query) string {
+func walk(t *rapid.T, d *db.DB, q listing.Query, either []db.Cond) string {
 	var all []*thing
 	for {
-		page, err := things.List(context.Background(), d, q)
+		page, err := things.ListEither(context.Background(), d, q, either)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,6 +136,11 @@ func TestConditions(t *testing.T) {
 			{listing.Prefix, "name", []any{""}, "0 1 2 3 4"},
 			{listing.Matches, "name", []any{"^web.[0-9]$"}, "0 1"},
 			{listing.Matches, "name", []any{"S"}, "3"},
+			{listing.Matches, "name", []any{"WEB-"}, "0"},
+			{listing.Matches, "name", []any{"%"}, "2"},
+			{listing.Matches, "name", []any{"_"}, "1"},
+			{listing.In, "name", []any{"Web-1", "WEB_2", "100%", "Ärger", "'", `"`}, "0 2 4"},
+			{listing.In, "name", []any{"a", "b", "c", "d", "e"}, ""},
 		} {
 			rows, err := things.Find(ctx, d, listing.Term{Column: c.column, Op: c.op, Values: c.values})
 			if err != nil || ids(rows) != c.want {

@@ -4,6 +4,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"regexp"
+	"strings"
 	"sync"
 
 	"github.com/huandu/go-sqlbuilder"
@@ -15,10 +16,23 @@ import (
 // matches is a regular expression search without regard to case. Its syntax is
 // the intersection of RE2 and PostgreSQL's; callers check it with regexp first.
 func matches(c *sqlbuilder.Cond, t listing.Term, engine Engine) string {
+	if text := fmt.Sprint(t.Values[0]); plain(text) { // the search for it needs no machine
+		return "LOWER(" + t.Column + ") LIKE " + c.Var("%"+escapeLike(strings.ToLower(text))+"%") + ` ESCAPE '\'`
+	}
 	if engine == Postgres {
 		return t.Column + " ~* " + c.Var(t.Values[0])
 	}
 	return "regexp(" + c.Var(t.Values[0]) + ", " + t.Column + ")"
+}
+
+// plain tells whether an expression stands for itself: ASCII without operators.
+func plain(pattern string) bool {
+	for i := range len(pattern) {
+		if pattern[i] < 0x20 || pattern[i] >= 0x7f {
+			return false
+		}
+	}
+	return regexp.QuoteMeta(pattern) == pattern && len(pattern) <= longestPattern
 }
 
 // registerRegexp gives SQLite the function it has an operator but no code for,

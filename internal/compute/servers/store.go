@@ -12,16 +12,17 @@ import (
 	"github.com/mekcloud/mek/internal/listing"
 )
 
-// Server is a server with what only this package keeps of it.
+// Server is a server with what only this package keeps of it. Rows hold it as
+// JSON without what is zero, which is most of it: lists read them by the thousand.
 type Server struct {
 	compute.Server
-	Defined bool         // part of what its host should have
-	Desired guest.Power  // what the host should make of it while it is defined
-	Files   []guest.File // personality
+	Defined bool         `json:",omitzero"` // part of what its host should have
+	Desired guest.Power  `json:",omitzero"` // what the host should make of it while it is defined
+	Files   []guest.File `json:",omitzero"` // personality
 
-	Leave Leave // of the host to run it for the first time
+	Leave Leave `json:",omitzero"` // of the host to run it for the first time
 
-	KeepBlank bool // the rebuild to the present BuildSerial kept the blank disks
+	KeepBlank bool `json:",omitzero"` // the rebuild to the present BuildSerial kept the blank disks
 }
 
 // row is a server as stored: columns to filter and sort by, and everything as JSON.

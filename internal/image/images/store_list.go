@@ -48,8 +48,9 @@ func list(ctx context.Context, q db.Querier, s selection, v viewer) ([]*image.Im
 		}
 		conds = append(conds, cond)
 	}
+	var either []db.Cond
 	if !v.all {
-		conds = append(conds, visibleTo(v.project, s.member))
+		either = visibleTo(v.project, s)
 	}
 	switch s.visibility {
 	case "all":
@@ -58,7 +59,7 @@ func list(ctx context.Context, q db.Querier, s selection, v viewer) ([]*image.Im
 	default:
 		s.Query = s.And("visibility", listing.Eq, s.visibility)
 	}
-	found, err := rows.List(ctx, q, s.Query, conds...)
+	found, err := rows.ListEither(ctx, q, s.Query, either, conds...)
 	if err != nil {
 		return nil, err
 	}
@@ -69,15 +70,22 @@ func list(ctx context.Context, q db.Querier, s selection, v viewer) ([]*image.Im
 	return out, nil
 }
 
-// visibleTo is the condition for a project's eyes.
-func visibleTo(project, member string) db.Cond {
-	const open = "visibility IN ('public', 'community')"
-	const own = " OR (owner = ? AND owner <> '')"
-	const shared = " OR (visibility = 'shared' AND id IN (SELECT image_id FROM image_members WHERE member_id = ?"
-	if member == "all" {
-		return db.Cond{SQL: open + own + shared + "))", Args: []any{project, project}}
+// visibleTo is what a project sees, in parts that exclude each other: public
+// images, its own, and what others share with it; community images where they
+// are asked for, which lists leave out otherwise.
+func visibleTo(project string, s selection) []db.Cond {
+	out := []db.Cond{{SQL: "visibility = 'public'"}}
+	own := db.Cond{SQL: "owner = ? AND owner <> '' AND visibility <> 'public'", Args: []any{project}}
+	if s.visibility != "" {
+		out = append(out, db.Cond{SQL: "visibility = 'community'"})
+		own.SQL += " AND visibility <> 'community'"
 	}
-	return db.Cond{SQL: open + own + shared + " AND status = ?))", Args: []any{project, project, member}}
+	shared := db.Cond{SQL: "visibility = 'shared' AND (owner <> ? OR owner = '') AND id IN (SELECT image_id FROM image_members WHERE member_id = ?", Args: []any{project, project}}
+	if s.member != "all" {
+		shared.SQL, shared.Args = shared.SQL+" AND status = ?", append(shared.Args, s.member)
+	}
+	shared.SQL += ")"
+	return append(out, own, shared)
 }
 
 // membership gives the status of a project's membership, empty when it is none.

@@ -84,6 +84,7 @@ type Store[R, T any] struct {
 	std    func(*T) *network.Standard                                // goes with row
 	fill   func(ctx context.Context, q db.Querier, items []*T) error // loads what is in other tables; may be nil
 	pseudo map[string]string                                         // conditions by made-up column, with ? for each value
+	seen   func(project any) []db.Cond                               // Visible, in parts that exclude each other; may be nil
 }
 
 // The made-up columns of list queries.
@@ -110,9 +111,13 @@ func (s *Store[R, T]) List(ctx context.Context, query listing.Query) ([]*T, erro
 
 // Load is List inside a transaction, or outside of one.
 func (s *Store[R, T]) Load(ctx context.Context, q db.Querier, query listing.Query) ([]*T, error) {
-	var extra []db.Cond
+	var extra, either []db.Cond
 	where := query.Where[:0:0]
 	for _, t := range query.Where {
+		if t.Column == Visible && s.seen != nil && either == nil {
+			either = s.seen(t.Values[0])
+			continue
+		}
 		if sql, ok := s.pseudo[t.Column]; ok {
 			extra = append(extra, db.Cond{SQL: sql, Args: t.Values})
 			continue
@@ -128,7 +133,7 @@ func (s *Store[R, T]) Load(ctx context.Context, q db.Querier, query listing.Quer
 		where = append(where, t)
 	}
 	query.Where = where
-	rows, err := s.table.List(ctx, q, query, extra...)
+	rows, err := s.table.ListEither(ctx, q, query, either, extra...)
 	if err != nil {
 		return nil, err
 	}

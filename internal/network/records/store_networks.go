@@ -33,7 +33,7 @@ var networkRows = db.NewTable[networkRow]("network_networks", "id", "Network")
 type Networks = Store[networkRow, network.Network]
 
 func networks(d *db.DB) *Networks {
-	return &Networks{db: d, table: networkRows, of: (*networkRow).network, fill: fillNetworks, pseudo: map[string]string{
+	return &Networks{db: d, table: networkRows, of: (*networkRow).network, fill: fillNetworks, seen: seenObjects, pseudo: map[string]string{
 		Visible: sharedObjects}}
 }
 

@@ -47,13 +47,20 @@ var (
 type Ports = Store[portRow, network.Port]
 
 func ports(d *db.DB) *Ports {
-	return &Ports{db: d, table: portRows, of: (*portRow).port, fill: fillPorts, pseudo: map[string]string{
+	return &Ports{db: d, table: portRows, of: (*portRow).port, fill: fillPorts, seen: seenPorts, pseudo: map[string]string{
 		Visible:     "project_id = ? OR network_id IN (SELECT id FROM network_networks WHERE project_id = ?)",
 		OnAddress:   "id IN (SELECT port_id FROM network_addresses WHERE address = ?)",
 		OnSubnet:    "id IN (SELECT port_id FROM network_addresses WHERE subnet_id = ?)",
 		AddressPart: `id IN (SELECT port_id FROM network_addresses WHERE address LIKE ? ESCAPE '\')`,
 		InGroup:     "id IN (SELECT port_id FROM network_port_groups WHERE group_id = ?)",
 	}}
+}
+
+// seenPorts are a project's own, and others' on its networks. Those are few, and
+// found by two ranges of an index.
+func seenPorts(project any) []db.Cond {
+	const foreign = "network_id IN (SELECT id FROM network_networks WHERE project_id = ?) AND project_id "
+	return []db.Cond{{SQL: "project_id = ?", Args: []any{project}}, {SQL: foreign + "< ?", Args: []any{project, project}}, {SQL: foreign + "> ?", Args: []any{project, project}}}
 }
 
 func (r *portRow) port() *network.Port {

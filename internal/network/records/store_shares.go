@@ -39,6 +39,12 @@ func shares(d *db.DB) *Shares {
 // are shared with it; two values, both the project.
 const sharedObjects = "project_id = ? OR id IN (SELECT object_id FROM network_shares WHERE target IN ('*', ?))"
 
+// seenObjects is the same in two parts: those of the project, and the others.
+func seenObjects(project any) []db.Cond {
+	return []db.Cond{{SQL: "project_id = ?", Args: []any{project}},
+		{SQL: "project_id <> ? AND id IN (SELECT object_id FROM network_shares WHERE target IN ('*', ?))", Args: []any{project, project}}}
+}
+
 // sharedOnly is the condition on objects shared with a project, whoever owns them.
 const sharedOnly = "id IN (SELECT object_id FROM network_shares WHERE action = 'access_as_shared' AND target IN ('*', ?))"
 

@@ -30,8 +30,13 @@ var subnetRows = db.NewTable[subnetRow]("network_subnets", "id", "Subnet")
 type Subnets = Store[subnetRow, network.Subnet]
 
 func subnets(d *db.DB) *Subnets {
-	return &Subnets{db: d, table: subnetRows, of: (*subnetRow).subnet, pseudo: map[string]string{
+	return &Subnets{db: d, table: subnetRows, of: (*subnetRow).subnet, seen: seenSubnets, pseudo: map[string]string{
 		Visible: "project_id = ? OR network_id IN (SELECT object_id FROM network_shares WHERE action = 'access_as_shared' AND target IN ('*', ?))"}}
+}
+
+func seenSubnets(project any) []db.Cond {
+	return []db.Cond{{SQL: "project_id = ?", Args: []any{project}},
+		{SQL: "project_id <> ? AND network_id IN (SELECT object_id FROM network_shares WHERE action = 'access_as_shared' AND target IN ('*', ?))", Args: []any{project, project}}}
 }
 
 func (r *subnetRow) subnet() *network.Subnet {
