@@ -137,7 +137,7 @@ var plants = []struct{ code, sql string }{
 	{"I-24/chain", "UPDATE outbox_records SET created_at = created_at + 1 WHERE sequence = 1"},
 	{"I-04/port-of-nobody", "DELETE FROM compute_nics WHERE port_id = '{port}'"},
 	{"I-03/missing-card-port", "INSERT INTO compute_nics (port_id, server, position, network_id, addresses, defined, data) VALUES ('gone', '{server}', 5, '', '', true, '{}')"},
-	{"I-13/server-task", `UPDATE compute_servers SET data = REPLACE(data, '"Task":""', '"Task":"rebooting"') WHERE id = '{server}'`},
+	{"I-13/server-task", `UPDATE compute_servers SET data = REPLACE(data, '"VM":"active"', '"VM":"active","Task":"rebooting"') WHERE id = '{server}'`},
 	{"I-15/attachment-state", "UPDATE blockstorage_attachments SET status = 'flying'"},
 	{"I-15/backup-state", `INSERT INTO blockstorage_backups VALUES ('b', '', '', '', true, '', true, '', '', '', 1, 'flying', '', '', '', 0, '', '', '', false, false, '{}', '{}', '', '', 1, 1, 1)`},
 	{"I-15/group-state", `INSERT INTO blockstorage_group_types VALUES ('gt', 'gt', '', true, true, '{}', 1);

@@ -91,7 +91,7 @@ var perturbations = map[string]perturbed{
 		}
 	},
 	"compute.lost-tasks": func(b *bench) func() string {
-		b.exec(`UPDATE compute_servers SET task_state = 'rebooting', updated_at = 1, data = REPLACE(data, '"Task":""', '"Task":"rebooting"') WHERE id = $1`, b.server)
+		b.exec(`UPDATE compute_servers SET task_state = 'rebooting', updated_at = 1, data = REPLACE(data, '"VM":"active"', '"VM":"active","Task":"rebooting"') WHERE id = $1`, b.server)
 		return func() string {
 			if got := status(b.Cloud, b.server); got != "ACTIVE" {
 				return "the server is " + got
