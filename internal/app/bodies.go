@@ -34,7 +34,7 @@ type turnstile struct {
 	*admission.Turn
 	transfers *bodies
 	watched   bool
-	pieces    *admission.Line // of large bodies
+	traffic   *traffic
 	caller    string
 }
 

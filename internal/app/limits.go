@@ -15,7 +15,7 @@ import (
 type gate struct {
 	*admission.Gate
 	transfers *bodies
-	pieces    *admission.Line
+	traffic   *traffic
 }
 
 func (g gate) Admit(ctx context.Context, caller, address, method string) (rest.Turn, error) {
@@ -33,7 +33,7 @@ func (g gate) Admit(ctx context.Context, caller, address, method string) (rest.T
 	if caller == "" {
 		caller = address
 	}
-	return &turnstile{Turn: turn, transfers: g.transfers, pieces: g.pieces, caller: caller}, nil
+	return &turnstile{Turn: turn, transfers: g.transfers, traffic: g.traffic, caller: caller}, nil
 }
 
 // limits builds the gate of the front door.
@@ -55,13 +55,7 @@ func (b *builder) limits() gate {
 		func() float64 { return float64(g.Waiting()) }))
 	w := &bodies{open: map[*turnstile]transfer{}, clock: b.Clock}
 	b.background("transfers", w.run)
-	pieces := admission.NewLine(func() int {
-		if g.Mixed() {
-			return max(1, processors-1)
-		}
-		return l.Alone
-	})
-	return gate{g, w, pieces}
+	return gate{g, w, newTraffic(g.Mixed, processors)}
 }
 
 // logins is the line of those who log in by password. A hash keeps a processor

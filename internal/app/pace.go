@@ -3,60 +3,183 @@ package app
 import (
 	"context"
 	"io"
+	"net/http"
+	"sync"
 	"time"
 
 	"github.com/mekcloud/mek/internal/admission"
+	"github.com/mekcloud/mek/internal/pace"
 )
 
 const (
-	// freely is how much of a body is taken without asking: small ones pass beside large ones.
+	// freely is how much of a body passes without asking: small ones go beside large ones.
 	freely = 256 << 10
-	// longestPiece is how long a piece waits at most. Who is in its place may wait
-	// for something else, even for another server that waits for this one.
-	longestPiece = 50 * time.Millisecond
+	// pieceSize is how much of a large body is moved in one turn.
+	pieceSize = 256 << 10
+	// longestTurn is how long a piece of a body has its place. One that takes
+	// longer waits for its client, not for a processor.
+	longestTurn = 3 * time.Millisecond
+	// longestWait is how long a piece waits for its turn. Who is in its place may
+	// wait for something else, even for another server that waits for this one.
+	longestWait = 50 * time.Millisecond
+	// longestDisk is how long a piece waits for a disk: it may be another's disk
+	// that does not answer.
+	longestDisk = time.Second
 )
 
-// paced is a large body of which each piece that was read, until the next is
-// asked for, has a place: reading, hashing and storing a piece keeps a processor
-// busy. While several callers ask, one processor is left without such work, and
-// the pieces of callers go in turns.
+// traffic is the way of large bodies through the machine. While several callers
+// ask, one processor is left without such work, one flush at a time is under
+// way, and the pieces of callers go in turns.
+type traffic struct {
+	crowded func() bool
+	work    *admission.Line
+	disk    *admission.Line
+}
+
+func newTraffic(crowded func() bool, processors int) *traffic {
+	return &traffic{crowded, admission.NewLine(func() int { return max(1, processors-1) }), admission.NewLine(func() int { return 1 })}
+}
+
+// flow is one request's large body: pace.Flow.
+type flow struct {
+	*traffic
+	ctx   context.Context
+	who   string
+	moved int64 // bytes
+	left  int64 // of the present piece; used by one goroutine, as moved
+
+	mu    sync.Mutex
+	leave func() // gives the present piece's place back
+}
+
+func (t *turnstile) flow(ctx context.Context) *flow {
+	return &flow{traffic: t.traffic, ctx: ctx, who: t.caller, left: freely}
+}
+
+func (f *flow) Crowded() bool { return f.crowded() }
+
+func (f *flow) enter(l *admission.Line, patience time.Duration) (leave func()) {
+	ctx, cancel := context.WithTimeout(f.ctx, patience)
+	defer cancel()
+	leave, err := l.Enter(ctx, f.who)
+	if err != nil {
+		return func() {} // it goes on without
+	}
+	return leave
+}
+
+func (f *flow) Work(fn func()) {
+	if f.crowded() {
+		defer f.enter(f.work, longestWait)()
+	}
+	fn()
+}
+
+func (f *flow) Disk(fn func() error) error {
+	if f.crowded() {
+		defer f.enter(f.disk, longestDisk)()
+	}
+	return fn()
+}
+
+func (f *flow) Rest() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.leave != nil {
+		f.leave()
+		f.leave = nil
+	}
+}
+
+// step counts bytes that are moved. At the end of a piece it waits for the turn
+// of the next.
+func (f *flow) step(n int64) {
+	f.moved += n
+	if f.left -= n; f.left > 0 {
+		return
+	}
+	f.left = pieceSize
+	f.Rest()
+	if !f.crowded() {
+		return
+	}
+	leave := sync.OnceFunc(f.enter(f.work, longestWait))
+	end := time.AfterFunc(longestTurn, leave)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.leave = func() {
+		end.Stop()
+		leave()
+	}
+}
+
+// paced is a large body that is read piece by piece.
 type paced struct {
 	io.ReadCloser
-	ctx   context.Context
-	line  *admission.Line
-	who   string
-	taken int64
-	leave func()
+	flow *flow
 }
 
 func (p *paced) Read(b []byte) (int, error) {
-	p.rest()
 	n, err := p.ReadCloser.Read(b)
-	if p.taken += int64(n); err != nil || p.taken < freely {
-		return n, err
-	}
-	ctx, cancel := context.WithTimeout(p.ctx, longestPiece)
-	defer cancel()
-	if leave, err := p.line.Enter(ctx, p.who); err == nil {
-		p.leave = leave
-	}
-	return n, nil
+	p.flow.step(int64(n))
+	return n, err
 }
 
 func (p *paced) Close() error {
-	p.rest()
+	p.flow.Rest()
 	return p.ReadCloser.Close()
 }
 
-func (p *paced) rest() {
-	if p.leave != nil {
-		p.leave()
-		p.leave = nil
+// Pace has a body wait for its turn, piece by piece. release must be called when it is not read any more.
+func (t *turnstile) Pace(ctx context.Context, body io.ReadCloser) (within context.Context, pacedBody io.ReadCloser, release func()) {
+	f := t.flow(ctx)
+	if body != nil && body != http.NoBody {
+		body = &paced{body, f}
 	}
+	return pace.With(ctx, f), body, f.Rest
 }
 
-// Pace has a body wait for its turn, piece by piece. release must be called when it is not read any more.
-func (t *turnstile) Pace(ctx context.Context, body io.ReadCloser) (pacedBody io.ReadCloser, release func()) {
-	p := &paced{ReadCloser: body, ctx: ctx, line: t.pieces, who: t.caller}
-	return p, p.rest
+// answer is a large answer that is written piece by piece.
+type answer struct {
+	http.ResponseWriter
+	flow *flow
+}
+
+// Unwrap is for http.ResponseController.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+func (a *answer) Write(b []byte) (total int, err error) {
+	for len(b) > 0 && err == nil {
+		n := min(len(b), pieceSize)
+		n, err = a.ResponseWriter.Write(b[:n])
+		a.flow.step(int64(n))
+		total, b = total+n, b[n:]
+	}
+	return total, err
+}
+
+// ReadFrom passes pieces on to the connection: a part of a file that goes to a
+// plain one is moved by the kernel.
+func (a *answer) ReadFrom(r io.Reader) (total int64, err error) {
+	within := &io.LimitedReader{R: r, N: 1<<63 - 1}
+	if l, ok := r.(*io.LimitedReader); ok {
+		within = l // the kernel wants the file below one limit, not below two
+	}
+	for within.N > 0 && err == nil {
+		piece := &io.LimitedReader{R: within.R, N: min(within.N, pieceSize)}
+		want := piece.N
+		n, problem := io.Copy(a.ResponseWriter, piece)
+		total, within.N, err = total+n, within.N-n, problem
+		a.flow.step(n)
+		if n < want {
+			break // the end
+		}
+	}
+	return total, err
+}
+
+// Send has an answer wait for its turn, piece by piece. release must be called when it was sent.
+func (t *turnstile) Send(ctx context.Context, w http.ResponseWriter) (pacedAnswer http.ResponseWriter, release func()) {
+	f := t.flow(ctx)
+	return &answer{w, f}, f.Rest
 }

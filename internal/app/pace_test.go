@@ -4,35 +4,50 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
 	"github.com/mekcloud/mek/internal/admission"
+	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/pace"
 )
+
+// crowd is traffic on two processors, while others ask or not.
+func crowd(others bool) *traffic { return newTraffic(func() bool { return others }, 2) }
+
+func of(t *traffic, who string) *turnstile {
+	return &turnstile{Turn: &admission.Turn{}, traffic: t, caller: who}
+}
 
 // TestPiecesOfLargeBodies: a small body passes beside large ones; of the large
 // ones a piece at a time is worked on, in turns, and none waits for ever.
 func TestPiecesOfLargeBodies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		line := admission.NewLine(func() int { return 1 })
-		body := func(who string, size int) *paced {
-			return &paced{ReadCloser: io.NopCloser(bytes.NewReader(make([]byte, size))), ctx: context.Background(), line: line, who: who}
+		all := crowd(true)
+		body := func(who string, size int) (io.Reader, *flow) {
+			ctx, r, release := of(all, who).Pace(context.Background(), io.NopCloser(bytes.NewReader(make([]byte, size))))
+			t.Cleanup(release)
+			return r, pace.Of(ctx).(*flow)
 		}
-		first, second := body("a", 10*freely), body("b", 10*freely)
+		first, a := body("a", 10*freely)
+		second, b := body("b", 10*freely)
 		piece := make([]byte, freely)
 		if n, err := first.Read(piece); n != freely || err != nil {
 			t.Fatal(n, err)
 		}
-		if first.leave == nil {
+		if a.leave == nil {
 			t.Fatal("a large body has no place")
 		}
-		if n, err := io.Copy(io.Discard, body("c", freely-1)); n != freely-1 || err != nil {
+		small, c := body("c", freely-1)
+		if n, err := io.Copy(io.Discard, small); n != freely-1 || err != nil || c.leave != nil {
 			t.Errorf("a small body: %d %v", n, err)
 		}
 		done := make(chan bool)
 		go func() {
 			_, _ = second.Read(piece)
-			done <- second.leave != nil
+			done <- true
 		}()
 		synctest.Wait()
 		select {
@@ -40,18 +55,94 @@ func TestPiecesOfLargeBodies(t *testing.T) {
 			t.Fatal("two pieces are worked on at once")
 		default:
 		}
-		if _, err := first.Read(piece); err != nil { // gives its place to the other, and waits until it may go on without
-			t.Fatal(err)
-		}
-		if !<-done {
+		a.Rest() // as who waits for something else does
+		<-done
+		if b.leave == nil {
 			t.Error("the other has no place")
 		}
-		if first.leave != nil {
-			t.Error("both have places")
+		now := clock.Real{}
+		began := now.Now()
+		if _, err := first.Read(piece); err != nil { // b stands still, and loses its place
+			t.Fatal(err)
 		}
-		second.rest()
-		if n, err := io.Copy(io.Discard, first); n != 8*freely || err != nil || first.leave != nil {
+		if waited := now.Now().Sub(began); waited != longestTurn {
+			t.Errorf("a piece waited %v for one that stands still", waited)
+		}
+		b.Rest()
+		if n, err := io.Copy(io.Discard, first); n != 8*freely || err != nil {
 			t.Errorf("the rest: %d %v", n, err)
 		}
 	})
+}
+
+// TestAnswersGoInPieces: a large answer takes its turns, whole and in order.
+func TestAnswersGoInPieces(t *testing.T) {
+	content := make([]byte, 3*pieceSize+17)
+	for i := range content {
+		content[i] = byte(i >> 9)
+	}
+	for _, others := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			for name, send := range map[string]func(w io.Writer) error{
+				"written": func(w io.Writer) error { _, err := w.Write(content); return err },
+				"copied":  func(w io.Writer) error { _, err := io.Copy(w, bytes.NewBuffer(content)); return err },
+				"limited": func(w io.Writer) error {
+					_, err := io.Copy(w, &io.LimitedReader{R: &endless{b: content}, N: int64(len(content))})
+					return err
+				},
+			} {
+				got := httptest.NewRecorder()
+				w, release := of(crowd(others), "a").Send(context.Background(), got)
+				if err := send(w); err != nil || !bytes.Equal(got.Body.Bytes(), content) {
+					t.Errorf("%s: %d bytes came, %v", name, got.Body.Len(), err)
+				}
+				if f := w.(*answer).flow; (f.leave != nil) != others || f.moved != int64(len(content)) {
+					t.Errorf("%s: others %v, has a place: %v, %d bytes", name, others, f.leave != nil, f.moved)
+				}
+				release()
+			}
+		})
+	}
+}
+
+// endless is bytes, and more after them.
+type endless struct{ b []byte }
+
+func (e *endless) Read(p []byte) (int, error) {
+	n := copy(p, e.b)
+	e.b = e.b[n:]
+	if n == 0 {
+		clear(p)
+		n = len(p)
+	}
+	return n, nil
+}
+
+// TestWorkGoesInTurns: while others ask, one piece of work and one flush at a
+// time; alone, all at once.
+func TestWorkGoesInTurns(t *testing.T) {
+	for _, others := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			all, until := crowd(others), make(chan struct{})
+			var working, flushing atomic.Int32
+			for _, who := range []string{"a", "a", "b"} {
+				f := of(all, who).flow(context.Background())
+				go f.Work(func() { working.Add(1); <-until })
+				go func() { _ = f.Disk(func() error { flushing.Add(1); <-until; return nil }) }()
+			}
+			synctest.Wait()
+			want := int32(3)
+			if others {
+				want = 1
+			}
+			if working.Load() != want || flushing.Load() != want {
+				t.Errorf("others %v: %d work and %d flush at once, want %d", others, working.Load(), flushing.Load(), want)
+			}
+			close(until)
+			synctest.Wait()
+			if working.Load() != 3 || flushing.Load() != 3 {
+				t.Errorf("others %v: of 3 only %d worked and %d flushed", others, working.Load(), flushing.Load())
+			}
+		})
+	}
 }

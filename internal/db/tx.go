@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/mekcloud/mek/internal/event"
 	"github.com/mekcloud/mek/internal/fault"
 )
 
@@ -190,7 +191,7 @@ type leader struct {
 
 	lead  sync.Mutex
 	mu    sync.Mutex
-	queue []*request
+	queue turns
 }
 
 type request struct {
@@ -201,20 +202,15 @@ type request struct {
 	done chan struct{}
 }
 
-// maxBatch bounds how long the first of a batch waits for the last.
-const maxBatch = 128
-
 func (l *leader) write(ctx context.Context, fn func(tx *Tx) error) error {
 	r := &request{ctx: ctx, fn: fn, done: make(chan struct{})}
 	l.mu.Lock()
-	l.queue = append(l.queue, r)
+	l.queue.add(event.ActorOf(ctx).ProjectID, r)
 	l.mu.Unlock()
 	l.lead.Lock()
 	for !r.finished() {
 		l.mu.Lock()
-		n := min(len(l.queue), maxBatch)
-		batch := l.queue[:n:n]
-		l.queue = l.queue[n:]
+		batch := l.queue.next()
 		l.mu.Unlock()
 		l.run(batch)
 		for _, b := range batch {

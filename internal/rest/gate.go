@@ -49,13 +49,24 @@ func (c *Call) watch() {
 	c.turn.Watch(c.W, func(ctx context.Context) error { return lasting.StandsNow(ctx, who) })
 }
 
-// pace has a large body read piece by piece, in turn with those of others.
+// pace has a large body read piece by piece, in turn with those of others, or
+// what is copied instead of one.
 func (c *Call) pace() (release func()) {
-	if c.turn == nil || c.Body == nil || c.Body == http.NoBody {
+	if c.turn == nil {
 		return func() {}
 	}
-	c.Body, release = c.turn.Pace(c.Context(), c.Body)
+	within, body, release := c.turn.Pace(c.Context(), c.Body)
+	c.Request = c.Request.WithContext(within)
+	c.Body = body
 	return release
+}
+
+// paceAnswer has a large answer sent piece by piece, as pace.
+func (c *Call) paceAnswer(w http.ResponseWriter) (paced http.ResponseWriter, release func()) {
+	if c.turn == nil {
+		return w, func() {}
+	}
+	return c.turn.Send(c.Context(), w)
 }
 
 // leave ends the turn, and charges the lengths of the bodies as they were said.

@@ -6,8 +6,8 @@ import (
 )
 
 // Reply is an answer. Body is encoded as JSON; Stream writes the body itself
-// after the status and the headers went out; it gets the connection's own
-// writer, so that io.Copy from a file reaches the kernel. Close, when set, is
+// after the status and the headers went out; it gets a
+// writer that io.Copy from a file reaches the kernel by. Close, when set, is
 // called once the reply went out, also when Stream was not needed.
 type Reply struct {
 	Status int

@@ -37,13 +37,15 @@ type Gate interface {
 // Turn is a request that was let in. Run waits for a place to work in, Rest
 // gives it back, Leave ends the turn; bytes are those of the bodies. Watch cuts
 // the connection once still says that who asked may no longer. Pace has the
-// pieces of a large body wait for their turns; release ends that.
+// pieces of a large body wait for their turns, and gives the context of whoever
+// takes them apart (package pace); release ends that. Send does so with answers.
 type Turn interface {
 	Run(ctx context.Context) error
 	Rest()
 	Leave(bytes int64)
 	Watch(w http.ResponseWriter, still func(ctx context.Context) error)
-	Pace(ctx context.Context, body io.ReadCloser) (paced io.ReadCloser, release func())
+	Pace(ctx context.Context, body io.ReadCloser) (within context.Context, paced io.ReadCloser, release func())
+	Send(ctx context.Context, w http.ResponseWriter) (paced http.ResponseWriter, release func())
 }
 
 // Lasting is an Authenticator that tells of credentials whether they still
@@ -205,6 +207,9 @@ func (s *Server) serve(m *mounted, w http.ResponseWriter, r *http.Request, path 
 	}
 	if reply.Stream != nil {
 		c.watch()
+		var release func()
+		w, release = c.paceAnswer(w)
+		defer release()
 	}
 	if reply.Status != statusHijacked {
 		if err := reply.send(w, r.Method == http.MethodHead); err != nil {

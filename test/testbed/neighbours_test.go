@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -185,7 +186,7 @@ func begin(t *testing.T, m *testbed.Machine, a attack) (ended chan string) {
 	}
 	ended = make(chan string, 1)
 	go func() {
-		out, err := m.Run(a.For+2*time.Minute, "env", attackVariable+"="+string(text), "nice", "-n", "19", self)
+		out, err := m.Run(a.For+2*time.Minute, "env", attackVariable+"="+string(text), "chrt", "--idle", "0", self)
 		if err != nil {
 			t.Errorf("attack: %v", err)
 		}
@@ -201,42 +202,60 @@ type victim struct {
 	failed int
 }
 
-func (v *victim) round(n int, note func(time.Duration)) {
-	timed := func(method, path string, body string, want ...int) []byte {
+func (v *victim) round(n int, note func(what string, took time.Duration)) {
+	timed := func(what, method, path string, body string, want int) []byte {
 		begun := time.Now()
 		status, answer := v.do(method, path, strings.NewReader(body), 0)
-		note(time.Since(begun))
-		if !slices.Contains(want, status) {
+		note(what, time.Since(begun))
+		if status != want {
 			v.failed++
 		}
 		return answer
 	}
-	timed("GET", "/compute/v2.1/servers/"+v.server, "", 200)
-	timed("GET", "/compute/v2.1/servers/detail", "", 200)
-	timed("GET", "/networking/v2.0/networks", "", 200)
-	timed("GET", "/image/v2/images", "", 200)
+	timed("show", "GET", "/compute/v2.1/servers/"+v.server, "", 200)
+	timed("list", "GET", "/compute/v2.1/servers/detail", "", 200)
+	timed("list", "GET", "/networking/v2.0/networks", "", 200)
+	timed("list", "GET", "/image/v2/images", "", 200)
 	var made struct{ Network struct{ ID string } }
-	_ = json.Unmarshal(timed("POST", "/networking/v2.0/networks", `{"network":{"name":"mine"}}`, 201), &made) // else the status counts
-	timed("DELETE", "/networking/v2.0/networks/"+made.Network.ID, "", 204)
+	_ = json.Unmarshal(timed("create", "POST", "/networking/v2.0/networks", `{"network":{"name":"mine"}}`, 201), &made) // else the status counts
+	timed("delete", "DELETE", "/networking/v2.0/networks/"+made.Network.ID, "", 204)
 	object := fmt.Sprint(v.account(), "/mine/o", n%16)
-	timed("PUT", object, strings.Repeat("x", 4096), 201)
-	timed("GET", object, "", 200)
+	timed("put", "PUT", object, strings.Repeat("x", 4096), 201)
+	timed("get", "GET", object, "", 200)
+}
+
+// took are the times of a victim's requests, sorted: of all, and by what was asked.
+type took struct {
+	all []time.Duration
+	of  map[string][]time.Duration
 }
 
 // measure asks for a time and gives what each request took, without the first
 // half second.
-func (v *victim) measure(d time.Duration) []time.Duration {
-	var all []time.Duration
+func (v *victim) measure(d time.Duration) took {
+	all := took{of: map[string][]time.Duration{}}
 	begun := time.Now()
 	for n := 0; time.Since(begun) < d; n++ {
-		v.round(n, func(took time.Duration) {
+		v.round(n, func(what string, took time.Duration) {
 			if time.Since(begun) > 500*time.Millisecond {
-				all = append(all, took)
+				all.all = append(all.all, took)
+				all.of[what] = append(all.of[what], took)
 			}
 		})
 	}
-	slices.Sort(all)
+	slices.Sort(all.all)
+	for _, list := range all.of {
+		slices.Sort(list)
+	}
 	return all
+}
+
+func (t took) String() string {
+	var out strings.Builder
+	for _, what := range slices.Sorted(maps.Keys(t.of)) {
+		fmt.Fprintf(&out, "%s %.1f/%.1f ", what, quantile(t.of[what], 0.5), quantile(t.of[what], 0.99))
+	}
+	return out.String()
 }
 
 func quantile(sorted []time.Duration, q float64) float64 {
@@ -263,19 +282,19 @@ const worst = 2
 
 // compare measures alone and beside an attacker in turns. Whatever else goes on
 // on the machine is in both; of the rounds the one in the middle counts.
-func compare(run *report.Run, name string, rounds int, measure func(attacked bool) []time.Duration) {
+func compare(run *report.Run, name string, rounds int, measure func(attacked bool) took) {
 	var ratios []float64
 	quantiles := map[string][]float64{}
 	for range rounds {
 		alone, beside := measure(false), measure(true)
-		run.Operations(len(alone) + len(beside))
-		for when, list := range map[string][]time.Duration{"alone": alone, "beside": beside} {
+		run.Operations(len(alone.all) + len(beside.all))
+		for when, list := range map[string][]time.Duration{"alone": alone.all, "beside": beside.all} {
 			for what, q := range map[string]float64{"p50": 0.5, "p99": 0.99} {
 				key := name + " " + what + " ms " + when
 				quantiles[key] = append(quantiles[key], quantile(list, q))
 			}
 		}
-		ratios = append(ratios, quantile(beside, 0.99)/quantile(alone, 0.99))
+		ratios = append(ratios, quantile(beside.all, 0.99)/quantile(alone.all, 0.99))
 	}
 	for key, list := range quantiles {
 		run.Measured(key, middle(list))
@@ -305,15 +324,19 @@ func TestNeighboursOfTheAPI(t *testing.T) {
 	v.measure(2 * time.Second) // caches fill
 	const rounds = 5
 	one := max(share/time.Duration(2*rounds*len(attacks)), 3*time.Second)
-	for kind := range attacks {
-		compare(run, kind, rounds, func(attacked bool) []time.Duration {
-			if !attacked {
-				return v.measure(one)
-			}
-			ended := begin(t, m, attack{*attacker, kind, one + time.Second})
-			all := v.measure(one)
-			t.Logf("%s: %s rounds of the attacker beside %d requests", kind, <-ended, len(all))
-			return all
+	for _, kind := range slices.Sorted(maps.Keys(attacks)) {
+		t.Run(kind, func(t *testing.T) {
+			compare(run, kind, rounds, func(attacked bool) took {
+				if !attacked {
+					alone := v.measure(one)
+					t.Logf("p50/p99 alone: %v", alone)
+					return alone
+				}
+				ended := begin(t, m, attack{*attacker, kind, one + time.Second})
+				beside := v.measure(one)
+				t.Logf("p50/p99 beside %s rounds of the attacker: %v", <-ended, beside)
+				return beside
+			})
 		})
 	}
 	if v.failed > 0 {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/pace"
 )
 
 const (
@@ -46,10 +47,10 @@ func (d *Draft) File() *os.File { return d.file }
 
 // Keep makes the draft the file of its image, durably; what was there under
 // that kind is replaced. When it fails nothing is left of the draft.
-func (d *Draft) Keep(kind Kind) error {
+func (d *Draft) Keep(ctx context.Context, kind Kind) error {
 	err := d.file.Chmod(sealedMode)
 	if err == nil {
-		err = d.file.Sync()
+		err = pace.Of(ctx).Disk(d.file.Sync)
 	}
 	if err == nil {
 		err = d.store.root.Rename(d.name, d.image+"."+string(kind))
@@ -83,8 +84,9 @@ func (s *Store) copy(ctx context.Context, f *os.File, r io.Reader, limit int64) 
 		free <- &chunk{data: make([]byte, chunkSize)}
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	flow := pace.Of(ctx)
 	var queues []chan *chunk
-	for _, consume := range []func([]byte) error{s.writer(f), digest(short), digest(long)} {
+	for _, consume := range []func([]byte) error{s.writer(f, flow), digest(short, flow), digest(long, flow)} {
 		queue := make(chan *chunk, chunks)
 		queues = append(queues, queue)
 		group.Go(func() error {
@@ -115,9 +117,12 @@ func (s *Store) copy(ctx context.Context, f *os.File, r io.Reader, limit int64) 
 // feed reads r in chunks and gives each to all queues. It also returns when a
 // consumer failed; copy then has the reason.
 func feed(ctx context.Context, r io.Reader, limit int64, free chan *chunk, queues []chan *chunk) (int64, error) {
-	size := int64(0)
+	size, flow := int64(0), pace.Of(ctx)
 	for {
 		var c *chunk
+		if len(free) == 0 {
+			flow.Rest()
+		}
 		select {
 		case c = <-free:
 		case <-ctx.Done():
@@ -151,16 +156,17 @@ func ended(r io.Reader) bool {
 }
 
 // digest is a consumer that never fails.
-func digest(h hash.Hash) func([]byte) error {
+func digest(h hash.Hash, flow pace.Flow) func([]byte) error {
 	return func(b []byte) error {
-		h.Write(b)
+		flow.Work(func() { h.Write(b) })
 		return nil
 	}
 }
 
 // writer is the consumer that stores: it stops before the reserve is touched,
-// and lets the disk begin early, so that the sync at the end is short.
-func (s *Store) writer(f *os.File) func([]byte) error {
+// and lets the disk begin early, so that the sync at the end is short. While
+// others ask, a piece is on the disk before the next one is begun.
+func (s *Store) writer(f *os.File, flow pace.Flow) func([]byte) error {
 	var done, flushed int64
 	return func(b []byte) error {
 		room, err := s.Free()
@@ -173,7 +179,14 @@ func (s *Store) writer(f *os.File) func([]byte) error {
 		if _, err := f.Write(b); err != nil {
 			return full(fmt.Errorf("store image: %w", err))
 		}
-		if done += int64(len(b)); done-flushed >= flushEvery {
+		done += int64(len(b))
+		switch {
+		case done-flushed >= pace.Piece && flow.Crowded():
+			if err := flow.Disk(func() error { return unix.Fdatasync(int(f.Fd())) }); err != nil {
+				return full(fmt.Errorf("store image: %w", err))
+			}
+			flushed = done
+		case done-flushed >= flushEvery:
 			// only a hint: Keep syncs, and reports what goes wrong
 			_ = unix.SyncFileRange(int(f.Fd()), flushed, done-flushed, unix.SYNC_FILE_RANGE_WRITE)
 			flushed = done

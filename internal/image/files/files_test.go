@@ -70,7 +70,7 @@ func TestWriteKeepRead(t *testing.T) {
 		if _, err := s.Open(image, files.Image); !fault.Is(err, fault.NotFound) {
 			t.Fatalf("a draft can be opened as image: %v", err)
 		}
-		if err := d.Keep(files.Image); err != nil {
+		if err := d.Keep(t.Context(), files.Image); err != nil {
 			t.Fatal(err)
 		}
 		b, err := s.Open(image, files.Image)
@@ -161,7 +161,7 @@ func TestList(t *testing.T) {
 	for image, kind := range map[string]files.Kind{kept: files.Image, staged: files.Staged} {
 		d, err := s.Write(t.Context(), image, bytes.NewReader(pattern(10)), 10)
 		if err == nil {
-			err = d.Keep(kind)
+			err = d.Keep(t.Context(), kind)
 		}
 		if err != nil {
 			t.Fatal(err)

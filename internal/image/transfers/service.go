@@ -160,7 +160,7 @@ func (t *Transfers) store(ctx context.Context, i *image.Image, j job, r io.Reade
 	if err != nil {
 		return nil, errors.Join(err, draft.Discard())
 	}
-	if err := draft.Keep(j.kind); err != nil {
+	if err := draft.Keep(ctx, j.kind); err != nil {
 		return nil, err
 	}
 	// the bytes are here whole: a client that hangs up now does not undo them

@@ -54,8 +54,11 @@ type Turn interface {
 	Leave(bytes int64)
 	// Watch cuts the connection once still says that who asked may no longer.
 	Watch(w http.ResponseWriter, still func(ctx context.Context) error)
-	// Pace has the pieces of a large body wait for their turns; release ends that.
-	Pace(ctx context.Context, body io.ReadCloser) (paced io.ReadCloser, release func())
+	// Pace has the pieces of a large body wait for their turns, and gives the
+	// context of whoever takes them apart (package pace); release ends that. Send
+	// does so with answers.
+	Pace(ctx context.Context, body io.ReadCloser) (within context.Context, paced io.ReadCloser, release func())
+	Send(ctx context.Context, w http.ResponseWriter) (paced http.ResponseWriter, release func())
 }
 
 // Server is the handler. Safe for concurrent use.
@@ -189,11 +192,10 @@ func (c *call) answer() (out *reply, err error) {
 		if c.claim != nil {
 			c.turn.Watch(c.w, c.still())
 		}
-		if c.Body != nil && c.Body != http.NoBody {
-			body, release := c.turn.Pace(ctx, c.Body)
-			defer release()
-			c.Body = body
-		}
+		within, body, release := c.turn.Pace(ctx, c.Body)
+		defer release()
+		c.Request = c.Request.WithContext(within)
+		c.Body = body
 	}
 	return c.op.run(c)
 }
@@ -327,7 +329,13 @@ func (c *call) send(out *reply) error {
 		return nil
 	}
 	if out.content != nil && out.n > 0 {
-		_, err := io.Copy(c.w, out.content.Range(out.from, out.n))
+		w := c.w
+		if c.turn != nil {
+			var release func()
+			w, release = c.turn.Send(c.Context(), w)
+			defer release()
+		}
+		_, err := io.Copy(w, out.content.Range(out.from, out.n))
 		return err
 	}
 	_, err := c.w.Write(body)

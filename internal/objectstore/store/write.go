@@ -15,6 +15,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/objectstore"
+	"github.com/mekcloud/mek/internal/pace"
 )
 
 // An upload has three buffers, whatever its size: one is read into, while the
@@ -154,7 +155,7 @@ func (s *Store) receiveFile(ctx context.Context, in *intake, name fileID, first 
 	}
 	sum, err := s.fillFile(ctx, in, f, first)
 	if err == nil {
-		err = s.seal(f, name)
+		err = pace.Of(ctx).Disk(func() error { return s.seal(f, name) })
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, err
@@ -196,7 +197,8 @@ type chunk struct {
 // hashed and written, which bounds memory.
 func (s *Store) fillFile(ctx context.Context, in *intake, f vfs.File, first []byte) (sum [16]byte, err error) {
 	h := md5.New()
-	w := &spill{s: s, f: f}
+	flow := pace.Of(ctx)
+	w := &spill{s: s, f: f, flow: flow}
 	if in.size > 0 {
 		if err := f.Preallocate(0, in.size); full(err) { // other errors: not offered here
 			return sum, broke(err)
@@ -214,7 +216,10 @@ func (s *Store) fillFile(ctx context.Context, in *intake, f vfs.File, first []by
 		free <- &chunk{data: *b}
 	}
 	var queues [2]chan *chunk
-	for i, consume := range []func([]byte) error{w.write, func(b []byte) error { h.Write(b); return nil }} {
+	for i, consume := range []func([]byte) error{w.write, func(b []byte) error {
+		flow.Work(func() { h.Write(b) })
+		return nil
+	}} {
 		queue := make(chan *chunk, chunks)
 		queues[i] = queue
 		group.Go(func() error { return drain(queue, free, consume) })
@@ -256,6 +261,9 @@ func feed(ctx context.Context, in *intake, c *chunk, free chan *chunk, queues [2
 		if in.ended {
 			return nil
 		}
+		if len(free) == 0 {
+			pace.Of(ctx).Rest()
+		}
 		select {
 		case c = <-free:
 		case <-ctx.Done():
@@ -270,10 +278,12 @@ func feed(ctx context.Context, in *intake, c *chunk, free chan *chunk, queues [2
 }
 
 // spill writes a file: it stops before the reserve is touched, and lets the disk
-// begin early, so that the flush at the end is short.
+// begin early, so that the flush at the end is short. While others ask, a piece
+// is on the disk before the next one is begun.
 type spill struct {
 	s             *Store
 	f             vfs.File
+	flow          pace.Flow
 	done, flushed int64
 	room          int64 // bytes that may be written before the next look
 }
@@ -288,7 +298,14 @@ func (w *spill) write(b []byte) error {
 	if _, err := w.f.Write(b); err != nil {
 		return broke(fmt.Errorf("write file of an object: %w", err))
 	}
-	if w.done += int64(len(b)); w.done-w.flushed >= flushEvery {
+	w.done += int64(len(b))
+	switch {
+	case w.done-w.flushed >= pace.Piece && w.flow.Crowded():
+		if err := w.flow.Disk(w.f.SyncData); err != nil {
+			return broke(fmt.Errorf("flush file of an object: %w", err))
+		}
+		w.flushed = w.done
+	case w.done-w.flushed >= flushEvery:
 		w.flushed = w.done
 		if _, err := w.f.SyncTo(w.done); err != nil {
 			return broke(fmt.Errorf("begin to flush file of an object: %w", err))
