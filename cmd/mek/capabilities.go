@@ -10,12 +10,16 @@ import (
 )
 
 // unneeded are capabilities that an agent never uses: loading modules (the
-// supervisor did), raw devices, the clock, kernel logs, audit, reboot, tracing.
+// supervisor did), raw devices, the clock, kernel logs, audit, reboot, tracing,
+// device nodes, other roots and capabilities of files (what a sandbox does of
+// these it does inside a user namespace, where it has them anew), messages and
+// memory that System V's users share.
 // docs/security.md says what it keeps, and why.
 var unneeded = []uintptr{
 	unix.CAP_SYS_MODULE, unix.CAP_SYS_RAWIO, unix.CAP_SYS_BOOT, unix.CAP_SYS_TIME, unix.CAP_SYSLOG, unix.CAP_SYS_PACCT, unix.CAP_SYS_TTY_CONFIG,
 	unix.CAP_MAC_ADMIN, unix.CAP_MAC_OVERRIDE, unix.CAP_AUDIT_CONTROL, unix.CAP_AUDIT_READ, unix.CAP_AUDIT_WRITE, unix.CAP_WAKE_ALARM,
 	unix.CAP_BLOCK_SUSPEND, unix.CAP_LINUX_IMMUTABLE, unix.CAP_LEASE, unix.CAP_PERFMON, unix.CAP_BPF, unix.CAP_CHECKPOINT_RESTORE,
+	unix.CAP_MKNOD, unix.CAP_SYS_CHROOT, unix.CAP_SETFCAP, unix.CAP_NET_BROADCAST, unix.CAP_IPC_OWNER,
 }
 
 // dropCapabilities takes the unneeded ones from this process, and out of the

@@ -54,6 +54,7 @@ func TestServer(t *testing.T) {
 	c.openstack("server", "add", "floating", "ip", "web-1", address)
 
 	c.untilSSH(address, key)
+	t.Run("rights", func(t *testing.T) { checkRights(t, c) })
 	t.Run("guest", func(t *testing.T) { checkGuest(t, c, address, key) })
 	t.Run("neighbours", func(t *testing.T) { checkNeighbours(t, c, address, key) })
 	t.Run("volume", func(t *testing.T) { checkVolume(t, c, address, key) })
