@@ -84,12 +84,13 @@ hostile: packages-test
 	@go='$(GO)'; test -n "$$go" || exit 1; \
 	MEK_HOSTILE_N=$${N:-10000000} MEK_TEST_SEED=$${SEED:-} "$$go" test -count 1 -v -timeout 24h -run TestHostile ./test/hostile
 
-# N simulated hosts with M servers on this machine, to out/scale.jsonl; then how hot operations grow with ROWS times
+# N simulated hosts with M servers on this machine, to out/scale.jsonl (SEEDED=1: the servers are copies of one
+# server's rows, for sizes that the API could not fill in a day); then how hot operations grow with ROWS times
 # the rows, on both databases, to out/growth.jsonl and the curves in docs.
 scale: packages-test
 	@go='$(GO)'; test -n "$$go" || exit 1; mkdir -p out; rm -f out/scale.jsonl; \
 	MEK_SCALE=1 MEK_SCALE_HOSTS=$${N:-10000} MEK_SCALE_SERVERS=$${M:-1000000} MEK_MEASURED=$(CURDIR)/out/scale.jsonl \
-	MEK_COMMAND="make scale N=$${N:-10000} M=$${M:-1000000}" "$$go" test -count 1 -v -timeout 24h -run TestScale ./test/scale
+	MEK_SCALE_SEEDED=$${SEEDED:-} MEK_COMMAND="make scale N=$${N:-10000} M=$${M:-1000000}$${SEEDED:+ SEEDED=1}" "$$go" test -count 1 -v -timeout 24h -run 'TestScale|TestSeeded' ./test/scale
 	@$(MAKE) growth
 
 growth: packages-test

@@ -28,7 +28,7 @@ func (b *builder) network(context.Context) error {
 		b.Hub.HandleStream(southboundStream, serveSouthbound(b.Config.Southbound, pki.OpenLocal(b.Config.SouthboundKeys), b.Clock))
 	}
 	b.Hub.Register(hostlink.Ports, s.Render, s.Observe)
-	b.Hub.OnLease(func(string, bool) { s.HostsChanged() })
+	b.Hub.OnLease(s.HostChanged)
 	b.heard[networkapi.Topic] = func(_ context.Context, scope string) { s.Heard(scope) }
 	b.missed = append(b.missed, s.Missed)
 	if b.Peers != nil {

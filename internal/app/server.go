@@ -120,7 +120,7 @@ func open(ctx context.Context, cfg config.Server, log *slog.Logger, shipped bool
 	if err := p.DB.Ballast(ctx, db.BallastSize); err != nil {
 		log.Error("there is no room held back for deletes", "error", err)
 	}
-	p.Hub = hub.New(hub.Config{Clock: p.Clock, Log: log, Epochs: hoststate.NewEpochs(p.DB, p.Clock)})
+	p.Hub = hub.New(hub.Config{Clock: p.Clock, Log: log, Epochs: hoststate.NewEpochs(p.DB, p.Clock), Book: hoststate.NewBook(p.DB)})
 	return p, nil
 }
 

@@ -18,6 +18,18 @@ type Held struct {
 	Epoch    int64   `json:"epoch,omitempty"`
 }
 
+// HostSection names a section of a host.
+type HostSection struct {
+	Host    string
+	Section Section
+}
+
+// Accepted is a document that a host has on disk.
+type Accepted struct {
+	Host string
+	Held
+}
+
 // Message is what Upstream.Tell carries.
 type Message struct {
 	Section Section         `json:"section"`

@@ -35,6 +35,10 @@ func Revision(ctx context.Context, q db.Querier, host, section string) (int64, e
 
 // Forget drops the counters of a host that left the cloud.
 func Forget(ctx context.Context, tx *db.Tx, host string) error {
-	_, err := tx.ExecContext(ctx, "DELETE FROM hoststate_revisions WHERE host = $1", host)
-	return db.Translate(err, "forget host")
+	for _, statement := range []string{"DELETE FROM hoststate_revisions WHERE host = $1", "DELETE FROM hoststate_accepted WHERE host = $1"} {
+		if _, err := tx.ExecContext(ctx, statement, host); err != nil {
+			return db.Translate(err, "forget host")
+		}
+	}
+	return nil
 }

@@ -22,3 +22,6 @@ func FloatingScope(floatingID string) string { return "floating/" + floatingID }
 
 // PortsSection is the section of hosts' desired state that lists ports.
 const PortsSection = "ports"
+
+// GuestsSection is the section of hosts whose metadata shows addresses.
+const GuestsSection = "guests"

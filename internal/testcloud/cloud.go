@@ -48,7 +48,7 @@ type Cloud struct {
 
 	cfg   config.Config
 	keys  []byte
-	hosts *app.Simulation
+	hosts Fleet
 	end   func()
 }
 
@@ -81,6 +81,23 @@ func New(t testing.TB, options ...Option) *Cloud {
 	return start(t, cfg, dbtest.One(t), id.Bytes(32), hosts)
 }
 
+// Fleet is a cloud's hosts, which outlive its control plane.
+type Fleet interface {
+	Join(ctx context.Context, h *hub.Hub) error
+	Leave()
+}
+
+// With is New with hosts of the test's own.
+func With(t testing.TB, hosts Fleet, options ...Option) *Cloud {
+	t.Helper()
+	cfg := config.Default(t.TempDir())
+	cfg.HostName, cfg.Simulate, cfg.InsecureHTTP = "server-1", 1, true // no real hosts
+	for _, o := range options {
+		o(&cfg)
+	}
+	return start(t, cfg, dbtest.One(t), id.Bytes(32), hosts)
+}
+
 // Again ends the control plane and starts another in its place, over another
 // database: the same keys and folders, and the same hosts, which went on.
 func (c *Cloud) Again(database *db.DB) *Cloud {
@@ -94,14 +111,14 @@ func logger(t testing.TB) *slog.Logger {
 	return slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: logLevel()}))
 }
 
-func start(t testing.TB, cfg config.Config, database *db.DB, keys []byte, hosts *app.Simulation) *Cloud {
+func start(t testing.TB, cfg config.Config, database *db.DB, keys []byte, hosts Fleet) *Cloud {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	log := logger(t)
 	changes, err := watch.Start(ctx, database, columns())
 	must(t, err)
 	metrics := prometheus.NewRegistry()
-	h := hub.New(hub.Config{Log: log, Epochs: hoststate.NewEpochs(database, clock.Real{})})
+	h := hub.New(hub.Config{Log: log, Epochs: hoststate.NewEpochs(database, clock.Real{}), Book: hoststate.NewBook(database)})
 	built, err := app.Build(ctx, app.Parts{Config: cfg.Server(), DB: database, Clock: clock.Real{}, Log: log, Hub: h, Master: keys,
 		Bootstrap: config.Bootstrap{AdminPassword: AdminPassword, DemoPassword: DemoPassword, ServicePassword: ServicePassword},
 		Metrics:   metrics, ImageProgram: workertest.Program})

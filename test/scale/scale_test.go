@@ -22,13 +22,14 @@ const (
 	fillers, batch  = 8, 50
 	creators, reads = 16, 8
 	perNetwork      = 20_000
+	calmAsked       = 200
 )
 
 // TestScale fills a cloud of MEK_SCALE_HOSTS simulated hosts with MEK_SCALE_SERVERS
 // servers by its API, measures requests at that size, and starts its control
 // plane again. Hosts, server and load share this process: its memory is of all three.
 func TestScale(t *testing.T) {
-	if os.Getenv("MEK_SCALE") == "" {
+	if os.Getenv("MEK_SCALE") == "" || os.Getenv("MEK_SCALE_SEEDED") != "" {
 		t.Skip("make scale runs it")
 	}
 	f := &field{t: t, hosts: setting(t, "MEK_SCALE_HOSTS", 10_000), servers: setting(t, "MEK_SCALE_SERVERS", 1_000_000), single: setting(t, "MEK_SCALE_SINGLE", 2000)}
@@ -58,9 +59,10 @@ type field struct {
 	hosts, servers, single int
 	about                  string
 	a                      *asker
-	image                  string
+	image, project         string // project: of the servers that are asked for
 	networks               []string
 	ids                    []string
+	since                  int64 // microseconds since 1970
 }
 
 func (f *field) must(body []byte, _ float64, err error) []byte {
@@ -91,6 +93,7 @@ func (f *field) prepare() {
 		c.Demo.Do("POST", "/networking/v2.0/subnets", object{"subnet": object{"network_id": id, "cidr": fmt.Sprintf("10.%d.0.0/16", i%250), "ip_version": 4}}).Expect(http.StatusCreated)
 		f.networks = append(f.networks, id)
 	}
+	f.project = c.Demo.ProjectID
 	f.a = newAsker(c, c.Demo)
 }
 
@@ -99,11 +102,11 @@ func (f *field) create(ctx context.Context, i, n int) ([]byte, float64, error) {
 		"networks": []object{{"uuid": f.networks[i/perNetwork]}}, "min_count": n, "max_count": n}})
 }
 
-// active counts servers that are; failed ones end the test.
+// active counts servers that are, of those made since f.since; failed ones end the test.
 func (f *field) active() int {
 	f.t.Helper()
 	var n, failed int
-	if err := f.cloud.DB.QueryRowContext(context.Background(), "SELECT count(*), coalesce(sum(CASE WHEN status = 'ERROR' THEN 1 ELSE 0 END), 0) FROM compute_servers WHERE status IN ('ACTIVE', 'ERROR')").
+	if err := f.cloud.DB.QueryRowContext(context.Background(), "SELECT count(*), coalesce(sum(CASE WHEN status = 'ERROR' THEN 1 ELSE 0 END), 0) FROM compute_servers WHERE status IN ('ACTIVE', 'ERROR') AND created_at >= $1", f.since).
 		Scan(&n, &failed); err != nil {
 		f.t.Fatal(err)
 	}
@@ -162,7 +165,7 @@ func (f *field) fill() {
 func (f *field) load() {
 	f.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	rows, err := f.cloud.DB.QueryContext(ctx, "SELECT id FROM compute_servers ORDER BY id LIMIT 1000")
+	rows, err := f.cloud.DB.QueryContext(ctx, "SELECT id FROM compute_servers WHERE project_id = $1 ORDER BY id LIMIT 1000", f.project)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -174,13 +177,12 @@ func (f *field) load() {
 		f.ids = append(f.ids, id)
 	}
 	rows.Close()
+	f.calm(ctx)
 	var readers sync.WaitGroup
 	var shows, pages []float64
 	var showErrs, pageErrs []error
-	f.reading(ctx, &readers, &shows, &showErrs, func(i int) string { return "/compute/v2.1/servers/" + f.ids[i*7919%len(f.ids)] })
-	f.reading(ctx, &readers, &pages, &pageErrs, func(i int) string {
-		return "/compute/v2.1/servers/detail?limit=100&marker=" + f.ids[i*7919%len(f.ids)]
-	})
+	f.reading(ctx, &readers, &shows, &showErrs, f.showPath)
+	f.reading(ctx, &readers, &pages, &pageErrs, f.pagePath)
 	before := f.active()
 	begun := time.Now()
 	creates, errs := crowd(f.single, creators, func(i int) (float64, error) {
@@ -200,6 +202,41 @@ func (f *field) load() {
 	how := fmt.Sprintf("%s; %d clients create, %d show, %d list 100 of details", f.about, creators, reads/2, reads/2)
 	note(f.t, single("scale/creates", "servers/s", float64(len(creates))/took, how), single("scale/accepted", "servers/s", float64(len(creates))/accepted, how),
 		p99("show", shows, len(showErrs), how), p99("list", pages, len(pageErrs), how), p99("create", creates, len(errs), how))
+}
+
+// calm asks for each thing often, one request at a time: how long somebody waits
+// in a cloud of this size that is not overloaded.
+func (f *field) calm(ctx context.Context) {
+	f.t.Helper()
+	how := f.about + "; one request at a time"
+	get := func(path func(i int) string) func(i int) (float64, error) {
+		return func(i int) (float64, error) {
+			_, took, err := f.a.ask(ctx, "GET", path(i), nil)
+			return took, err
+		}
+	}
+	shows, showErrs := crowd(calmAsked, 1, get(f.showPath))
+	pages, pageErrs := crowd(calmAsked, 1, get(f.pagePath))
+	before := f.active()
+	creates, errs := crowd(calmAsked, 1, func(i int) (float64, error) {
+		_, took, err := f.create(ctx, i, 1)
+		return took, err
+	})
+	f.await(before + len(creates))
+	for _, all := range [][]error{errs, showErrs, pageErrs} {
+		if len(all) > 0 {
+			f.t.Errorf("%d requests failed, such as: %v", len(all), all[0])
+		}
+	}
+	note(f.t, p99("calm-show", shows, len(showErrs), how), p99("calm-list", pages, len(pageErrs), how+", 100 servers with all details"), p99("calm-create", creates, len(errs), how))
+}
+
+func (f *field) showPath(i int) string {
+	return "/compute/v2.1/servers/" + f.ids[i*7919%len(f.ids)]
+}
+
+func (f *field) pagePath(i int) string {
+	return "/compute/v2.1/servers/detail?limit=100&marker=" + f.ids[i*7919%len(f.ids)]
 }
 
 // reading asks again and again until ctx ends.
@@ -234,6 +271,7 @@ func (f *field) restart() {
 	begun := time.Now()
 	f.cloud = f.cloud.Again(f.cloud.DB)
 	f.cloud.Breaks()
+	f.a = newAsker(f.cloud, f.cloud.Demo)
 	answering := time.Since(begun)
 	f.settle("joined again")
 	for i := range f.hosts {

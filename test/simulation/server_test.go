@@ -61,7 +61,7 @@ func startServer(t testing.TB, dir string, log *slog.Logger, now clock.Clock, di
 		t.Fatal(err)
 	}
 	s.db = d
-	s.hub = hub.New(hub.Config{Clock: now, Log: log, Epochs: hoststate.NewEpochs(d, now)})
+	s.hub = hub.New(hub.Config{Clock: now, Log: log, Epochs: hoststate.NewEpochs(d, now), Book: hoststate.NewBook(d)})
 	building := true
 	faulty := d.Faulty(func(_ context.Context, committed bool) error {
 		switch {

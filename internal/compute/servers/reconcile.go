@@ -89,23 +89,29 @@ func (s *Servers) Observe(ctx context.Context, r hostlink.Report) error {
 		return err
 	}
 	for _, o := range r.Objects {
-		if o.Kept == hostlink.KeptLost || o.Kept == hostlink.KeptDiverged {
-			all = errors.Join(all, s.apart(ctx, r.Host, o))
-			continue
-		}
-		if len(o.Facts) == 0 {
-			continue
-		}
-		var f guest.Facts
-		if err := json.Unmarshal(o.Facts, &f); err != nil {
-			all = errors.Join(all, fault.Internalf("facts of guest %s: %w", o.ID, err))
-			continue
-		}
-		if one, ours := known[o.ID]; ours && differs(one, f) {
-			all = errors.Join(all, s.observe(ctx, r.Host, o.ID, f))
-		}
+		one, ours := known[o.ID]
+		all = errors.Join(all, s.observeOne(ctx, r.Host, o, one, ours))
 	}
 	return all
+}
+
+// observeOne takes over what a host reports of a guest, given what is known of its
+// server; ours: it should be there and has no task.
+func (s *Servers) observeOne(ctx context.Context, host string, o hostlink.ObjectReport, known brief, ours bool) error {
+	if o.Kept == hostlink.KeptLost || o.Kept == hostlink.KeptDiverged {
+		return s.apart(ctx, host, o)
+	}
+	if len(o.Facts) == 0 || !ours {
+		return nil
+	}
+	var f guest.Facts
+	if err := json.Unmarshal(o.Facts, &f); err != nil {
+		return fault.Internalf("facts of guest %s: %w", o.ID, err)
+	}
+	if !differs(known, f) {
+		return nil
+	}
+	return s.observe(ctx, host, o.ID, f)
 }
 
 // apart puts a server in ERROR whose host cannot obey without losing data, since
@@ -217,20 +223,28 @@ func (s *Servers) Reconcilers() []reconcile.Reconciler {
 // syncPower looks at the last report about each server that has no task: one
 // that came while a saga was at work was not taken over.
 func (s *Servers) syncPower(ctx context.Context) error {
-	all, err := s.store.List(ctx, listing.Query{}.And("task_state", listing.Eq, "").And("defined", listing.Eq, true))
-	for _, one := range all {
-		if !s.Agents.Alive(one.Host) {
-			continue
+	idle := listing.Query{}.And("task_state", listing.Eq, "").And("defined", listing.Eq, true)
+	var all error
+	err := s.powerWalk.next(ctx, s.store, powersRun, idle, func(page []*Server) error {
+		for _, one := range page {
+			all = errors.Join(all, s.syncOne(ctx, one))
 		}
-		soon, cancel := context.WithTimeout(ctx, time.Second)
-		report, e := s.Agents.Await(soon, one.Host, hostlink.Guests, 0, one.ID)
-		cancel()
-		if e != nil || len(report.Facts) == 0 {
-			continue // it has not reported yet; the next run looks again
-		}
-		err = errors.Join(err, s.Observe(ctx, hostlink.Report{Host: one.Host, Section: hostlink.Guests, Objects: []hostlink.ObjectReport{report}}))
+		return nil
+	})
+	return errors.Join(all, err)
+}
+
+func (s *Servers) syncOne(ctx context.Context, one *Server) error {
+	if !s.Agents.Alive(one.Host) {
+		return nil
 	}
-	return err
+	soon, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	report, err := s.Agents.Await(soon, one.Host, hostlink.Guests, 0, one.ID)
+	if err != nil || len(report.Facts) == 0 {
+		return nil //nolint:nilerr // it has not reported yet; the next run looks again
+	}
+	return s.observeOne(ctx, one.Host, report, brief{one.VM, one.Power}, true)
 }
 
 // lostAfter is how old a task without a saga is before it is ended: the saga's
@@ -240,7 +254,7 @@ const lostAfter = 30 * time.Second
 // endLostTasks ends tasks that no saga is at work on.
 func (s *Servers) endLostTasks(ctx context.Context) error {
 	old := clock.Micros(s.Clock.Now().Add(-lostAfter))
-	all, err := s.store.List(ctx, listing.Query{}.And("task_state", listing.NotEq, "").And("updated_at", listing.Less, old))
+	all, err := s.store.busySince(ctx, old)
 	for _, one := range all {
 		err = errors.Join(err, s.DB.Write(ctx, func(tx *db.Tx) error {
 			live, err := s.Tasks.Live(ctx, tx, one.ID)

@@ -17,25 +17,33 @@ const cardsAtOnce = 200
 // withdrawCards takes cards away whose ports are no longer the server's: their
 // users may delete a port, or take it back, by the network's API alone.
 func (s *Servers) withdrawCards(ctx context.Context) error {
-	all, err := s.store.List(ctx, listing.Query{}.And("task_state", listing.Eq, ""))
+	var all error
+	err := s.cardWalk.next(ctx, s.store, cardsRun, listing.Query{}.And("task_state", listing.Eq, ""), func(page []*Server) error {
+		for some := range slices.Chunk(page, cardsAtOnce) {
+			all = errors.Join(all, s.withdrawSome(ctx, some))
+		}
+		return nil
+	})
+	return errors.Join(all, err)
+}
+
+func (s *Servers) withdrawSome(ctx context.Context, some []*Server) error {
+	ids := make([]string, len(some))
+	for i, one := range some {
+		ids[i] = one.ID
+	}
+	// Cards are read first: a port that comes meanwhile is not missed.
+	cards, err := nicsOf(ctx, s.DB, ids...)
 	if err != nil {
 		return err
 	}
-	for some := range slices.Chunk(all, cardsAtOnce) {
-		ids := make([]string, len(some))
-		for i, one := range some {
-			ids[i] = one.ID
-		}
-		// Cards are read first: a port that comes meanwhile is not missed.
-		cards, e := nicsOf(ctx, s.DB, ids...)
-		ports, e2 := s.Networks.Interfaces(ctx, ids...)
-		if err = errors.Join(err, e, e2); e != nil || e2 != nil {
-			continue
-		}
-		for id, list := range cards {
-			if gone := withoutPort(list, ports[id]); len(gone) > 0 {
-				err = errors.Join(err, s.withdraw(ctx, id, gone))
-			}
+	ports, err := s.Networks.Interfaces(ctx, ids...)
+	if err != nil {
+		return err
+	}
+	for id, list := range cards {
+		if gone := withoutPort(list, ports[id]); len(gone) > 0 {
+			err = errors.Join(err, s.withdraw(ctx, id, gone))
 		}
 	}
 	return err

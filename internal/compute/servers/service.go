@@ -89,6 +89,8 @@ type Servers struct {
 	store  store
 	sagas  sagas
 	glance time.Duration
+	// How far the reconcilers that look at every server have come.
+	powerWalk, cardWalk walk
 }
 
 // New makes the service and registers its sagas.

@@ -221,6 +221,12 @@ func definedOn(ctx context.Context, q db.Querier, host string) ([]*Server, error
 	return serversOf(serverRows.List(ctx, q, listing.Query{Where: []listing.Term{eq("host", host), eq("defined", true)}, Order: []listing.Order{{Column: "id"}}}))
 }
 
+// busySince loads the servers whose task has not moved since a time. The words
+// are those of an index.
+func (s store) busySince(ctx context.Context, before int64) ([]*Server, error) {
+	return serversOf(serverRows.List(ctx, s.db, listing.Query{}.And("updated_at", listing.Less, before), db.Cond{SQL: "task_state <> ''"}))
+}
+
 // brief is what reports of a host are compared with.
 type brief struct {
 	VM    compute.VMState

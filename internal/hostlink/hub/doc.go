@@ -8,5 +8,10 @@
 // its placement authenticated, never under one it states.
 //
 // Nothing here is durable. After a restart of the server each agent says hello
-// and repeats its reports, and that is all a hub knows.
+// and repeats its reports, and that is all a hub knows, but for the Book: which
+// document each host accepted last. A host that has it still, and for which
+// nothing was raised since, is not rendered when it connects. So everything that
+// a document shows and that hosts must learn of soon raises its revision; what
+// changes without (a name server of a subnet in a guest's metadata) arrives with
+// a repair, which in a large cloud renders some hosts in turn.
 package hub

@@ -85,8 +85,11 @@ func (h *Hub) Up(ctx context.Context, name string, hello hostlink.Hello, end hos
 			h.cfg.Log.Warn("report on hello not taken; the host repeats it", "host", name, "section", r.Section, "error", err)
 		}
 	}
+	same := h.told(ctx, name, hello.Held)
 	for s := range h.sections {
-		h.Poke(name, s)
+		if !same[s] {
+			h.Poke(name, s)
+		}
 	}
 	return link, nil
 }

@@ -19,9 +19,10 @@ type Config struct {
 	Clock      clock.Clock   // nil: the machine's
 	Log        *slog.Logger  // nil: slog.Default
 	Lease      time.Duration // without a beat for so long a host is not alive; 3 s
-	Repair     time.Duration // every host is rendered again so often; 60 s
+	Repair     time.Duration // every host is compared again so often; 60 s
 	Renderings int           // how many run at once; 8
 	Epochs     Epochs        // nil: the database never goes back in time
+	Book       Book          // nil: every host is rendered when it connects, and at each repair
 }
 
 // Epochs is the database's own word on which epoch it is in (hostlink.Document).
@@ -55,6 +56,9 @@ type Hub struct {
 	hosts map[string]*host
 	busy  int           // renderings begun and not ended
 	idle  chan struct{} // closed whenever busy falls to 0, then made anew
+	turn  int           // of the hosts that a repair renders whole
+	// unfiled is what hosts accepted since the book was written.
+	unfiled map[hostlink.HostSection]hostlink.Held
 }
 
 // Others is what other servers of the cloud hear; package peers.
@@ -101,6 +105,7 @@ func New(cfg Config) *Hub {
 		onTell:   map[hostlink.Section][]func(context.Context, string, hostlink.Message) error{},
 		hosts:    map[string]*host{},
 		idle:     make(chan struct{}),
+		unfiled:  map[hostlink.HostSection]hostlink.Held{},
 	}
 }
 
@@ -132,8 +137,8 @@ func (h *Hub) OnTell(s hostlink.Section, f func(ctx context.Context, host string
 	h.onTell[s] = append(h.onTell[s], f)
 }
 
-// Run watches leases and renders every section of every host again from time
-// to time. It returns when ctx ends.
+// Run watches leases and repairs: from time to time it compares every section of
+// every host with what it should be. It returns when ctx ends.
 func (h *Hub) Run(ctx context.Context) error {
 	next := h.cfg.Clock.Now().Add(h.cfg.Repair)
 	for {
@@ -145,9 +150,10 @@ func (h *Hub) Run(ctx context.Context) error {
 		case <-h.cfg.Clock.After(h.cfg.Lease / 6):
 		}
 		h.expire()
+		h.file(ctx)
 		if now := h.cfg.Clock.Now(); !now.Before(next) {
 			next = now.Add(h.cfg.Repair)
-			h.pokeAll()
+			h.repair(ctx)
 		}
 	}
 }

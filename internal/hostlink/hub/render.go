@@ -60,6 +60,9 @@ func (h *Hub) poke(name string, s hostlink.Section) bool {
 // or a rendering on its way turns out to be of it. Whoever raised the revision
 // poked: to wait for it is no reason to render once more.
 func (h *Hub) want(name string, s hostlink.Section, revision int64) {
+	if revision == 0 {
+		return // nothing was raised: what was reported last will do
+	}
 	h.mu.Lock()
 	var st *state
 	if known := h.hosts[name]; known != nil && known.link != nil {
@@ -67,7 +70,7 @@ func (h *Hub) want(name string, s hostlink.Section, revision int64) {
 	}
 	switch {
 	case st == nil:
-	case st.held.Epoch == h.epoch.Load() && st.held.Revision >= revision && revision > 0:
+	case st.held.Epoch == h.epoch.Load() && st.held.Revision >= revision:
 		h.mu.Unlock()
 		return
 	case st.rendering:
@@ -164,6 +167,9 @@ func (h *Hub) render(link *Link, s hostlink.Section, st *state, held hostlink.He
 		return err
 	}
 	if doc.Held() == held {
+		h.mu.Lock()
+		h.accepted(link.host.name, held)
+		h.mu.Unlock()
 		return nil
 	}
 	if err := link.end.Accept(ctx, doc); err != nil {
@@ -172,6 +178,7 @@ func (h *Hub) render(link *Link, s hostlink.Section, st *state, held hostlink.He
 	h.mu.Lock()
 	if st.held.Epoch < doc.Epoch || st.held.Epoch == doc.Epoch && st.held.Revision <= doc.Revision {
 		st.held = doc.Held()
+		h.accepted(link.host.name, st.held)
 	}
 	h.mu.Unlock()
 	return nil

@@ -128,6 +128,31 @@ func (s *Service) HostsChanged() {
 	}
 }
 
+// HostChanged says that one host came or went. Hosts that find a server again do
+// so all at once: what is done for each must not look at all.
+func (s *Service) HostChanged(name string, alive bool) {
+	if facts, ok := s.deps.Agents.Facts(name); ok {
+		s.mu.Lock()
+		s.notice(name, facts.ID, alive, s.deps.Clock.Now())
+		s.mu.Unlock()
+	}
+	if s.queue != nil {
+		s.queue.All()
+	}
+}
+
+// notice keeps what the list of hosts says of one. The caller holds mu.
+func (s *Service) notice(name, hostID string, alive bool, now time.Time) {
+	h, known := s.seen[name]
+	if !known {
+		h = catalog.Host{ID: hostID, Name: name, Zone: "nova", Joined: now}
+	}
+	if h.Alive = alive; alive {
+		h.Seen = now
+	}
+	s.seen[name] = h
+}
+
 // Heard takes what another server told under Topic; Missed says that something
 // may have been told while nobody listened.
 func (s *Service) Heard(scope string) {
@@ -161,12 +186,7 @@ func (s *Service) listHosts() []catalog.Host {
 		if !ok {
 			continue
 		}
-		h, known := s.seen[name]
-		if !known {
-			h = catalog.Host{ID: facts.ID, Name: name, Zone: "nova", Joined: now}
-		}
-		h.Alive, h.Seen = true, now
-		s.seen[name] = h
+		s.notice(name, facts.ID, true, now)
 	}
 	out := make([]catalog.Host, 0, len(s.seen))
 	for _, h := range s.seen {

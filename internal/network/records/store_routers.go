@@ -6,6 +6,7 @@ import (
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/hoststate"
 	"github.com/mekcloud/mek/internal/network"
 )
 
@@ -221,6 +222,9 @@ func (r *Records) retell(ctx context.Context, tx *db.Tx, portIDs ...string) erro
 			return err
 		}
 		if host := p.Host; host != "" {
+			if _, err := hoststate.Raise(ctx, tx, host, network.GuestsSection); err != nil {
+				return err
+			}
 			tx.AfterCommit(func() { r.watch.Guests(host) })
 		}
 	}

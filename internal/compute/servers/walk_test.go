@@ -1,0 +1,48 @@
+package servers
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/mekcloud/mek/internal/compute"
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/db/dbtest"
+	"github.com/mekcloud/mek/internal/listing"
+)
+
+// A walk sees every server once in a round, in runs that look at no more than
+// they may, and begins again at the end.
+func TestWalkSeesEveryServerOnce(t *testing.T) {
+	d := dbtest.One(t)
+	const servers = 2*walkPage + 7
+	if err := d.Write(t.Context(), func(tx *db.Tx) error {
+		for i := range servers {
+			if err := serverRows.Insert(t.Context(), tx, toRow(&Server{Server: compute.Server{ID: fmt.Sprintf("%08d", i), Serial: int64(i)}})); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var w walk
+	for round := range 2 {
+		var seen []string
+		for run, want := range []int{walkPage, walkPage, 7} {
+			before := len(seen)
+			err := w.next(t.Context(), store{d}, walkPage, listing.Query{}.And("task_state", listing.Eq, ""), func(page []*Server) error {
+				for _, one := range page {
+					seen = append(seen, one.ID)
+				}
+				return nil
+			})
+			if err != nil || len(seen)-before != want {
+				t.Fatalf("round %d, run %d: %d servers, %v; want %d", round, run, len(seen)-before, err, want)
+			}
+		}
+		if len(slices.Compact(slices.Sorted(slices.Values(seen)))) != servers {
+			t.Errorf("round %d: some were seen twice", round)
+		}
+	}
+}
