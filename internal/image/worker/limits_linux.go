@@ -26,8 +26,15 @@ func limitResources(output uint64) error {
 			return fmt.Errorf("image worker: resource limit %d: %w", l.what, err)
 		}
 	}
+	// Whoever uploads an image waits for it; those who ask for less go first.
+	if err := unix.Setpriority(unix.PRIO_PROCESS, 0, lowPriority); err != nil {
+		return fmt.Errorf("image worker: priority: %w", err)
+	}
 	return nil
 }
+
+// lowPriority is a worker's nice value: a tenth of the weight of who answers requests.
+const lowPriority = 10
 
 // become bounds the address space and replaces this process by a program. The
 // two belong together: Go reserves more than the bound when it likes, and must
