@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -142,10 +143,13 @@ func (u *User) RemovePorts(network, host string) {
 	}
 	u.m.bed.Until("the ports are gone from the host", 2*time.Minute, func() (bool, string) {
 		out, err := u.m.Run(10*time.Second, "ip", "-o", "link", "show", "type", "tun")
-		n := strings.Count(out, "\n")
+		n := len(tapNames.FindAllString(out, -1)) // bridges of a switch in userspace are of the same type
 		return err == nil && n == 0, fmt.Sprint(n, " taps ", err)
 	})
 }
+
+// tapNames are the links of ports.
+var tapNames = regexp.MustCompile(`mk[0-9a-f]{13}[:@]`)
 
 // Show gives a server, or an error as the API answers it.
 func (u *User) Show(id string) (apiclient.Object, error) {
