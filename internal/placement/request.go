@@ -49,8 +49,8 @@ type Candidates struct {
 // Summary is a provider as candidates show it.
 type Summary struct {
 	UUID, Parent, Root string
-	Resources          map[string]Level
-	Traits             []string // sorted
+	Resources          map[string]Level // shared: nobody may change it
+	Traits             []string         // sorted
 }
 
 // Level is how much of a resource class there is, and is used.

@@ -22,13 +22,13 @@ type query struct {
 	seen                map[string]bool // answers already given; nil where none can repeat
 	steps               int
 	out                 []placement.Candidate
-	used                map[*node]bool
+	used                []*node // nearly without repetition
 }
 
 // Candidates lists the ways to serve a request, in the order in which the hosts
 // became known, or as the request wants them.
 func (x *Index) Candidates(r *placement.Request) placement.Candidates {
-	q := &query{Request: r, limit: r.Limit, required: x.traits.findAll(r.RootRequired), forbidden: x.traits.findAll(r.RootForbidden), used: map[*node]bool{}}
+	q := &query{Request: r, limit: r.Limit, required: x.traits.findAll(r.RootRequired), forbidden: x.traits.findAll(r.RootForbidden)}
 	for i := range r.Groups {
 		q.groups = append(q.groups, x.group(&r.Groups[i]))
 		if r.Groups[i].Suffix != "" {
@@ -207,14 +207,18 @@ func (q *query) add(t *tree, picked []*option) {
 	c := placement.Candidate{Root: t.root, Allocations: placement.Allocations{}, Mappings: map[string][]string{}}
 	for i, o := range picked {
 		for _, p := range o.parts {
-			if c.Allocations[p.node.UUID] == nil {
-				c.Allocations[p.node.UUID] = placement.Resources{}
+			of := c.Allocations[p.node.UUID]
+			if of == nil {
+				of = placement.Resources{}
+				c.Allocations[p.node.UUID] = of
 			}
-			c.Allocations[p.node.UUID][p.need.name] += p.need.amount
+			of[p.need.name] += p.need.amount
 		}
+		uuids := c.Mappings[q.groups[i].Suffix]
 		for _, n := range o.nodes {
-			c.Mappings[q.groups[i].Suffix] = append(c.Mappings[q.groups[i].Suffix], n.UUID)
+			uuids = append(uuids, n.UUID)
 		}
+		c.Mappings[q.groups[i].Suffix] = uuids
 	}
 	if q.seen != nil {
 		key := keyOf(&c)
@@ -225,7 +229,9 @@ func (q *query) add(t *tree, picked []*option) {
 	}
 	for _, o := range picked {
 		for _, p := range o.parts {
-			q.used[p.node] = true
+			if last := len(q.used) - 1; last < 0 || q.used[last] != p.node {
+				q.used = append(q.used, p.node)
+			}
 		}
 	}
 	q.out = append(q.out, c)
@@ -250,27 +256,22 @@ func keyOf(c *placement.Candidate) string {
 // summaries describes the providers of all trees in use; to callers that know
 // nothing of trees, only the providers in use.
 func (x *Index) summaries(q *query) map[string]placement.Summary {
-	out := map[string]placement.Summary{}
-	done := map[*tree]bool{}
-	for n := range q.used {
+	out := make(map[string]placement.Summary, min(len(q.used), len(x.nodes)))
+	for _, n := range q.used {
+		if _, done := out[n.UUID]; done { // and its tree
+			continue
+		}
 		if q.Flat {
 			out[n.UUID] = n.summary()
 			continue
 		}
-		if !done[n.tree] {
-			done[n.tree] = true
-			for _, o := range n.tree.nodes {
-				out[o.UUID] = o.summary()
-			}
+		for _, o := range n.tree.nodes {
+			out[o.UUID] = o.summary()
 		}
 	}
 	return out
 }
 
 func (n *node) summary() placement.Summary {
-	s := placement.Summary{UUID: n.UUID, Parent: n.Parent, Root: n.Root, Resources: make(map[string]placement.Level, len(n.Inventories)), Traits: n.Traits}
-	for class, inv := range n.Inventories {
-		s.Resources[class] = placement.Level{Capacity: int64(inv.Capacity()), Used: n.Used[class]}
-	}
-	return s
+	return placement.Summary{UUID: n.UUID, Parent: n.Parent, Root: n.Root, Resources: n.levels, Traits: n.Traits}
 }

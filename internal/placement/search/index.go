@@ -34,6 +34,7 @@ type node struct {
 	*Entry
 	tree    *tree
 	stocks  []stock
+	levels  map[string]placement.Level // what summaries show; nobody may change it
 	traits  bits
 	sharing bool
 }
@@ -91,9 +92,11 @@ func (x *Index) Put(e *Entry) {
 		x.nodes[e.UUID] = n
 	}
 	x.unshare(n)
-	n.Entry, n.stocks, n.traits = e, nil, nil
+	n.Entry, n.stocks, n.traits = e, make([]stock, 0, len(e.Inventories)), nil
+	n.levels = make(map[string]placement.Level, len(e.Inventories))
 	for class, inv := range e.Inventories {
 		n.stocks = append(n.stocks, stock{x.classes.number(class), e.Used[class], inv})
+		n.levels[class] = placement.Level{Capacity: int64(inv.Capacity()), Used: e.Used[class]}
 	}
 	for _, t := range e.Traits {
 		n.traits.add(x.traits.number(t))
