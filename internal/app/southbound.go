@@ -52,8 +52,9 @@ func serveSouthbound(socket string, keys pki.Local, clk clock.Clock) hostlink.St
 	}
 }
 
-// southboundPatience is how long the database may take to let a host in.
-const southboundPatience = 10 * time.Second
+// southboundPatience is how long the database may take to let a host in: it may
+// be new, and its machine busy.
+const southboundPatience = time.Minute
 
 // carrySouthbound is the host's end: a socket where the database's would be if
 // the server were here. What comes while the server is away is turned off, and

@@ -16,6 +16,7 @@ import (
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/engine"
 	"github.com/mekcloud/mek/internal/network/engines"
+	"github.com/mekcloud/mek/internal/network/ovn"
 	"github.com/mekcloud/mek/internal/pki"
 )
 
@@ -77,10 +78,9 @@ func chassis(name string) ops {
 
 func named(name string) []any { return []any{[]any{"name", "==", name}} }
 
-// TestHostsWriteOfThemselves (R20): OVN's southbound database takes from a host
-// what is of its own chassis, and nothing of others or of the network's rules,
-// whatever name it gives itself.
-func TestHostsWriteOfThemselves(t *testing.T) {
+// newCentral prepares OVN's databases; nothing runs yet.
+func newCentral(t *testing.T) (engines.Central, *engine.Set, []engine.Process) {
+	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "mek-sb-") // sockets want short names
 	if err != nil {
 		t.Fatal(err)
@@ -100,6 +100,61 @@ func TestHostsWriteOfThemselves(t *testing.T) {
 	}
 	for _, p := range processes {
 		t.Cleanup(func() { _ = set.Stop(context.Background(), p.Name, time.Second) })
+	}
+	return central, set, processes
+}
+
+// TestHostsComeEarly: hosts that come all at once, before northd has written
+// anything into the database, get in as soon as it has.
+func TestHostsComeEarly(t *testing.T) {
+	central, set, processes := newCentral(t)
+	for _, p := range processes {
+		if p.Name == "ovn-northd" {
+			continue
+		}
+		if _, err := set.Ensure(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	early, stop := context.WithTimeout(ctx, 300*time.Millisecond)
+	defer stop()
+	if port, err := ovn.HostsPort(early, central.Southbound()); err == nil {
+		t.Fatalf("port %d before there is anything in the database", port)
+	}
+	const hosts = 8
+	ports, failed := make(chan int, hosts), make(chan error, hosts)
+	for range hosts {
+		go func() {
+			port, err := ovn.HostsPort(ctx, central.Southbound())
+			ports <- port
+			failed <- err
+		}()
+	}
+	for _, p := range processes {
+		if _, err := set.Ensure(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := map[int]bool{}
+	for range hosts {
+		seen[<-ports] = true
+		if err := <-failed; err != nil {
+			t.Error(err)
+		}
+	}
+	if len(seen) != 1 {
+		t.Errorf("ports %v", seen)
+	}
+}
+
+// TestHostsWriteOfThemselves (R20): OVN's southbound database takes from a host
+// what is of its own chassis, and nothing of others or of the network's rules,
+// whatever name it gives itself.
+func TestHostsWriteOfThemselves(t *testing.T) {
+	central, set, processes := newCentral(t)
+	for _, p := range processes {
 		if _, err := set.Ensure(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
@@ -110,12 +165,13 @@ func TestHostsWriteOfThemselves(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := speak(t, local)
-	for end := time.Now().Add(10 * time.Second); ; { // northd writes the roles
-		if out, _ := all.transact(ops{{"op": "select", "table": "RBAC_Role", "where": []any{}}}); len(out[0]["rows"].([]any)) > 0 {
+	for end := time.Now().Add(time.Minute); ; { // northd writes the roles, and apart from them the row that holds the doors
+		out, _ := all.transact(ops{{"op": "select", "table": "RBAC_Role", "where": []any{}}, {"op": "select", "table": "SB_Global", "where": []any{}}})
+		if len(out[0]["rows"].([]any)) > 0 && len(out[1]["rows"].([]any)) > 0 {
 			break
 		}
 		if time.Now().After(end) {
-			t.Fatal("northd writes no roles")
+			t.Fatalf("northd does not begin the database: %v", out)
 		}
 	}
 	if err := set.Stop(t.Context(), "ovn-northd", time.Second); err != nil { // it would take away what it does not know

@@ -2,6 +2,7 @@ package ovn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -29,7 +30,8 @@ func HostsPort(ctx context.Context, endpoint string) (int, error) {
 		return 0, err
 	}
 	defer c.Close()
-	for opened := false; ; {
+	var last error
+	for {
 		found, err := transact(ctx, c, ovsdb.Operation{Op: ovsdb.OperationSelect, Table: "Connection",
 			Where: []ovsdb.Condition{{Column: "target", Function: ovsdb.ConditionEqual, Value: hostsDoor}}})
 		if err != nil {
@@ -40,20 +42,19 @@ func HostsPort(ctx context.Context, endpoint string) (int, error) {
 			if port, err := strconv.Atoi(fmt.Sprint(status.GoMap["bound_port"])); err == nil {
 				return port, nil
 			}
-		} else if !opened {
-			opened = true
-			if err := openDoor(ctx, c); err != nil {
-				return 0, err
-			}
+		} else if err := openDoor(ctx, c); err != nil {
+			last = err // or another host's call was first, which the next look tells
 		}
 		select {
 		case <-ctx.Done():
-			return 0, fault.Unavailablef("the southbound database does not listen for hosts").Because(ctx.Err())
+			return 0, fault.Unavailablef("the southbound database does not listen for hosts").Because(errors.Join(ctx.Err(), last))
 		case <-time.After(20 * time.Millisecond): // real time: another process is at work
 		}
 	}
 }
 
+// openDoor has the database listen. Before northd has begun nothing holds the
+// row, and it is gone again.
 func openDoor(ctx context.Context, c client.Client) error {
 	set := func(v any) ovsdb.OvsSet { return ovsdb.OvsSet{GoSet: []any{v}} }
 	ops := []ovsdb.Operation{
@@ -61,7 +62,10 @@ func openDoor(ctx context.Context, c client.Client) error {
 		{Op: ovsdb.OperationMutate, Table: "SB_Global", Where: []ovsdb.Condition{{Column: "nb_cfg", Function: ovsdb.ConditionGreaterThanOrEqual, Value: 0}},
 			Mutations: []ovsdb.Mutation{{Column: "connections", Mutator: ovsdb.MutateOperationInsert, Value: set(ovsdb.UUID{GoUUID: "door"})}}},
 	}
-	_, err := transact(ctx, c, ops...)
+	done, err := transact(ctx, c, ops...)
+	if err == nil && done[1].Count == 0 {
+		return fault.Unavailablef("northd has not yet begun the southbound database")
+	}
 	return err
 }
 

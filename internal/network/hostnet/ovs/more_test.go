@@ -186,6 +186,13 @@ func metadata(t *testing.T, h *host, guests ...*guest) {
 }
 
 func (g *guest) get(url, forged string) (body string, err error) {
+	return g.getWith(url, func(r *http.Request) {
+		r.Header.Set("X-Instance-ID", forged)
+		r.Header.Set("X-Forwarded-For", "10.1.0.99")
+	})
+}
+
+func (g *guest) getWith(url string, change func(*http.Request)) (body string, err error) {
 	dial := func(_ context.Context, _, address string) (c net.Conn, err error) {
 		err = g.in(func() error {
 			c, err = net.DialTimeout("tcp4", address, time.Second)
@@ -198,8 +205,7 @@ func (g *guest) get(url, forged string) (body string, err error) {
 	if err != nil {
 		return "", err
 	}
-	req.Header.Set("X-Instance-ID", forged)
-	req.Header.Set("X-Forwarded-For", "10.1.0.99")
+	change(req)
 	res, err := (&http.Client{Transport: transport, Timeout: 3 * time.Second}).Do(req)
 	if err != nil {
 		return "", err

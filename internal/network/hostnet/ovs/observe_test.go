@@ -91,22 +91,28 @@ func observeHost(t *testing.T, outside string, but ...string) []*observer {
 		if skip[name] {
 			continue
 		}
-		const all = unix.ETH_P_ALL>>8 | unix.ETH_P_ALL&0xff<<8
-		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, all)
-		if err == nil {
-			err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: l.Attrs().Index})
-		}
-		if err != nil {
-			t.Fatalf("listen on %s: %v", name, err)
-		}
-		t.Cleanup(func() { _ = unix.Close(fd) })
 		what := "the host's " + name
 		if name == outside {
 			what = "outside"
 		}
-		out = append(out, observe(t, what, fd))
+		out = append(out, observeLink(t, what, l))
 	}
 	return out
+}
+
+// observeLink watches one link of the host.
+func observeLink(t *testing.T, what string, l netlink.Link) *observer {
+	t.Helper()
+	const all = unix.ETH_P_ALL>>8 | unix.ETH_P_ALL&0xff<<8
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, all)
+	if err == nil {
+		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: l.Attrs().Index})
+	}
+	if err != nil {
+		t.Fatalf("listen on %s: %v", what, err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	return observe(t, what, fd)
 }
 
 // marks tell frames apart wherever they turn up.
