@@ -183,6 +183,50 @@ func TestFreedPlacesGoRound(t *testing.T) {
 	})
 }
 
+// Beside others a caller who has more to ask than places works half the time;
+// alone, and to whoever asks one thing after the other, nothing of it happens.
+func TestFloodsPause(t *testing.T) {
+	flood := func(t *testing.T, g *Gate) time.Duration {
+		done := make(chan struct{}, 4)
+		return took(func() {
+			for range 4 {
+				turn := enter(t, g, "a", Read)
+				go func() {
+					if turn.Run(context.Background()) == nil {
+						<-clock.Real{}.After(20 * time.Millisecond)
+					}
+					turn.Leave(0)
+					done <- struct{}{}
+				}()
+			}
+			for range 4 {
+				<-done
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		cfg := config()
+		cfg.Places, cfg.Alone, cfg.Share = 1, 1, 1
+		g := New(cfg)
+		if d := flood(t, g); d != 80*time.Millisecond {
+			t.Errorf("alone it took %v, want 4 times 20 ms", d)
+		}
+		enter(t, g, "b", Read).Leave(0)
+		if d := flood(t, g); d != 140*time.Millisecond {
+			t.Errorf("beside another it took %v, want 4 times 20 ms with 3 pauses as long", d)
+		}
+		if d := took(func() {
+			turn := enter(t, g, "b", Read)
+			if err := turn.Run(t.Context()); err != nil {
+				t.Error(err)
+			}
+			turn.Leave(0)
+		}); d != 0 {
+			t.Errorf("the other waited %v", d)
+		}
+	})
+}
+
 func TestLongRequestsGiveTheirPlacesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, until := New(config()), make(chan struct{})

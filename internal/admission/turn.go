@@ -43,6 +43,7 @@ type pool struct {
 // lane is a caller's part of the pool.
 type lane struct {
 	who     *caller
+	until   time.Time // nobody of the lane begins before
 	running []*place
 	queue   []*waiter
 	urgent  []*waiter // deletes
@@ -67,9 +68,30 @@ func (t *Turn) rest() {
 	p := t.place
 	t.place = nil
 	if p != nil && !p.given {
+		now := t.gate.cfg.Clock.Now()
 		t.gate.work.leave(&t.who.lane, p)
-		t.gate.work.serve(t.gate.cfg.Clock.Now())
+		t.gate.work.pause(&t.who.lane, now.Sub(p.since), now)
+		t.gate.work.serve(now)
 	}
+}
+
+// pause has the next of a lane wait for as long as the last one worked, if others
+// ask: reading and answering a request costs about as much outside of its place,
+// and that is what those others would wait for.
+func (p *pool) pause(l *lane, worked time.Duration, now time.Time) {
+	if worked <= 0 || len(l.queue) == 0 || !p.gate.others(l.who, now) {
+		return
+	}
+	worked = min(worked, long)
+	if end := now.Add(worked); end.After(l.until) {
+		l.until = end
+	}
+	go func() {
+		<-p.gate.cfg.Clock.After(worked)
+		p.gate.mu.Lock()
+		defer p.gate.mu.Unlock()
+		p.serve(p.gate.cfg.Clock.Now())
+	}()
 }
 
 // Leave ends the turn; bytes are what its bodies were long.
@@ -140,7 +162,7 @@ func (p *pool) free(l *lane, urgent bool, now time.Time) bool {
 		all, each = all+spareAll, each+spareEach
 		return p.busy < all && len(l.running) < each && len(l.urgent) == 0
 	}
-	return p.busy < all && len(l.running) < each && len(l.queue) == 0
+	return p.busy < all && len(l.running) < each && len(l.queue) == 0 && !now.Before(l.until)
 }
 
 func (p *pool) take(l *lane, now time.Time) *place {
