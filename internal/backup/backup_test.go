@@ -205,9 +205,12 @@ func TestDamagedBackups(t *testing.T) {
 	must(t, err)
 	raw, err := os.ReadFile(file)
 	must(t, err)
-	tries := 40
-	for k := range tries {
+	tries, manifest := 40, 1000
+	for k := range 2 * tries {
 		at := 10 + k*(len(raw)-20)/tries // behind the head of gzip, some of which means nothing
+		if k >= tries {
+			at = len(raw) - 1 - (k-tries)*manifest/tries
+		}
 		bad := append([]byte{}, raw...)
 		bad[at] ^= 0x55
 		for what, content := range map[string][]byte{"changed": bad, "cut": raw[:at]} {

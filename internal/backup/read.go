@@ -66,6 +66,10 @@ func unpack(from io.Reader, dir string) (m Manifest, err error) {
 	if _, err := t.Next(); !errors.Is(err, io.EOF) {
 		return m, errors.New("the backup goes on behind its manifest")
 	}
+	// gzip compares its sum, the only one over the manifest, when it is at its end
+	if _, err := io.ReadFull(z, make([]byte, 1)); !errors.Is(err, io.EOF) {
+		return m, errors.Join(errors.New("the backup is damaged at its end"), err)
+	}
 	return m, nil
 }
 
