@@ -79,6 +79,7 @@ func (h *host) run(ctx context.Context, core *agent.Agent) error {
 	group.Go(func() error { return core.Run(ctx) })
 	group.Go(func() error { return joinServers(ctx, h.cfg, core, h.relay, h.log) })
 	group.Go(func() error { return h.serveMetadata(ctx) })
+	group.Go(func() error { return returnMemory(ctx, clock.Real{}) })
 	if h.cfg.Joined() {
 		group.Go(func() error { return h.carrySouthbound(ctx) })
 	}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/pressly/goose/v3"
@@ -68,6 +69,10 @@ func connect(ctx context.Context, address string) (*DB, error) {
 	return openPostgres(ctx, address)
 }
 
+// readerRests is how long a reader that nobody uses stays: each holds three
+// megabytes of pages and parsed statements.
+const readerRests = 20 * time.Second
+
 func openSQLite(ctx context.Context, path string) (*DB, error) {
 	dsn := func(extra ...string) string {
 		v := url.Values{"_pragma": {"journal_mode(WAL)", "busy_timeout(10000)", "foreign_keys(1)", "synchronous(FULL)",
@@ -95,6 +100,7 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	}
 	read.SetMaxOpenConns(2 + 2*runtime.NumCPU())
 	read.SetMaxIdleConns(2 + 2*runtime.NumCPU())
+	read.SetConnMaxIdleTime(readerRests)
 	count := &counters{}
 	d := &DB{engine: SQLite, read: read, write: write, leader: &leader{conn: conn, count: count}, path: path, count: count}
 	d.closed = func() { conn.Close() }

@@ -93,3 +93,6 @@ func (d *DB) Kept(ctx context.Context) (n int) {
 	_ = conn.Raw(func(c any) error { n = c.(*cachedConn).order.Len(); return nil })
 	return n
 }
+
+// IdleReaders is how many readers wait for work.
+func (d *DB) IdleReaders() int { return d.read.Stats().Idle }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/db/dbtest"
@@ -144,4 +146,33 @@ func benchmarked(b *testing.B) *db.DB {
 	create(b, d)
 	write(b, d, insert(b.Context(), "t1", 1))
 	return d
+}
+
+// TestReadersThatRestAreClosed: what a burst of readers took is given back.
+func TestReadersThatRestAreClosed(t *testing.T) {
+	address := "sqlite://" + filepath.Join(t.TempDir(), "mek.db")
+	synctest.Test(t, func(t *testing.T) {
+		d, err := db.Open(t.Context(), address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		all := func() error { return nil }
+		for range 4 { // each asks while those before are at it
+			inner := all
+			all = func() error {
+				return d.Snapshot(t.Context(), func(db.Querier) error { return inner() })
+			}
+		}
+		if err := all(); err != nil {
+			t.Fatal(err)
+		}
+		if n := d.IdleReaders(); n < 4 {
+			t.Fatalf("%d readers rest", n)
+		}
+		<-time.After(2 * time.Minute)
+		if n := d.IdleReaders(); n != 0 {
+			t.Errorf("%d readers still rest after two minutes", n)
+		}
+	})
 }
