@@ -86,12 +86,11 @@ func (p *pool) pause(l *lane, worked time.Duration, now time.Time) {
 	if end := now.Add(worked); end.After(l.until) {
 		l.until = end
 	}
-	go func() {
-		<-p.gate.cfg.Clock.After(worked)
+	time.AfterFunc(worked, func() {
 		p.gate.mu.Lock()
 		defer p.gate.mu.Unlock()
 		p.serve(p.gate.cfg.Clock.Now())
-	}()
+	})
 }
 
 // Leave ends the turn; bytes are what its bodies were long.
