@@ -2,15 +2,11 @@ package snapshots
 
 import (
 	"context"
-	"time"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
 	"github.com/mekcloud/mek/internal/event"
 	"github.com/mekcloud/mek/internal/fault"
 )
-
-// readyEvery is how often SnapshotReady looks: the row changes by a saga of this or another server.
-const readyEvery = 50 * time.Millisecond
 
 // Snapshot records a snapshot for another service.
 func (s *Snapshots) Snapshot(ctx context.Context, in blockstorage.NewSnapshot) error {
@@ -24,24 +20,23 @@ func (s *Snapshots) Snapshot(ctx context.Context, in blockstorage.NewSnapshot) e
 
 // SnapshotReady waits until a snapshot is taken.
 func (s *Snapshots) SnapshotReady(ctx context.Context, id string) error {
-	for {
+	err := s.tasks.Until(ctx, func() (bool, error) {
 		sn, err := s.store.Get(ctx, id)
 		if err != nil {
-			return err
+			return false, err
 		}
 		switch sn.Status {
 		case blockstorage.SnapshotCreating:
+			return false, nil
 		case blockstorage.SnapshotAvailable:
-			return nil
-		default:
-			return fault.Conflictf("Snapshot %s cannot be used: %s", id, orElse(sn.Error, "status "+string(sn.Status)))
+			return true, nil
 		}
-		select {
-		case <-ctx.Done():
-			return fault.Unavailablef("Snapshot %s is still being taken.", id).Because(ctx.Err())
-		case <-s.clock.After(readyEvery):
-		}
+		return false, fault.Conflictf("Snapshot %s cannot be used: %s", id, orElse(sn.Error, "status "+string(sn.Status)))
+	})
+	if err != nil && err == ctx.Err() {
+		return fault.Unavailablef("Snapshot %s is still being taken.", id).Because(err)
 	}
+	return err
 }
 
 // DiscardSnapshot deletes a snapshot, whatever its status.

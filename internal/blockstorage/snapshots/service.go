@@ -17,6 +17,7 @@ import (
 type Snapshots struct {
 	store   *Store
 	clock   clock.Clock
+	tasks   *task.Engine
 	volumes blockstorage.Volumes
 	hosts   Hosts
 	tell    blockstorage.Messages
@@ -27,7 +28,7 @@ type Snapshots struct {
 
 // New makes the service and registers its sagas.
 func New(s *Store, c clock.Clock, tasks *task.Engine, volumes blockstorage.Volumes, hosts Hosts, tell blockstorage.Messages, relics blockstorage.Relics) *Snapshots {
-	out := &Snapshots{store: s, clock: c, volumes: volumes, hosts: hosts, tell: tell, relics: relics}
+	out := &Snapshots{store: s, clock: c, tasks: tasks, volumes: volumes, hosts: hosts, tell: tell, relics: relics}
 	out.make = task.Register(tasks, out.makeSaga())
 	out.remove = task.Register(tasks, out.removeSaga())
 	return out

@@ -2,18 +2,13 @@ package volumes
 
 import (
 	"context"
-	"time"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
-	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/event"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/outbox"
 )
-
-// readyEvery is how often Ready looks: the row changes by a saga of this or another server.
-const readyEvery = 50 * time.Millisecond
 
 // Lookup finds a volume of the viewer.
 func (s *Volumes) Lookup(ctx context.Context, viewer blockstorage.Viewer, id string) (*blockstorage.Volume, error) {
@@ -51,25 +46,26 @@ func (s *Volumes) Create(ctx context.Context, in blockstorage.NewVolume) (*block
 }
 
 // Ready waits until a volume is made.
-func (s *Volumes) Ready(ctx context.Context, id string) (*blockstorage.Volume, error) {
-	for {
-		v, err := s.store.Get(ctx, id)
-		if err != nil {
-			return nil, err
+func (s *Volumes) Ready(ctx context.Context, id string) (v *blockstorage.Volume, err error) {
+	err = s.Tasks.Until(ctx, func() (bool, error) {
+		if v, err = s.store.Get(ctx, id); err != nil {
+			return false, err
 		}
 		switch v.Status {
 		case blockstorage.Creating, blockstorage.Downloading:
+			return false, nil
 		case blockstorage.Error, blockstorage.Deleting, blockstorage.ErrorDeleting:
-			return nil, fault.Conflictf("Volume %s cannot be used: %s", id, orElse(v.Error, "status "+string(v.Status)))
-		default:
-			return v, nil
+			return false, fault.Conflictf("Volume %s cannot be used: %s", id, orElse(v.Error, "status "+string(v.Status)))
 		}
-		select {
-		case <-ctx.Done():
-			return nil, fault.Unavailablef("Volume %s is still being made.", id).Because(ctx.Err())
-		case <-clock.Real{}.After(readyEvery):
-		}
+		return true, nil
+	})
+	switch {
+	case err != nil && err == ctx.Err():
+		return nil, fault.Unavailablef("Volume %s is still being made.", id).Because(err)
+	case err != nil:
+		return nil, err
 	}
+	return v, nil
 }
 
 // Discard deletes a volume that no server uses.
