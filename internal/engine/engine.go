@@ -37,6 +37,8 @@ type Process struct {
 	// Files opens descriptors to inherit, from 3 on. Called only when the process
 	// is really started; the parent's copies are closed afterwards. May be nil.
 	Files func() ([]*os.File, error)
+	// Nice is the niceness of its threads, from -20 (first) to 19.
+	Nice int
 	// Alone: Stop signals this process only, since what it started must survive it.
 	Alone bool
 
@@ -108,6 +110,7 @@ func (s *Set) Ensure(ctx context.Context, p Process) (State, error) {
 	if err != nil {
 		return State{Name: p.Name, Path: p.Path}, err
 	}
+	s.prefer(p, r.PID)
 	st := r.state(adopted)
 	if err := s.waitReady(ctx, p, r); err != nil {
 		st.Running = r.alive()

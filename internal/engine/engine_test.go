@@ -266,3 +266,36 @@ func FuzzParseStat(f *testing.F) {
 		}
 	})
 }
+
+// TestNice: a process gets its niceness when it starts, and one that runs
+// already gets it without being started anew.
+func TestNice(t *testing.T) {
+	set, p := newSet(t), sleeper("first")
+	first, err := set.Ensure(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	niceness := func(pid int) int {
+		line, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(line), ") ")
+		n, err := strconv.Atoi(strings.Fields(rest)[16])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	own := niceness(first.PID)
+	p.Nice = own + 3
+	again, err := set.Ensure(t.Context(), p)
+	if err != nil || again.PID != first.PID || niceness(again.PID) != p.Nice {
+		t.Errorf("niceness of %d after %d: %d, want %d, %v", again.PID, first.PID, niceness(again.PID), p.Nice, err)
+	}
+	other := sleeper("second")
+	other.Nice = own + 5
+	if started, err := set.Ensure(t.Context(), other); err != nil || niceness(started.PID) != other.Nice {
+		t.Errorf("niceness at the start: %d, want %d, %v", niceness(started.PID), other.Nice, err)
+	}
+}

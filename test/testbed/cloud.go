@@ -3,6 +3,7 @@ package testbed
 import (
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -103,9 +104,21 @@ func (u *User) Server(name, on string) string {
 	if on != "" {
 		body["host"] = on
 	}
+	return u.server(body)
+}
+
+func (u *User) server(body map[string]any) string {
+	u.m.bed.t.Helper()
 	var out map[string]apiclient.Object
 	u.post(u.Compute, "servers", map[string]any{"server": body}, &out)
 	return out["server"].Text("id")
+}
+
+// ServerThatRuns asks for a server of a flavor that runs a script when it has started.
+func (u *User) ServerThatRuns(name, flavor, script string) string {
+	u.m.bed.t.Helper()
+	return u.server(map[string]any{"name": name, "flavorRef": flavor, "imageRef": u.image, "networks": []map[string]any{{"uuid": u.network}},
+		"user_data": base64.StdEncoding.EncodeToString([]byte("#!/bin/sh\n" + script + "\n"))})
 }
 
 // Port makes a port that is bound to a host.
@@ -260,6 +273,15 @@ func (m *Machine) SSH(address, command string) (string, error) {
 		"-o", "ServerAliveInterval=2", "-o", "ServerAliveCountMax=3", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
 		"-o", "IdentitiesOnly=yes", "cirros@"+address, "PATH=$PATH:/sbin:/usr/sbin; "+command)
 	return strings.TrimRight(out, "\n"), err
+}
+
+// Send copies a file into a guest.
+func (m *Machine) Send(address, file, to string) {
+	m.bed.t.Helper()
+	if _, err := m.Run(3*time.Minute, "scp", "-q", "-i", filepath.Join(m.dir, ".ssh", "mek-demo"), "-o", "BatchMode=yes", "-o", "ConnectTimeout=10",
+		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes", file, "cirros@"+address+":"+to); err != nil {
+		m.bed.t.Fatal(err)
+	}
 }
 
 // AwaitSSH waits until a guest answers.

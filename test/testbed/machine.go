@@ -156,6 +156,15 @@ func (m *Machine) ConsoleLog(server string) string {
 	return filepath.Join(m.Config().Agent().InstanceDir, "guests", server, "console.log")
 }
 
+// AwaitConsole waits until a guest of this machine has said a word.
+func (m *Machine) AwaitConsole(server, word string) {
+	m.bed.t.Helper()
+	m.bed.Until("guest "+server+" says "+word, 3*time.Minute, func() (bool, string) {
+		text, err := os.ReadFile(m.ConsoleLog(server))
+		return strings.Contains(string(text), word), fmt.Sprintf("%v %s", err, text[max(0, len(text)-200):])
+	})
+}
+
 func (m *Machine) installed() bool {
 	_, err := os.Stat(filepath.Join(m.data, config.SettingsFile))
 	return err == nil

@@ -164,13 +164,17 @@ func (h Host) Processes() ([]engine.Process, error) {
 	}
 	return []engine.Process{db, {
 		Name: "ovs-vswitchd", Path: vswitchd, Args: args, Env: runDirs(h.Run), Dir: h.Run, Log: filepath.Join(h.Logs, "ovs-vswitchd.log"),
-		Ready: dials(at("vswitchd.ctl")),
+		Ready: dials(at("vswitchd.ctl")), Nice: switchNice,
 	}, {
 		// Its control socket carries its process id (OVN 23.03 has no --unixctl).
 		Name: "ovn-controller", Path: controller, Args: []string{h.Database(), "-vsyslog:off", "-vconsole:info"},
 		Env: runDirs(h.Run), Dir: h.Run, Log: filepath.Join(h.Logs, "ovn-controller.log"), Ready: dials(at("ovn-controller.*.ctl")),
 	}}, nil
 }
+
+// switchNice lets the switch work before guests that take all processors: every
+// guest's frames wait for it. Debian's own start of it does the same.
+const switchNice = -10
 
 func ovsdbServer(name, file, socket, ctl, logs string) (engine.Process, error) {
 	path, err := program("ovsdb-server")
