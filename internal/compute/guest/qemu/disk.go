@@ -6,6 +6,8 @@ import (
 	"os"
 	"strconv"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/mekcloud/mek/internal/compute/guest"
 )
 
@@ -15,6 +17,7 @@ type layer struct {
 	format   string // "raw" or "qcow2"
 	readOnly bool
 	device   bool // a block device, not a file
+	direct   bool // written past the host's cache
 }
 
 // disk is a disk with its files open, top first, and its place.
@@ -22,6 +25,28 @@ type disk struct {
 	guest.Disk
 	slot   string
 	layers []layer
+}
+
+// bypass has what guests write go past the host's cache, where the file system
+// can: there one guest's writes pile up before another's flush, which then waits
+// for all of them. What is only read, which guests share, stays in the cache.
+func (d disk) bypass() {
+	for i, l := range d.layers {
+		d.layers[i].direct = !l.readOnly && takesDirect(l.file)
+	}
+}
+
+// takesDirect tries whether a file can be written past the host's cache.
+func takesDirect(f *os.File) bool {
+	flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFL, 0)
+	if err != nil {
+		return false
+	}
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETFL, flags|unix.O_DIRECT); err != nil {
+		return false
+	}
+	_, err = unix.FcntlInt(f.Fd(), unix.F_SETFL, flags)
+	return err == nil
 }
 
 func (d disk) close() {
@@ -49,10 +74,14 @@ func (d disk) nodes(sets []int, limits guest.Limits) []map[string]any {
 			driver = "host_device"
 		}
 		file := fmt.Sprintf("%sf%d", d.slot, i)
-		nodes = append(nodes, map[string]any{
+		node := map[string]any{
 			"driver": driver, "node-name": file, "filename": "/dev/fdset/" + strconv.Itoa(sets[i]),
 			"read-only": l.readOnly, "auto-read-only": false, "discard": "unmap",
-		})
+		}
+		if l.direct {
+			node["cache"] = map[string]any{"direct": true}
+		}
+		nodes = append(nodes, node)
 		format := map[string]any{
 			"driver": l.format, "node-name": fmt.Sprintf("%sl%d", d.slot, i), "file": file,
 			"read-only": l.readOnly, "discard": "unmap",

@@ -20,11 +20,13 @@ func (m *machine) openDisk(ctx context.Context, want guest.Disk, slot string) (d
 	defer func() {
 		if err != nil {
 			d.close()
+			return
 		}
+		d.bypass()
 	}()
 	switch want.Kind {
 	case guest.DiskImage, guest.DiskBlank:
-		return d, m.openOwn(ctx, &d)
+		err = m.openOwn(ctx, &d)
 	case guest.DiskCD:
 		base, err := m.d.images.open(ctx, want.ImageID, want.ImageFormat)
 		if err != nil {
