@@ -16,8 +16,9 @@ const (
 	memoryPause = time.Second // between two looks, at least
 	memoryRoom  = 12 << 20    // bytes that may lie idle
 	memoryShare = 100         // of the time, one part at most is spent on giving back
-	quietPace   = 4 << 20     // bytes allocated between two looks: less is the household's
+	quietPace   = 1 << 20     // bytes allocated in a second: less is the household's
 	quietRoom   = 3 << 20     // bytes that may lie idle then
+	quietLooks  = 5           // looks after which work is over, and what it used is let go
 )
 
 // returnMemory gives idle memory back to the system until ctx ends.
@@ -40,19 +41,25 @@ func returnMemory(ctx context.Context, c clock.Clock) error {
 	}
 }
 
-// hoard is what the heap held when memory was given back last, and what had been
-// allocated in all at the last look.
-type hoard struct{ kept, allocated uint64 }
+// hoard is what the heap held when memory was given back last, what had been
+// allocated in all at the last look, and for how many looks nobody has worked.
+type hoard struct {
+	kept, allocated uint64
+	quiet           int
+}
 
-// excessive tells whether enough lies idle to be given back; since the last look
-// some time has passed.
+// excessive tells whether enough lies idle to be given back, or work is over;
+// since the last look some time has passed.
 func (h *hoard) excessive(held, allocated uint64, passed time.Duration) bool {
 	room := h.kept/4 + memoryRoom
 	if float64(allocated-h.allocated) < quietPace*passed.Seconds() {
 		room = quietRoom
+		h.quiet++
+	} else {
+		h.quiet = 0
 	}
 	h.allocated = allocated
-	return held > h.kept+room
+	return held > h.kept+room || h.quiet == quietLooks
 }
 
 // heldMemory is what the heap takes from the system, in bytes.
