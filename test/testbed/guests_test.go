@@ -106,13 +106,11 @@ func (h *household) measure(d time.Duration) map[string][]time.Duration {
 }
 
 // greedy are what a guest of another tenant does, at the top of what it can.
-func greedy(victim string) map[string]string {
-	return map[string]string{
-		"processors": `for i in 1 2 3 4; do while :; do :; done & done`,
-		"disk": `for i in 1 2 3 4; do while :; do dd if=/dev/zero of=/var/tmp/big$i bs=1M count=48 conv=fsync; done & done
+var greedy = map[string]string{
+	"processors": `for i in 1 2 3 4; do while :; do :; done & done`,
+	"disk": `for i in 1 2 3 4; do while :; do dd if=/dev/zero of=/var/tmp/big$i bs=1M count=48 conv=fsync; done & done
 for i in 1 2; do while :; do dd if=/dev/zero of=/var/tmp/small$i bs=4k count=64 oflag=dsync; done & done`,
-		"packets": `for i in 1 2; do while :; do while echo sixteen-and-more; do :; done | nc -u ` + victim + ` 9; done & done`,
-	}
+	"packets": `for i in 1 2 3 4 5 6 7 8; do while :; do ping -A -q $(ip route | awk '/^default/ { print $3; exit }'); done & done`,
 }
 
 // taking is what a guest's process has taken of the host so far.
@@ -166,12 +164,12 @@ func taken(t *testing.T, m *testbed.Machine, server string) (now taking) {
 
 var tapName = regexp.MustCompile(`^mk[0-9a-f]{13}:$`)
 
-// enough tells whether an attack of a second was one: half a processor, some MiB to the disk, some
-// thousand frames. What a busy machine lets through may be little.
+// enough tells whether an attack was one: a third of a processor, a MiB a second to the disk, some
+// hundred frames. What a busy machine lets through may be little.
 func enough(kind string, before, after taking, d time.Duration) (string, bool) {
 	seconds := d.Seconds()
 	cpu, bytes, frames := (after.processor-before.processor).Seconds()/seconds, float64(after.written-before.written)/seconds, float64(after.sent-before.sent)/seconds
-	ok := map[string]bool{"processors": cpu > 0.3, "disk": bytes > 1<<20, "packets": frames > 1000}[kind]
+	ok := map[string]bool{"processors": cpu > 0.3, "disk": bytes > 1<<20, "packets": frames > 300}[kind]
 	return fmt.Sprintf("%.1f processors, %.1f MiB/s written, %.0f frames/s", cpu, bytes/(1<<20), frames), ok
 }
 
@@ -188,7 +186,7 @@ func TestNeighboursOfGuests(t *testing.T) {
 	m.Up()
 	demo, admin := m.User("demo"), m.User("admin")
 	id := demo.Server("mine", "")
-	mine := demo.Await(id, "ACTIVE", 2*time.Minute)
+	demo.Await(id, "ACTIVE", 2*time.Minute)
 	h := &household{t: t, m: m, address: demo.Float(id)}
 	m.AwaitSSH(h.address)
 	self, err := os.Executable()
@@ -197,10 +195,9 @@ func TestNeighboursOfGuests(t *testing.T) {
 	}
 	m.Send(h.address, self, "/tmp/probe")
 	flavor := admin.Flavor("greedy", 2, 256, 1)
-	kinds := greedy(demo.AddressOf(mine))
 	attackers := map[string]string{}
-	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
-		attackers[kind] = admin.ServerThatRuns(kind, flavor, "(echo begun >/dev/console\n"+kinds[kind]+") >/dev/null 2>&1 &")
+	for _, kind := range slices.Sorted(maps.Keys(greedy)) {
+		attackers[kind] = admin.ServerThatRuns(kind, flavor, "(echo begun >/dev/console\n"+greedy[kind]+") >/dev/null 2>&1 &")
 		admin.Await(attackers[kind], "ACTIVE", 2*time.Minute)
 		m.AwaitConsole(attackers[kind], "begun")
 		admin.Act(attackers[kind], "pause", nil)
@@ -208,8 +205,8 @@ func TestNeighboursOfGuests(t *testing.T) {
 	}
 	h.measure(2 * time.Second) // caches fill
 	const rounds = 5
-	one := max(share/time.Duration(2*rounds*len(kinds)), 4*time.Second)
-	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+	one := max(share/time.Duration(2*rounds*len(greedy)), 4*time.Second)
+	for _, kind := range slices.Sorted(maps.Keys(greedy)) {
 		t.Run(kind, func(t *testing.T) {
 			ratios := map[string][]float64{}
 			for range rounds {
