@@ -122,12 +122,22 @@ func startHost(t *testing.T) *host {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.drv.Close)
+	t.Cleanup(h.clear)
 	if h.nb, err = ovn.Open(ctx, central.Northbound(), h.onUp); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.nb.Close)
 	t.Logf("nothing to ready: %v", time.Since(begun).Round(time.Millisecond))
 	return h
+}
+
+// clear leaves no tap of this host to the next test.
+func (h *host) clear() {
+	for _, p := range h.ports {
+		if err := h.drv.Remove(context.Background(), p.ID); err != nil {
+			h.t.Error(err)
+		}
+	}
 }
 
 func (h *host) stop() {

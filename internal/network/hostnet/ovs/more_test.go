@@ -247,11 +247,13 @@ func removal(t *testing.T, h *host) {
 			t.Error(err)
 		}
 	}
+	gone := h.ports[0].ID
+	h.ports = nil
 	states, err := h.drv.Inventory(ctx)
 	if err != nil || len(states) > 0 {
 		t.Errorf("left on the host: %v (%v)", states, err)
 	}
-	if _, err := h.drv.OpenTap(ctx, h.ports[0].ID); err == nil {
+	if _, err := h.drv.OpenTap(ctx, gone); err == nil {
 		t.Error("the tap of a removed port opens")
 	}
 	if err := h.set.Stop(ctx, "ovn-controller", time.Second); err != nil { // it would make its bridge again
