@@ -74,7 +74,7 @@ func column(t *testing.T, d *db.DB, query string) (out []string) {
 }
 
 // background are tables that the cloud writes by itself.
-var background = []string{"outbox", "toolkit_servers", "toolkit_roles", "compute_services", "compute_hosts", "blockstorage_services", "hoststate_accepted", "goose"}
+var background = []string{"outbox", "toolkit_servers", "toolkit_roles", "toolkit_facts", "compute_services", "compute_hosts", "blockstorage_services", "hoststate_accepted", "goose"}
 
 // TestStrangersStoreNothing (SEC-27): whatever is asked without a token, with a
 // bad one or with a wrong password leaves no row behind.
