@@ -134,6 +134,25 @@ func (a *arena) pass(i int) {
 	})
 }
 
+// deliver sends what must arrive until it does: a busy switch may lose a frame.
+func (a *arena) deliver(sent []kind) {
+	a.t.Helper()
+	for i, k := range sent {
+		for place, o := range a.at {
+			if !k.must || k.may&place == 0 {
+				continue
+			}
+			eventually(a.t, k.name+" at "+o.name, func() error {
+				if a.marked(o)[i] > 0 {
+					return nil
+				}
+				a.send(k.make(mark(i)))
+				return errNoise
+			})
+		}
+	}
+}
+
 // finish sends an honest frame, which is seen when all before it have passed,
 // and waits for what is on its way by slower ways.
 func (a *arena) finish() {
@@ -170,6 +189,7 @@ func TestSpoofedFrames(t *testing.T) {
 		}
 		a.send(k.make(mark(i)))
 	}
+	a.deliver(sent)
 	a.finish()
 	run.Operations(len(sent))
 	run.Fault("frame", forged)
@@ -186,11 +206,8 @@ func TestSpoofedFrames(t *testing.T) {
 	for place, o := range a.at {
 		seen := a.marked(o)
 		for i, k := range sent {
-			switch {
-			case seen[i] > 0 && k.may&place == 0:
+			if seen[i] > 0 && k.may&place == 0 {
 				run.Violation("%s: at %s", k.name, o.name)
-			case seen[i] == 0 && k.may&place != 0 && k.must:
-				t.Errorf("%s: not at %s", k.name, o.name)
 			}
 		}
 	}
