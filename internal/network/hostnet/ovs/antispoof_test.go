@@ -1,7 +1,6 @@
 package ovs_test
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -36,13 +35,6 @@ func newArena(t *testing.T) *arena {
 	w := newWorldOf(h, network.Subnet{Standard: named("sub-6"), NetworkID: "11111111-net", IPVersion: 6, CIDR: netip.MustParsePrefix("fd00:1::/64"),
 		Gateway: netip.MustParseAddr(ip6R), EnableDHCP: true, IPv6AddressMode: "dhcpv6-stateful", IPv6RAMode: "dhcpv6-stateful"})
 	a := &arena{host: h, t: t, w: w, at: map[where]*observer{}}
-	t.Cleanup(func() {
-		for _, p := range h.ports {
-			if err := h.drv.Remove(context.Background(), p.ID); err != nil {
-				t.Error(err)
-			}
-		}
-	})
 	all := network.SecurityGroup{Standard: named("group-open"), Stateful: true}
 	h.apply(network.GroupScope(all.ID), ovn.RenderGroup(all, []network.Rule{
 		{Standard: named("o-out4"), Direction: network.Egress, EtherType: network.IPv4}, {Standard: named("o-out6"), Direction: network.Egress, EtherType: network.IPv6},
