@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/rota"
 )
 
 // Line is a number of places for dear work, such as hashing passwords; those
@@ -13,31 +14,27 @@ import (
 type Line struct {
 	places func() int
 
-	mu    sync.Mutex
-	busy  int
-	ring  []string // addresses that wait, in order of service
-	queue map[string][]chan struct{}
+	mu      sync.Mutex
+	busy    int
+	waiting rota.Queue[chan struct{}] // by address
 }
 
 // NewLine makes a line; places tells how many there are at the moment.
 func NewLine(places func() int) *Line {
-	return &Line{places: places, queue: map[string][]chan struct{}{}}
+	return &Line{places: places}
 }
 
 // Enter waits for a place; Unavailable when ctx ends before. The caller calls leave.
 func (l *Line) Enter(ctx context.Context, address string) (leave func(), err error) {
 	key := host(address)
 	l.mu.Lock()
-	if len(l.ring) == 0 && l.busy < l.places() {
+	if l.waiting.Len() == 0 && l.busy < l.places() {
 		l.busy++
 		l.mu.Unlock()
 		return l.leave, nil
 	}
 	ready := make(chan struct{})
-	if len(l.queue[key]) == 0 {
-		l.ring = append(l.ring, key)
-	}
-	l.queue[key] = append(l.queue[key], ready)
+	l.waiting.Add(key, ready)
 	l.serve()
 	l.mu.Unlock()
 	select {
@@ -58,14 +55,10 @@ func (l *Line) leave() {
 
 // serve gives free places to those who wait. Under mu.
 func (l *Line) serve() {
-	for len(l.ring) > 0 && l.busy < max(l.places(), 1) {
-		key := l.ring[0]
-		l.ring = l.ring[1:]
-		first, rest := l.queue[key][0], l.queue[key][1:]
-		delete(l.queue, key)
-		if len(rest) > 0 {
-			l.queue[key] = rest
-			l.ring = append(l.ring, key)
+	for l.busy < max(l.places(), 1) {
+		first, ok := l.waiting.Next(nil)
+		if !ok {
+			return
 		}
 		l.busy++
 		close(first)
@@ -76,19 +69,7 @@ func (l *Line) serve() {
 func (l *Line) giveUp(key string, ready chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i, r := range l.queue[key] {
-		if r != ready {
-			continue
-		}
-		if l.queue[key] = append(l.queue[key][:i:i], l.queue[key][i+1:]...); len(l.queue[key]) == 0 {
-			delete(l.queue, key)
-			for j, k := range l.ring {
-				if k == key {
-					l.ring = append(l.ring[:j:j], l.ring[j+1:]...)
-					break
-				}
-			}
-		}
+	if l.waiting.Remove(key, func(r chan struct{}) bool { return r == ready }) {
 		return
 	}
 	l.busy-- // it was given at the same moment

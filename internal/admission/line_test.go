@@ -44,8 +44,8 @@ func TestLineGoesRoundTheAddresses(t *testing.T) {
 				t.Errorf("served %s, want %s", got, w)
 			}
 		}
-		if l.busy != 0 || len(l.ring) != 0 || len(l.queue) != 0 {
-			t.Errorf("left: %d busy, %v", l.busy, l.ring)
+		if l.busy != 0 || l.waiting.Len() != 0 || l.waiting.Keys() != 0 {
+			t.Errorf("left: %d busy, %d waiting", l.busy, l.waiting.Len())
 		}
 	})
 }

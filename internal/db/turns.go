@@ -1,5 +1,7 @@
 package db
 
+import "github.com/mekcloud/mek/internal/rota"
+
 const (
 	// maxBatch bounds how long the first of a batch waits for the last.
 	maxBatch = 128
@@ -7,41 +9,22 @@ const (
 	mixedBatch = 16
 )
 
-// turns is who waits for the only writer: requests of each project in their
-// order, and projects in turns, so that a flood of one holds another up by the
-// batch that is being written.
-type turns struct {
-	ring    []string // projects that wait, in order of service; "" is work of no project
-	waiting map[string][]*request
-}
-
-func (t *turns) add(project string, r *request) {
-	if t.waiting == nil {
-		t.waiting = map[string][]*request{}
-	}
-	if len(t.waiting[project]) == 0 {
-		t.ring = append(t.ring, project)
-	}
-	t.waiting[project] = append(t.waiting[project], r)
-}
+// turns is who waits for the only writer, by project ("" is work of none), so
+// that a flood of one holds another up by the batch that is being written.
+type turns struct{ rota.Queue[*request] }
 
 // next is the next batch: the first of each project, then the second of each, and so on.
 func (t *turns) next() (batch []*request) {
 	most := maxBatch
-	if len(t.ring) > 1 {
-		most = max(mixedBatch, min(len(t.ring), maxBatch))
+	if t.Keys() > 1 {
+		most = max(mixedBatch, min(t.Keys(), maxBatch))
 	}
-	for len(t.ring) > 0 && len(batch) < most {
-		project := t.ring[0]
-		t.ring = t.ring[1:]
-		first, rest := t.waiting[project][0], t.waiting[project][1:]
-		batch = append(batch, first)
-		if len(rest) == 0 {
-			delete(t.waiting, project)
-			continue
+	for len(batch) < most {
+		r, ok := t.Next(nil)
+		if !ok {
+			break
 		}
-		t.waiting[project] = rest
-		t.ring = append(t.ring, project)
+		batch = append(batch, r)
 	}
 	return batch
 }

@@ -13,7 +13,7 @@ func TestWritersGoInTurns(t *testing.T) {
 		for i := range n {
 			r := &request{}
 			name[r] = fmt.Sprint(project, i)
-			q.add(project, r)
+			q.Add(project, r)
 		}
 	}
 	add("a", 300)
@@ -49,7 +49,7 @@ func TestWritersGoInTurns(t *testing.T) {
 			t.Fatal("requests are lost")
 		}
 	}
-	if batch = q.next(); len(batch) != 0 || len(q.ring) != 0 || len(q.waiting) != 0 {
-		t.Errorf("left: %d %v", len(batch), q.ring)
+	if batch = q.next(); len(batch) != 0 || q.Len() != 0 || q.Keys() != 0 {
+		t.Errorf("left: %d %d", len(batch), q.Len())
 	}
 }

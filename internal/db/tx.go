@@ -205,7 +205,7 @@ type request struct {
 func (l *leader) write(ctx context.Context, fn func(tx *Tx) error) error {
 	r := &request{ctx: ctx, fn: fn, done: make(chan struct{})}
 	l.mu.Lock()
-	l.queue.add(event.ActorOf(ctx).ProjectID, r)
+	l.queue.Add(event.ActorOf(ctx).ProjectID, r)
 	l.mu.Unlock()
 	l.lead.Lock()
 	for !r.finished() {

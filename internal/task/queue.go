@@ -1,5 +1,7 @@
 package task
 
+import "github.com/mekcloud/mek/internal/rota"
+
 // item is a saga that could run.
 type item struct {
 	id, project string
@@ -14,34 +16,23 @@ type fairQueue struct {
 	reserved   int // more, for deletes only
 	perProject int
 
-	lanes   map[bool]*lane // by preempt
+	lanes   map[bool]*rota.Queue[item] // by preempt; their keys are projects
 	running int
 	deletes int
 	busy    map[string]int // running by project, deletes not counted
 }
 
-type lane struct {
-	ring  []string // projects with something queued, in order of service
-	queue map[string][]item
-}
-
 func newFairQueue(workers, reserved, perProject int) *fairQueue {
 	return &fairQueue{workers: workers, reserved: reserved, perProject: perProject, busy: map[string]int{},
-		lanes: map[bool]*lane{false: {queue: map[string][]item{}}, true: {queue: map[string][]item{}}}}
+		lanes: map[bool]*rota.Queue[item]{false: {}, true: {}}}
 }
 
-func (q *fairQueue) push(it item) {
-	l := q.lanes[it.preempt]
-	if len(l.queue[it.project]) == 0 {
-		l.ring = append(l.ring, it.project)
-	}
-	l.queue[it.project] = append(l.queue[it.project], it)
-}
+func (q *fairQueue) push(it item) { q.lanes[it.preempt].Add(it.project, it) }
 
 // pop takes the next saga that a worker is free for. The caller calls done for it.
 func (q *fairQueue) pop() (item, bool) {
 	if q.running < q.workers+q.reserved && q.deletes < q.workers+q.reserved {
-		if it, ok := q.lanes[true].pop(func(string) bool { return true }); ok {
+		if it, ok := q.lanes[true].Next(nil); ok {
 			q.running++
 			q.deletes++
 			return it, true
@@ -50,7 +41,7 @@ func (q *fairQueue) pop() (item, bool) {
 	if q.running-q.deletes >= q.workers || q.running >= q.workers+q.reserved {
 		return item{}, false
 	}
-	it, ok := q.lanes[false].pop(func(project string) bool { return q.busy[project] < q.perProject })
+	it, ok := q.lanes[false].Next(func(project string) bool { return q.busy[project] < q.perProject })
 	if ok {
 		q.running++
 		q.busy[it.project]++
@@ -69,31 +60,4 @@ func (q *fairQueue) done(it item) {
 	}
 }
 
-func (q *fairQueue) queued() int {
-	n := 0
-	for _, l := range q.lanes {
-		for _, items := range l.queue {
-			n += len(items)
-		}
-	}
-	return n
-}
-
-func (l *lane) pop(allowed func(project string) bool) (item, bool) {
-	for i, project := range l.ring {
-		if !allowed(project) {
-			continue
-		}
-		items := l.queue[project]
-		it := items[0]
-		l.ring = append(l.ring[:i:i], l.ring[i+1:]...)
-		if len(items) == 1 {
-			delete(l.queue, project)
-		} else {
-			l.queue[project] = items[1:]
-			l.ring = append(l.ring, project)
-		}
-		return it, true
-	}
-	return item{}, false
-}
+func (q *fairQueue) queued() int { return q.lanes[false].Len() + q.lanes[true].Len() }
