@@ -15,6 +15,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/hostlink"
 	"github.com/mekcloud/mek/test/report"
+	"github.com/mekcloud/mek/test/smalldisk"
 )
 
 func document(t testing.TB, revision int64, body any) record {
@@ -166,18 +167,8 @@ func TestMeasureThisMachine(t *testing.T) {
 
 // A host whose disk is full writes in its journal what it has to remove (F7).
 func TestTheJournalHasRoomOnAFullDisk(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root mounts a small file system")
-	}
-	run, dir := report.Start(t, "F7", 0), t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=16m"); err != nil {
-		t.Skipf("no small file system: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
+	dir := smalldisk.Dir(t, "16m")
+	run := report.Start(t, "F7", 0)
 	j, err := OpenJournal(dir)
 	if err != nil {
 		t.Fatal(err)

@@ -14,23 +14,14 @@ import (
 
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/test/report"
+	"github.com/mekcloud/mek/test/smalldisk"
 )
 
 // Of many changes that find the disk full at once one has the ballast emptied,
 // and none of those that may go on is refused (F7).
 func TestBallastIsForAll(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root mounts a small file system")
-	}
-	run, dir := report.Start(t, "F7", 0), t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=48m"); err != nil {
-		t.Skipf("no small file system: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
+	dir := smalldisk.Dir(t, "48m")
+	run := report.Start(t, "F7", 0)
 	d, err := db.Open(t.Context(), "sqlite://"+filepath.Join(dir, "mek.db"))
 	if err != nil {
 		t.Fatal(err)

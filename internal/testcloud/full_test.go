@@ -15,30 +15,20 @@ import (
 	"github.com/mekcloud/mek/internal/db/dbtest"
 	"github.com/mekcloud/mek/internal/testcloud"
 	"github.com/mekcloud/mek/test/report"
+	"github.com/mekcloud/mek/test/smalldisk"
 )
 
 // The database's disk is full, for real: new work is refused with 503 in the
 // service's envelope, reads, logins and deletes go on to their end, and when there
 // is room again new work is taken by itself (F7).
 func TestAFullDiskOfTheDatabase(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root mounts a small file system")
-	}
 	c := testcloud.New(t)
 	if c.DB.Engine() != db.SQLite {
 		t.Skip("PostgreSQL's disk is its own")
 	}
 	run := report.Start(t, "F7", 0)
 	const mib = 1 << 20
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64m"); err != nil {
-		t.Skipf("no small file system: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
+	dir := smalldisk.Dir(t, "64m")
 	d, err := db.Open(t.Context(), "sqlite://"+filepath.Join(dir, "mek.db"))
 	if err != nil {
 		t.Fatal(err)
@@ -104,21 +94,13 @@ func TestAFullDiskOfTheDatabase(t *testing.T) {
 // started again by whoever watches over it; meanwhile every answer is the
 // service's, none is 500, and what was acknowledged is there afterwards (F7).
 func TestAFullDiskOfPostgreSQL(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root mounts a small file system")
-	}
 	c := testcloud.New(t)
 	if c.DB.Engine() != db.SQLite {
 		t.Skip("the database under test is one of its own: once is enough")
 	}
 	run := report.Start(t, "F7", 0)
 	server := dbtest.NewServerOn(t, func(dir string) error {
-		t.Cleanup(func() {
-			if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-				t.Error(err)
-			}
-		})
-		return unix.Mount("tmpfs", dir, "tmpfs", 0, "size=256m")
+		return smalldisk.Mount(t, dir, "256m")
 	})
 	d, err := db.Open(t.Context(), server.URL())
 	if err != nil {

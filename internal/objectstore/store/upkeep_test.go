@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/db/dbtest"
@@ -23,6 +21,7 @@ import (
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/objectstore"
 	"github.com/mekcloud/mek/internal/outbox"
+	"github.com/mekcloud/mek/test/smalldisk"
 )
 
 func fresh(t testing.TB, c Config) *Store {
@@ -189,11 +188,7 @@ func TestScrubFindsRot(t *testing.T) {
 
 // A disk that fills up: a file system of 40 MiB.
 func TestDiskFull(t *testing.T) {
-	dir := t.TempDir()
-	if err := unix.Mount("none", dir, "tmpfs", 0, "size=64m"); err != nil {
-		t.Skipf("no file system of its own: %v", err)
-	}
-	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	dir := smalldisk.Dir(t, "64m")
 	s := fresh(t, Config{Dir: filepath.Join(dir, "objects"), Reserve: 16 << 20})
 	ctx := t.Context()
 	fill := func(size int, announce bool) (n int) {
