@@ -48,6 +48,7 @@ func TestFlood(t *testing.T) {
 	}
 	flood(total/10, time.Time{}) // caches fill
 	cloud.RunTasks()
+	eventually(t, "the cloud to file what its hosts accepted", func() bool { return !strings.HasPrefix(digest(t, cloud.DB)["hoststate_accepted"], "0 ") })
 	rows, heap, goroutines := digest(t, cloud.DB), settled(), runtime.NumGoroutine()
 	asked := flood(total, time.Now().Add(report.Length(t, 0)))
 	cloud.RunTasks()

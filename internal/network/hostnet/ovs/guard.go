@@ -33,11 +33,22 @@ func (d *Driver) guard(ctx context.Context) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "delete cookie=%s/-1\n", guardCookie)
 	for _, port := range want {
-		fmt.Fprintf(&b, "add cookie=%s,table=0,priority=%d,in_port=%d,icmp6,icmp_type=134,actions=drop\n", guardCookie, guardPriority, port)
+		for _, what := range guarded {
+			fmt.Fprintf(&b, "add cookie=%s,table=0,priority=%d,in_port=%d,%s,actions=drop\n", guardCookie, guardPriority, port, what)
+		}
+	}
+	// Else a first fragment would have no ports to whoever writes flows.
+	if _, err := d.openFlow(ctx, d.cfg.Integration(), "", "--no-names", "set-frags", "nx-match"); err != nil {
+		return err
 	}
 	_, err = d.openFlow(ctx, d.cfg.Integration(), b.String(), "--bundle", "add-flows", "-")
 	return err
 }
+
+// guarded is what no guest may send: advertisements of routers; what says that it
+// is shorter than its headers, in which the switch reads neither protocol nor type
+// and whoever reads on might; and answers of DHCP, which OVN drops but in fragments.
+var guarded = []string{"icmp6,icmp_type=134", "icmp6,icmp_type=0,ip_frag=no", "ipv6,nw_proto=0,ip_frag=no", "udp,tp_src=67,tp_dst=68"}
 
 // guardPriority is above all of OVN's in its first table.
 const guardPriority = 30000
@@ -63,7 +74,7 @@ func (d *Driver) keepGuard(ctx context.Context) {
 			continue
 		}
 		have, err := d.openFlow(ctx, d.cfg.Integration(), "", "--no-names", "dump-flows", "cookie="+guardCookie+"/-1")
-		if err == nil && strings.Count(have, "actions=drop") >= len(want) {
+		if err == nil && strings.Count(have, "actions=drop") >= len(want)*len(guarded) {
 			continue
 		}
 		if err == nil {

@@ -49,6 +49,13 @@ func dishonest(f []byte) string {
 	return ""
 }
 
+// routed tells whether the router made a frame of an honest one, which went to it
+// or to many: it is the router's, one hop on, and says the same.
+func routed(sent, seen []byte) bool {
+	return len(sent) >= 34 && len(seen) >= 34 && dishonest(sent) == "" && bytes.Equal(seen[6:12], mac(macR)) &&
+		binary.BigEndian.Uint16(seen[12:]) == 0x0800 && seen[22] == sent[22]-1 && bytes.HasPrefix(sent[26:], seen[26:])
+}
+
 func dishonest6(p []byte, own func([]byte, ...string) bool) string {
 	if len(p) < 40 || !own(p[8:24], ip6A, llA, "::") {
 		return "another IPv6 address"
