@@ -22,7 +22,7 @@ func appendJSON(b []byte, v any) ([]byte, error) {
 	case nil:
 		return append(b, "null"...), nil
 	case string:
-		return appendText(b, v)
+		return AppendText(b, v)
 	case bool:
 		return strconv.AppendBool(b, v), nil
 	case int:
@@ -32,15 +32,15 @@ func appendJSON(b []byte, v any) ([]byte, error) {
 	case map[string]any:
 		return appendMap(b, v, appendJSON)
 	case map[string]string:
-		return appendMap(b, v, appendText)
+		return appendMap(b, v, AppendText)
 	case []any:
 		return appendList(b, v, appendJSON)
 	case []map[string]any:
 		return appendList(b, v, func(b []byte, m map[string]any) ([]byte, error) { return appendMap(b, m, appendJSON) })
 	case []map[string]string:
-		return appendList(b, v, func(b []byte, m map[string]string) ([]byte, error) { return appendMap(b, m, appendText) })
+		return appendList(b, v, func(b []byte, m map[string]string) ([]byte, error) { return appendMap(b, m, AppendText) })
 	case []string:
-		return appendList(b, v, appendText)
+		return appendList(b, v, AppendText)
 	case rendered:
 		return append(b, v...), nil
 	case []Link:
@@ -63,11 +63,11 @@ type Link struct {
 }
 
 func appendLink(b []byte, l Link) ([]byte, error) {
-	b, err := appendText(append(b, `{"href":`...), l.Href)
+	b, err := AppendText(append(b, `{"href":`...), l.Href)
 	if err != nil {
 		return nil, err
 	}
-	b, err = appendText(append(b, `,"rel":`...), l.Rel)
+	b, err = AppendText(append(b, `,"rel":`...), l.Rel)
 	return append(b, '}'), err
 }
 
@@ -76,7 +76,7 @@ func appendKind(b []byte, v any) ([]byte, error) {
 	switch r := reflect.ValueOf(v); r.Kind() {
 	case reflect.String:
 		if r.Type() != reflect.TypeFor[json.Number]() {
-			return appendText(b, r.String())
+			return AppendText(b, r.String())
 		}
 	case reflect.Bool:
 		return strconv.AppendBool(b, r.Bool()), nil
@@ -111,7 +111,7 @@ func appendMap[V any](b []byte, m map[string]V, one func([]byte, V) ([]byte, err
 		if i > 0 {
 			b = append(b, ',')
 		}
-		if b, err = appendText(b, k); err != nil {
+		if b, err = AppendText(b, k); err != nil {
 			return nil, err
 		}
 		b = append(b, ':')
@@ -139,8 +139,8 @@ func appendList[V any](b []byte, list []V, one func([]byte, V) ([]byte, error)) 
 	return append(b, ']'), nil
 }
 
-// appendText writes a string; one of plain ASCII as it is.
-func appendText(b []byte, s string) ([]byte, error) {
+// AppendText writes a string as JSON does; one of plain ASCII as it is.
+func AppendText(b []byte, s string) ([]byte, error) {
 	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c >= 0x80 || c == '"' || c == '\\' {
 			return appendOther(b, s)

@@ -154,7 +154,7 @@ func (r *Resource[T]) writeItem(c *Call, b []byte, item *T, fields []*Field[T]) 
 		if member > begin+1 {
 			b = append(b, ',')
 		}
-		if b, err = appendText(b, f.Name); err != nil {
+		if b, err = AppendText(b, f.Name); err != nil {
 			return nil, err
 		}
 		if b, err = appendJSON(append(b, ':'), f.value(c, item)); err != nil {

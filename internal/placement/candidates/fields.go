@@ -1,7 +1,6 @@
 package candidates
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
 	"strconv"
@@ -9,6 +8,7 @@ import (
 	"github.com/mekcloud/mek/internal/microversion"
 	"github.com/mekcloud/mek/internal/placement"
 	"github.com/mekcloud/mek/internal/placement/wire"
+	"github.com/mekcloud/mek/internal/rest"
 )
 
 // writer spells an answer. Of a thousand hosts it is 400 kB: made of maps first
@@ -173,16 +173,4 @@ func (w *writer) texts(list []string) {
 	w.add(`]`)
 }
 
-// text writes a string. Names and UUIDs have letters, digits and dashes alone.
-func (w *writer) text(s string) {
-	for i := range len(s) {
-		if c := s[i]; c < 0x20 || c >= 0x80 || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
-			quoted, _ := json.Marshal(s) // a string always has a spelling
-			w.b = append(w.b, quoted...)
-			return
-		}
-	}
-	w.b = append(w.b, '"')
-	w.b = append(w.b, s...)
-	w.b = append(w.b, '"')
-}
+func (w *writer) text(s string) { w.b, _ = rest.AppendText(w.b, s) } // which fails for no string
