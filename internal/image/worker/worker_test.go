@@ -8,10 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/image"
@@ -376,4 +379,27 @@ func FuzzInspect(f *testing.F) {
 			t.Fatalf("impossible answer %+v", found)
 		}
 	})
+}
+
+// A server that itself gives way to everything else checks images all the same:
+// its workers cannot ask for more than it has.
+func TestWorkersOfANiceServer(t *testing.T) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
+		if err := unix.Setpriority(unix.PRIO_PROCESS, 0, 19); err != nil {
+			t.Error(err)
+			return
+		}
+		r, err := worker.New(t.Context(), worker.Options{Self: []string{"mek", "image-worker"}})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	<-done
 }
