@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/mekcloud/mek/internal/app"
 	"github.com/mekcloud/mek/internal/clock"
@@ -46,9 +47,12 @@ func serverCommand(g *global) *cobra.Command {
 			}
 			log, level := logger(conf.LogLevel)
 			s := conf.Server()
-			if fd := os.Getenv("MEK_LISTEN_FD"); fd != "" {
-				if s.ListenFD, err = strconv.Atoi(fd); err != nil {
-					return usageError{fmt.Errorf("MEK_LISTEN_FD: %w", err)}
+			for name, fd := range map[string]*int{"MEK_LISTEN_FD": &s.ListenFD, "MEK_OBJECT_LISTEN_FD": &s.ObjectListenFD} {
+				if text := os.Getenv(name); text != "" {
+					if *fd, err = strconv.Atoi(text); err != nil {
+						return usageError{fmt.Errorf("%s: %w", name, err)}
+					}
+					unix.CloseOnExec(*fd)
 				}
 			}
 			return ended(c.Context(), app.RunServer(c.Context(), s, log, level))

@@ -68,7 +68,7 @@ func RunServer(ctx context.Context, cfg config.Server, log *slog.Logger, level *
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	if address := cfg.ObjectListen(); address != "" && cloud.Objects != nil {
-		own, err := Listen(cfg, address, 0)
+		own, err := Listen(cfg, address, cfg.ObjectListenFD)
 		if err != nil {
 			listener.Close()
 			return err
@@ -145,7 +145,9 @@ func Listen(cfg config.Server, address string, descriptor int) (net.Listener, er
 	var l net.Listener
 	var err error
 	if descriptor > 0 {
-		l, err = net.FileListener(os.NewFile(uintptr(descriptor), "listener"))
+		given := os.NewFile(uintptr(descriptor), "listener")
+		l, err = net.FileListener(given) // a copy, which programs that we start do not inherit
+		err = errors.Join(err, given.Close())
 	} else {
 		l, err = net.Listen("tcp", address)
 	}

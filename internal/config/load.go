@@ -108,7 +108,7 @@ func Environment(env []string) map[string]any {
 }
 
 // reserved variables mean something else than a key; the last are those of fault tests.
-var reserved = map[string]bool{"MEK_ENGINE": true, "MEK_RUN_ROOT": true, "MEK_DATA_DIR": true, "MEK_LISTEN_FD": true, "MEK_BINARY": true,
+var reserved = map[string]bool{"MEK_ENGINE": true, "MEK_RUN_ROOT": true, "MEK_DATA_DIR": true, "MEK_LISTEN_FD": true, "MEK_OBJECT_LISTEN_FD": true, "MEK_BINARY": true,
 	"MEK_REPORT": true, "MEK_SOAK": true, "MEK_SEEDS": true, "MEK_COMMIT": true, "MEK_FAULTS": true, "MEK_SEED": true}
 
 func unflatten(flat map[string]any) source {

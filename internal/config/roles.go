@@ -20,6 +20,7 @@ type Server struct {
 	LocalSocket       string // unix socket of the operating commands (mek status, mek admin)
 	ReadyFile         string // written when the front door answers, removed at start and stop
 	ListenFD          int    // descriptor of an already opened listener; 0: open Listen
+	ObjectListenFD    int    // the same of the object store's own port
 }
 
 // BusFiles are the server's or an agent's ends of the bus: addresses and the

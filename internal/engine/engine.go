@@ -34,9 +34,9 @@ type Process struct {
 	// Cgroup is a directory in a cgroup v2 tree for this process; it is made when
 	// missing, and Stop kills what is left in it. Empty: the caller's.
 	Cgroup string
-	// Files opens descriptors to inherit, from 3 on. Called only when the process
-	// is really started; the parent's copies are closed afterwards. May be nil.
-	Files func() ([]*os.File, error)
+	// Doors are listening sockets to inherit, from descriptor 3 on. They are held
+	// open while the process is started again, and closed when it does not come up.
+	Doors *Doors
 	// Nice is the niceness of its threads, from -20 (first) to 19.
 	Nice int
 	// Alone: Stop signals this process only, since what it started must survive it.
@@ -108,12 +108,15 @@ func (s *Set) Ensure(ctx context.Context, p Process) (State, error) {
 	defer s.lock(p.Name)()
 	r, adopted, err := s.adoptOrStart(ctx, p)
 	if err != nil {
+		p.Doors.Close()
 		return State{Name: p.Name, Path: p.Path}, err
 	}
 	s.prefer(p, r.PID)
 	st := r.state(adopted)
 	if err := s.waitReady(ctx, p, r); err != nil {
-		st.Running = r.alive()
+		if st.Running = r.alive(); !st.Running {
+			p.Doors.Close()
+		}
 		return st, err
 	}
 	return st, nil
@@ -132,6 +135,7 @@ func (p Process) check() error {
 func (s *Set) adoptOrStart(ctx context.Context, p Process) (record, bool, error) {
 	want := p.digest()
 	if r, ok := s.load(p.Name); ok && r.alive() {
+		s.takeDoors(p, r.PID)
 		if r.Digest == want {
 			return r, true, nil
 		}
@@ -141,6 +145,7 @@ func (s *Set) adoptOrStart(ctx context.Context, p Process) (record, bool, error)
 		}
 	} else if pid, ok := findMarked(s.marker(p.Name), p.argv()); ok {
 		if st, err := readStat(pid); err == nil {
+			s.takeDoors(p, pid)
 			r := record{Name: p.Name, PID: pid, Start: st.start, Boot: bootID(), Digest: want, Path: p.Path,
 				Alone: p.Alone, Cgroup: p.Cgroup, Started: s.clock.Now()}
 			return r, true, s.save(r)
@@ -148,6 +153,13 @@ func (s *Set) adoptOrStart(ctx context.Context, p Process) (record, bool, error)
 	}
 	r, err := s.start(p)
 	return r, false, err
+}
+
+// takeDoors holds the doors of a process that was started by somebody else.
+func (s *Set) takeDoors(p Process, pid int) {
+	if err := p.Doors.take(pid); err != nil {
+		s.log.Warn("connections will be refused while this process is started again the next time", "process", p.Name, "error", err)
+	}
 }
 
 func (r record) state(adopted bool) State {
@@ -169,20 +181,38 @@ func (s *Set) waitReady(ctx context.Context, p Process, r record) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	ctx, stop := whileAlive(ctx, r)
+	defer stop()
 	for pause := 5 * time.Millisecond; ; pause = min(pause*3/2, 200*time.Millisecond) {
 		err := p.Ready(ctx)
 		if err == nil {
 			return nil
 		}
+		over := ctx.Err()
 		if !r.alive() {
 			return fmt.Errorf("%s ended before it was ready: %s", p.Name, LastLines(p.Log, err))
 		}
+		if over != nil {
+			return fmt.Errorf("%s is not ready (%w): %s", p.Name, over, LastLines(p.Log, err))
+		}
 		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready (%w): %s", p.Name, ctx.Err(), LastLines(p.Log, err))
+		case <-ctx.Done(): // looked at above, after one more question
 		case <-s.clock.After(pause):
 		}
 	}
+}
+
+// whileAlive ends with the process: at a door that is held open for it, nobody
+// would answer and nobody refuse. stop has to be called.
+func whileAlive(ctx context.Context, r record) (alive context.Context, stop func()) {
+	alive, cancel := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		if err := r.ended(alive); err == nil || !r.alive() {
+			cancel()
+		}
+	})
+	return alive, func() { cancel(); watch.Wait() }
 }
 
 // lastLines is the end of a log, for an error message.

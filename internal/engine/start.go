@@ -29,14 +29,13 @@ func (s *Set) start(p Process) (record, error) {
 	}
 	defer null.Close()
 	files := []*os.File{null, logFile, logFile}
-	if p.Files != nil {
-		more, err := p.Files()
-		if err != nil {
-			return record{}, fmt.Errorf("start %s: %w", p.Name, err)
-		}
-		defer closeAll(more)
-		files = append(files, more...)
+	doors, err := p.Doors.files()
+	if err != nil {
+		_, _ = fmt.Fprintf(logFile, "%s is not started: %v\n", p.Name, err) // who looks for it looks there; the error itself is returned
+		return record{}, fmt.Errorf("start %s: %w", p.Name, err)
 	}
+	defer closeAll(doors)
+	files = append(files, doors...)
 	proc, err := s.spawn(p, files)
 	if err != nil {
 		return record{}, fmt.Errorf("start %s: %w", p.Name, err)

@@ -161,11 +161,16 @@ func (s *Set) Wait(ctx context.Context, name string) error {
 	if !ok || !r.alive() {
 		return ErrNotRunning
 	}
+	return r.ended(ctx)
+}
+
+// ended returns as Wait does.
+func (r record) ended(ctx context.Context) error {
 	fd, err := unix.PidfdOpen(r.PID, unix.PIDFD_NONBLOCK)
 	if err != nil {
 		return ErrNotRunning
 	}
-	f := os.NewFile(uintptr(fd), "pidfd:"+name)
+	f := os.NewFile(uintptr(fd), "pidfd:"+r.Name)
 	defer f.Close()
 	if !r.alive() {
 		return ErrNotRunning

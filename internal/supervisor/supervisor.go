@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	firstPause = 250 * time.Millisecond
+	firstPause = 250 * time.Millisecond // after the first restart, which is at once
 	lastPause  = 30 * time.Second
 	readyPause = 2 * time.Second // the longest for a process that had come up: somebody waits for it
 	steady     = time.Minute     // a process that ran this long is healthy
@@ -53,7 +53,7 @@ func Run(ctx context.Context, c Config) error {
 // keep runs one process for ever; tried is called once it was ready or failed.
 func (c Config) keep(ctx context.Context, p engine.Process, tried func()) {
 	defer tried()
-	pause := firstPause
+	var pause time.Duration
 	for ctx.Err() == nil {
 		begun := c.Clock.Now()
 		st, err := c.Set.Ensure(ctx, p)
@@ -73,13 +73,13 @@ func (c Config) keep(ctx context.Context, p engine.Process, tried func()) {
 			c.Log.Warn("process ended, starting it again", "process", p.Name, "pid", st.PID)
 		}
 		if c.Clock.Now().Sub(begun) >= steady {
-			pause = firstPause
+			pause = 0
 		}
 		select {
 		case <-ctx.Done():
 		case <-c.Clock.After(pause):
 		}
-		pause = min(2*pause, lastPause)
+		pause = min(max(2*pause, firstPause), lastPause)
 		if err == nil {
 			pause = min(pause, readyPause)
 		}

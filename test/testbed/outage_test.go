@@ -237,4 +237,7 @@ func TestOutageOfTheServersProcess(t *testing.T) {
 	o := c.outage("the one server killed", fault)
 	r.Outage(o)
 	r.Unavailable(time.Duration(o.Errors) * time.Millisecond)
+	if o.Retried > 0 {
+		r.Violation("%d requests failed twice, though the server came back", o.Retried)
+	}
 }

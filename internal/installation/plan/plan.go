@@ -177,10 +177,13 @@ func ownProcesses(c config.Config, exe string, uid, gid int) ([]engine.Process, 
 	if os.Geteuid() == 0 {
 		server.Env = append(server.Env, "MEK_RUN_ROOT=system")
 	}
-	if privileged(c.Listen) && os.Geteuid() == 0 {
-		server.Env = append(server.Env, "MEK_LISTEN_FD=3")
-		server.Files = func() ([]*os.File, error) { return openListener(c.Listen) }
+	doors := []string{c.Listen}
+	server.Env = append(server.Env, "MEK_LISTEN_FD=3")
+	if own := c.ObjectListen(); own != "" {
+		doors = append(doors, own)
+		server.Env = append(server.Env, "MEK_OBJECT_LISTEN_FD=4")
 	}
+	server.Doors = engine.NewDoors(doors...)
 	if !c.HostHere() {
 		return []engine.Process{server}, nil
 	}
@@ -212,25 +215,6 @@ func Version(c config.Config, exe string) (string, error) {
 		fmt.Fprintf(h, "\x00%s\x00%d\x00%s", name, len(b), b)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8]), nil
-}
-
-func privileged(listen string) bool {
-	_, port, err := net.SplitHostPort(listen)
-	n, err2 := strconv.Atoi(port)
-	return err == nil && err2 == nil && n < 1024
-}
-
-func openListener(address string) ([]*os.File, error) {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", address, err)
-	}
-	defer l.Close()
-	f, err := l.(*net.TCPListener).File()
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", address, err)
-	}
-	return []*os.File{f}, nil
 }
 
 // LocalURL is the front door as it is reached from this machine.
