@@ -170,6 +170,14 @@ func (s schedulerHosts) SchedulerHosts(ctx context.Context) ([]scheduler.Host, e
 	return out, err
 }
 
+func (s schedulerHosts) SchedulerHost(ctx context.Context, name string) (scheduler.Host, bool, error) {
+	h, err := s.hosts.RecentByName(ctx, name)
+	if h == nil {
+		return scheduler.Host{}, false, err
+	}
+	return schedulerHost(h), true, nil
+}
+
 func (s schedulerHosts) SchedulerHostByID(ctx context.Context) (func(string) (scheduler.Host, bool), error) {
 	find, err := s.hosts.RecentByID(ctx)
 	return func(id string) (scheduler.Host, bool) {

@@ -39,14 +39,34 @@ func (s *Hosts) Recent(ctx context.Context) ([]*Host, error) {
 	if err := s.current(ctx); err != nil {
 		return nil, err
 	}
-	if s.recent.list == nil {
-		s.recent.list = slices.SortedFunc(maps.Values(s.recent.all), func(a, b *row) int { return strings.Compare(a.Name, b.Name) })
-	}
-	out := make([]*Host, len(s.recent.list))
-	for i, r := range s.recent.list {
+	list := s.recent.byName()
+	out := make([]*Host, len(list))
+	for i, r := range list {
 		out[i] = s.host(r)
 	}
 	return out, nil
+}
+
+// byName is the table in the order of names. The caller holds mu.
+func (k *recent) byName() []*row {
+	if k.list == nil {
+		k.list = slices.SortedFunc(maps.Values(k.all), func(a, b *row) int { return strings.Compare(a.Name, b.Name) })
+	}
+	return k.list
+}
+
+// RecentByName is Recent for one host; nil when there is none.
+func (s *Hosts) RecentByName(ctx context.Context, name string) (*Host, error) {
+	s.recent.mu.Lock()
+	defer s.recent.mu.Unlock()
+	if err := s.current(ctx); err != nil {
+		return nil, err
+	}
+	list := s.recent.byName()
+	if at, found := slices.BinarySearchFunc(list, name, func(r *row, name string) int { return strings.Compare(r.Name, name) }); found {
+		return s.host(list[at]), nil
+	}
+	return nil, nil
 }
 
 // RecentByID is Recent for those who look at few hosts: what it gives finds one

@@ -2,6 +2,7 @@ package hosts
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -76,4 +77,36 @@ func TestRecentHosts(t *testing.T) {
 			t.Errorf("%d hosts, after one was removed", n)
 		}
 	})
+}
+
+// asked notes which hosts somebody wants to know of.
+type asked struct {
+	everything
+	names *[]string
+}
+
+func (a asked) Alive(name string) bool {
+	*a.names = append(*a.names, name)
+	return true
+}
+
+// Who waits for one host looks at that one, however many there are.
+func TestRecentByName(t *testing.T) {
+	var names []string
+	s := New(dbtest.One(t), clock.NewFake(time.Unix(1_800_000_000, 0)), everything{}, asked{names: &names}, everything{}, "server-1")
+	for _, name := range []string{"c", "a", "b"} {
+		if err := s.Seen(t.Context(), hostlink.Facts{Host: name, ID: "id of " + name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names = nil
+	for _, name := range []string{"a", "b", "c", "d", ""} {
+		h, err := s.RecentByName(t.Context(), name)
+		if there := name != "" && name != "d"; err != nil || (h != nil) != there || there && h.ID != "id of "+name {
+			t.Errorf("%q: %+v %v", name, h, err)
+		}
+	}
+	if names = slices.Compact(names); !slices.Equal(names, []string{"a", "b", "c"}) {
+		t.Errorf("it was looked at %v", names)
+	}
 }

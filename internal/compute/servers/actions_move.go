@@ -132,16 +132,11 @@ func (a *api) migrate(c *rest.Call) (rest.Reply, error) {
 
 // hostNamed finds a host that a request names; Invalid when there is none.
 func (s *Servers) hostNamed(ctx context.Context, name string) (scheduler.Host, error) {
-	hosts, err := s.Hosts.SchedulerHosts(ctx)
-	if err != nil {
-		return scheduler.Host{}, err
+	h, found, err := s.Hosts.SchedulerHost(ctx, name)
+	if err == nil && !found {
+		err = fault.Invalidf("Compute host %s could not be found.", name)
 	}
-	for _, h := range hosts {
-		if h.Name == name {
-			return h, nil
-		}
-	}
-	return scheduler.Host{}, fault.Invalidf("Compute host %s could not be found.", name)
+	return h, err
 }
 
 func (a *api) migrateLive(c *rest.Call) (rest.Reply, error) {

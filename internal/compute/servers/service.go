@@ -48,6 +48,8 @@ type Deps struct {
 // Hosts knows the machines that servers can go to.
 type Hosts interface {
 	SchedulerHosts(ctx context.Context) ([]scheduler.Host, error)
+	// SchedulerHost finds one host by its name, without looking at all others.
+	SchedulerHost(ctx context.Context, name string) (h scheduler.Host, found bool, err error)
 	// SchedulerHostByID finds hosts by their provider, as they are now.
 	SchedulerHostByID(ctx context.Context) (func(id string) (scheduler.Host, bool), error)
 }

@@ -77,14 +77,10 @@ func (s *Servers) Evacuate(ctx context.Context, serverID, host string, stopped, 
 	if err := ready(one, "evacuate", override); err != nil {
 		return err
 	}
-	hosts, err := s.Hosts.SchedulerHosts(ctx)
-	if err != nil {
+	if h, _, err := s.Hosts.SchedulerHost(ctx, one.Host); err != nil {
 		return err
-	}
-	for _, h := range hosts {
-		if h.Name == one.Host && h.Up {
-			return fault.Invalidf("Compute service of %s is still in use.", h.Name)
-		}
+	} else if h.Up {
+		return fault.Invalidf("Compute service of %s is still in use.", h.Name)
 	}
 	return s.away(ctx, serverID, "evacuate", "evacuate", "compute_rebuild_instance", override, record, func(tx *db.Tx, one *Server, m *migration) error {
 		one.Task, m.Kind, m.Status, m.Asked = compute.Rebuilding, compute.Evacuation, compute.MigrationAccepted, host

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/mekcloud/mek/internal/compute"
-	"github.com/mekcloud/mek/internal/compute/scheduler"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/id"
@@ -88,14 +87,8 @@ func (s *Servers) lost(ctx context.Context, name string) *fault.Fault {
 	if s.Agents.Alive(name) {
 		return nil
 	}
-	hosts, err := s.Hosts.SchedulerHosts(ctx)
-	if err != nil {
+	if h, _, err := s.Hosts.SchedulerHost(ctx, name); err != nil || h.Up {
 		return nil
-	}
-	for _, h := range hosts {
-		if h.Name == name && h.Up {
-			return nil
-		}
 	}
 	return fault.Invalidf("The host of the server went down while the server was being built.").With(codeLost)
 }
@@ -171,12 +164,11 @@ func (s *Servers) noteLost(ctx context.Context, r *createRun) error {
 	if r.Err == nil || fault.As(r.Err).Code != codeLost || r.State.Host == "" {
 		return nil
 	}
-	hosts, err := s.Hosts.SchedulerHosts(ctx)
+	h, _, err := s.Hosts.SchedulerHost(ctx, r.State.Host)
 	if err != nil {
 		return err
 	}
-	fenced := slices.ContainsFunc(hosts, func(h scheduler.Host) bool { return h.Name == r.State.Host && h.Fenced })
-	if !r.State.Ran || fenced {
+	if !r.State.Ran || h.Fenced {
 		r.State.Lost = r.State.Host
 	}
 	return nil

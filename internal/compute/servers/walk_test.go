@@ -1,13 +1,16 @@
 package servers
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/mekcloud/mek/internal/compute"
+	"github.com/mekcloud/mek/internal/compute/scheduler"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/db/dbtest"
+	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/listing"
 )
 
@@ -44,5 +47,39 @@ func TestWalkSeesEveryServerOnce(t *testing.T) {
 		if len(slices.Compact(slices.Sorted(slices.Values(seen)))) != servers {
 			t.Errorf("round %d: some were seen twice", round)
 		}
+	}
+}
+
+// many is a cloud whose hosts nobody may look at all at once.
+type many struct {
+	Hosts
+	Agents
+	t  *testing.T
+	up map[string]bool
+}
+
+func (m many) Alive(string) bool { return false }
+
+func (m many) SchedulerHosts(context.Context) ([]scheduler.Host, error) {
+	m.t.Error("all hosts were read for the sake of one")
+	return nil, nil
+}
+
+func (m many) SchedulerHost(_ context.Context, name string) (scheduler.Host, bool, error) {
+	up, found := m.up[name]
+	return scheduler.Host{Name: name, Up: up}, found, nil
+}
+
+// Everybody who waits for a host looks now and then whether it is down.
+func TestLostLooksAtOneHost(t *testing.T) {
+	m := many{t: t, up: map[string]bool{"up": true, "down": false}}
+	s := &Servers{Deps: Deps{Agents: m, Hosts: m}}
+	for name, want := range map[string]bool{"up": false, "down": true, "removed": true} {
+		if got := s.lost(t.Context(), name); (got != nil) != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if _, err := s.hostNamed(t.Context(), "removed"); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a host that is not there: %v", err)
 	}
 }

@@ -208,6 +208,14 @@ func (w *surroundings) SchedulerHosts(context.Context) ([]scheduler.Host, error)
 	return out, nil
 }
 
+func (w *surroundings) SchedulerHost(ctx context.Context, name string) (scheduler.Host, bool, error) {
+	all, err := w.SchedulerHosts(ctx)
+	if at := slices.IndexFunc(all, func(h scheduler.Host) bool { return h.Name == name }); at >= 0 {
+		return all[at], true, err
+	}
+	return scheduler.Host{}, false, err
+}
+
 func (w *surroundings) SchedulerHostByID(ctx context.Context) (func(string) (scheduler.Host, bool), error) {
 	all, err := w.SchedulerHosts(ctx)
 	return func(id string) (scheduler.Host, bool) {
