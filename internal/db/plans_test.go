@@ -21,6 +21,7 @@ func TestPlansOfHotQueries(t *testing.T) {
 		"SELECT id FROM network_networks WHERE project_id = 'p' ORDER BY created_at ASC, id ASC LIMIT 100":                                                                                      "network_networks_listed",
 		"SELECT id FROM image_images WHERE visibility = 'public' ORDER BY created_at DESC, id DESC LIMIT 100":                                                                                   "image_images_visibility",
 		"SELECT id FROM image_images WHERE owner = 'p' AND owner <> '' AND visibility <> 'public' AND (visibility <> 'community' OR (owner = 'p')) ORDER BY created_at DESC, id DESC LIMIT 100": "image_images_owner",
+		"SELECT * FROM blockstorage_volumes WHERE host = 'h' AND error = 'e'":                                                                                                                   "blockstorage_volumes_",
 		"SELECT id FROM compute_servers WHERE updated_at < 3 AND task_state <> ''":                                                                                                              "compute_servers_busy",
 	} {
 		rows, err := d.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query)

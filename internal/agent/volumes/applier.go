@@ -22,6 +22,7 @@ const (
 	copiers    = 2
 	firstPause = time.Second
 	lastPause  = time.Minute
+	lookAgain  = 5 * time.Second // whether the disk of a lost volume is back
 )
 
 // Applier keeps the volumes of one host. Close ends its work.
@@ -43,7 +44,8 @@ type Applier struct {
 type job struct {
 	spec disk.Spec
 	stop context.CancelFunc
-	done chan struct{}
+	done chan struct{}         // closed when it has arrived, or cannot for now
+	over chan struct{}         // closed when nothing is done for it any more
 	last hostlink.ObjectReport // guarded by Applier.mu
 }
 
@@ -128,7 +130,7 @@ func (a *Applier) end(ctx context.Context, id string) error {
 	}
 	j.stop()
 	select {
-	case <-j.done:
+	case <-j.over:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -154,7 +156,7 @@ func (a *Applier) start(ctx context.Context, spec disk.Spec, report func(...host
 		return err
 	}
 	life, stop := context.WithCancel(a.life)
-	j = &job{spec: spec, stop: stop, done: make(chan struct{}), last: hostlink.ObjectReport{ID: spec.ID, Phase: hostlink.Pending}}
+	j = &job{spec: spec, stop: stop, done: make(chan struct{}), over: make(chan struct{}), last: hostlink.ObjectReport{ID: spec.ID, Phase: hostlink.Pending}}
 	a.mu.Lock()
 	a.jobs[spec.ID] = j
 	a.mu.Unlock()
@@ -162,8 +164,12 @@ func (a *Applier) start(ctx context.Context, spec disk.Spec, report func(...host
 	a.work.Add(1)
 	go func() {
 		defer a.work.Done()
-		defer close(j.done)
-		a.pursue(life, j)
+		defer close(j.over)
+		lost := a.pursue(life, j)
+		close(j.done)
+		if lost {
+			a.lookFor(life, j)
+		}
 	}()
 	return nil
 }
@@ -188,35 +194,55 @@ func (a *Applier) wait(ctx context.Context) error {
 	return nil
 }
 
-// pursue makes a volume, trying again while that may help.
-func (a *Applier) pursue(ctx context.Context, j *job) {
+// pursue makes a volume, trying again while that may help. It answers whether
+// the volume was made once and is not there.
+func (a *Applier) pursue(ctx context.Context, j *job) (lost bool) {
 	pause := firstPause
 	for {
 		facts, err := a.ensure(ctx, j.spec)
 		if ctx.Err() != nil {
-			return // stopped: the volume is no longer wanted like this
+			return false // stopped: the volume is no longer wanted like this
 		}
 		switch {
 		case err == nil:
-			raw, _ := json.Marshal(facts) // of plain members: cannot fail
-			a.tell(j, hostlink.ObjectReport{ID: j.spec.ID, Phase: hostlink.Ready, Facts: raw})
-			return
+			a.tellReady(j, facts)
+			return false
 		case !fault.Is(err, fault.Unavailable) && !fault.Is(err, fault.Internal):
 			told := hostlink.ObjectReport{ID: j.spec.ID, Phase: hostlink.Failed, Error: fault.As(err).Text}
-			if j.spec.Made && fault.Is(err, fault.NotFound) {
+			if lost = j.spec.Made && fault.Is(err, fault.NotFound); lost {
 				told.Kept = hostlink.KeptLost
 			}
 			a.tell(j, told)
-			return
+			return lost
 		}
 		a.log.Warn("volume cannot be made now; trying again", "volume", j.spec.ID, "pause", pause, "error", err)
 		a.tell(j, hostlink.ObjectReport{ID: j.spec.ID, Phase: hostlink.Pending, Error: fault.As(err).Text})
 		select {
 		case <-ctx.Done():
-			return
+			return false
 		case <-a.clock.After(pause):
 		}
 		pause = min(2*pause, lastPause)
+	}
+}
+
+// lookFor looks again and again whether a lost volume is back with its disk.
+func (a *Applier) lookFor(ctx context.Context, j *job) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.clock.After(lookAgain):
+		}
+		facts, err := a.driver.Ensure(ctx, j.spec)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			a.log.Info("a volume that was lost is back", "volume", j.spec.ID)
+			a.tellReady(j, facts)
+			return
+		}
 	}
 }
 
@@ -231,6 +257,11 @@ func (a *Applier) ensure(ctx context.Context, spec disk.Spec) (disk.Facts, error
 		}
 	}
 	return a.driver.Ensure(ctx, spec)
+}
+
+func (a *Applier) tellReady(j *job, facts disk.Facts) {
+	raw, _ := json.Marshal(facts) // of plain members: cannot fail
+	a.tell(j, hostlink.ObjectReport{ID: j.spec.ID, Phase: hostlink.Ready, Facts: raw})
 }
 
 func (a *Applier) tell(j *job, r hostlink.ObjectReport) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha512"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -216,5 +217,93 @@ func TestImagesAreCheckedOnTheWay(t *testing.T) {
 		if _, err := fetch(u); !fault.Is(err, fault.Unavailable) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// shelf is a driver whose disk can be taken away.
+type shelf struct {
+	*sim.Driver
+	mu   sync.Mutex
+	away bool
+}
+
+func (s *shelf) take(away bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.away = away
+}
+
+func (s *shelf) Ensure(ctx context.Context, spec disk.Spec) (disk.Facts, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.away && spec.Made {
+		return disk.Facts{}, disk.Lost(spec.ID)
+	}
+	return s.Driver.Ensure(ctx, spec)
+}
+
+// A volume whose disk went away holds nothing up, and is told of again when its
+// disk is back, without anybody asking; one that is removed meanwhile is gone.
+func TestLostVolumesComeBackWithTheirDisk(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	d, clk := &shelf{Driver: sim.New(sim.Config{})}, clock.NewFake(time.Unix(1, 0))
+	a := New(d, clk, slog.New(slog.DiscardHandler))
+	defer a.Close()
+	var mu sync.Mutex
+	last := map[string]hostlink.ObjectReport{}
+	apply := func(specs ...disk.Spec) {
+		t.Helper()
+		body, err := json.Marshal(disk.Document{Volumes: specs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Apply(ctx, hostlink.Document{Section: hostlink.Volumes, Body: body}, func(list ...hostlink.ObjectReport) {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, o := range list {
+				last[o.ID] = o
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	see := func(id string) hostlink.ObjectReport {
+		mu.Lock()
+		defer mu.Unlock()
+		return last[id]
+	}
+	made := func(id string) disk.Spec {
+		s := spec(id, 10)
+		s.Made = true
+		return s
+	}
+	apply(spec("a", 10), spec("b", 10))
+	d.take(true)
+	apply(made("a"), made("b"))
+	for _, id := range []string{"a", "b"} {
+		if o := see(id); o.Phase != hostlink.Failed || o.Kept != hostlink.KeptLost {
+			t.Errorf("%s without its disk: %+v", id, o)
+		}
+	}
+	clk.Advance(lookAgain)
+	apply(made("a")) // b is deleted
+	if o := see("b"); o.Phase != hostlink.Absent {
+		t.Errorf("deleted without its disk: %+v", o)
+	}
+	d.take(false)
+	for see("a").Phase != hostlink.Ready {
+		if ctx.Err() != nil {
+			t.Fatalf("with its disk: %+v", see("a"))
+		}
+		clk.Advance(lookAgain)
+		<-time.After(time.Millisecond) // lets it look
+	}
+	if o := see("a"); o.Kept != "" || o.Error != "" || len(o.Facts) == 0 {
+		t.Errorf("with its disk: %+v", o)
+	}
+	if o := see("b"); o.Phase != hostlink.Absent {
+		t.Errorf("what was deleted came back: %+v", o)
 	}
 }

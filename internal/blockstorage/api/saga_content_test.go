@@ -344,3 +344,43 @@ func TestLostVolumesSaySo(t *testing.T) {
 		})
 	}
 }
+
+// A volume that was lost is what it was once its host has its disk again, without
+// anybody's help; another host's word does not count.
+func TestLostVolumesComeBack(t *testing.T) {
+	for name, status := range map[string]blockstorage.VolumeStatus{"available": blockstorage.Available, "in use": blockstorage.InUse, "in use, then in error": blockstorage.InUse} {
+		t.Run(name, func(t *testing.T) {
+			b := newBenchWithVolume(t)
+			if status == blockstorage.InUse {
+				b.attach()
+			}
+			b.open(task.Options{DB: b.db, Clock: clock.Real{}, Owner: "test"})
+			tell := func(host string, o hostlink.ObjectReport) {
+				t.Helper()
+				o.ID = vol
+				if err := b.service.Volumes.Observe(t.Context(), hostlink.Report{Host: host, Section: hostlink.Volumes, Objects: []hostlink.ObjectReport{o}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			tell("h", hostlink.ObjectReport{Phase: hostlink.Failed, Kept: hostlink.KeptLost})
+			if strings.HasSuffix(name, "error") {
+				b.exec("UPDATE blockstorage_volumes SET status = 'error'")
+			}
+			tell("other", hostlink.ObjectReport{Phase: hostlink.Ready})
+			if v := b.volume(); v.Error == "" {
+				t.Errorf("a host that has nothing to say of it brought it back: %s", v.Status)
+			}
+			for range 2 {
+				tell("h", hostlink.ObjectReport{Phase: hostlink.Ready})
+				if v := b.volume(); v.Status != status || v.Error != "" {
+					t.Errorf("with its disk it is %s: %q", v.Status, v.Error)
+				}
+			}
+			b.exec("UPDATE blockstorage_volumes SET status = 'error', error = 'something else'")
+			tell("h", hostlink.ObjectReport{Phase: hostlink.Ready})
+			if v := b.volume(); v.Status != blockstorage.Error {
+				t.Errorf("another error was taken back: %s", v.Status)
+			}
+		})
+	}
+}

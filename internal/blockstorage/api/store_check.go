@@ -19,7 +19,7 @@ const (
 
 var (
 	ghostVolume   = check.Code{ID: "I-08/ghost-volume", Means: "a host keeps a volume, snapshot or copy that no row gives it", Remedy: hostConverges}
-	missingVolume = check.Code{ID: "I-08/missing-volume", Means: "a host does not have a volume, snapshot or copy that it shall keep", Remedy: "if its disk is lost, restore a backup:  openstack volume backup restore"}
+	missingVolume = check.Code{ID: "I-08/missing-volume", Means: "a host does not have a volume, snapshot or copy that it shall keep", Remedy: "with its disk it comes back by itself; if that is lost, restore a backup:  openstack volume backup restore"}
 	wrongSize     = check.Code{ID: "I-08/volume-size", Means: "a volume is smaller on its host than its row says", Remedy: hostConverges}
 	ghostAttach   = check.Code{ID: "I-07/ghost-attachment", Means: "an attachment of a volume that is gone", Remedy: "openstack volume attachment delete"}
 	attachStatus  = check.Code{ID: "I-07/volume-status", Means: "a volume's status is not that of its attachments", Remedy: "openstack volume set --state"}

@@ -258,6 +258,16 @@ func (s store) onHost(ctx context.Context, host string) ([]*blockstorage.Volume,
 	return out, err
 }
 
+// withError lists the volumes of a host that have a text as their error.
+func (s store) withError(ctx context.Context, host, text string) ([]string, error) {
+	rows, err := volumeRows.Find(ctx, s.db, listing.Term{Column: "host", Op: listing.Eq, Values: []any{host}}, listing.Term{Column: "error", Op: listing.Eq, Values: []any{text}})
+	ids := make([]string, 0, len(rows))
+	for _, r := range rows {
+		ids = append(ids, r.ID)
+	}
+	return ids, err
+}
+
 // Number counts a project's volumes, for its quota.
 func Number(ctx context.Context, q db.Querier, project string) (int64, error) {
 	of, err := projectUse(ctx, q, project)

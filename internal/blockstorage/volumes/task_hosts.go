@@ -203,15 +203,44 @@ const lostText = "The disk of this volume is not on its host any more. If the vo
 // Observe takes over what a host says of volumes whose disks it does not have,
 // which happens when disks are lost or the database went back in time: such a
 // volume is in error. One that is in use stays so, since it cannot be given back
-// yet, and its user is told; one under way is its saga's business.
+// yet, and its user is told; one under way is its saga's business. What comes back
+// with its disk is what it was.
 func (s *Volumes) Observe(ctx context.Context, r hostlink.Report) error {
 	var all error
+	ready := map[string]bool{}
 	for _, o := range r.Objects {
-		if o.Kept == hostlink.KeptLost && o.Phase == hostlink.Failed {
+		switch {
+		case o.Kept == hostlink.KeptLost && o.Phase == hostlink.Failed:
 			all = errors.Join(all, s.lost(ctx, r.Host, o.ID))
+		case o.Phase == hostlink.Ready:
+			ready[o.ID] = true
 		}
 	}
-	return all
+	if len(ready) == 0 {
+		return all
+	}
+	missed, err := s.store.withError(ctx, r.Host, lostText)
+	for _, id := range missed {
+		if ready[id] {
+			err = errors.Join(err, s.found(ctx, r.Host, id))
+		}
+	}
+	return errors.Join(all, err)
+}
+
+// found takes back that a volume is lost.
+func (s *Volumes) found(ctx context.Context, host, id string) error {
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		return s.ifThere(ctx, tx, id, func(v *blockstorage.Volume) error {
+			if v.Host != host || !v.Kept || v.MoveTo != "" || v.Error != lostText {
+				return nil // a report that is overtaken
+			}
+			if v.Error = ""; v.Status == blockstorage.Error {
+				v.Status = blockstorage.StatusOf(v.Attachments)
+			}
+			return nil
+		})
+	})
 }
 
 func (s *Volumes) lost(ctx context.Context, host, id string) error {
