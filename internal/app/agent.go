@@ -17,6 +17,7 @@ import (
 	"github.com/mekcloud/mek/internal/agent/volumes"
 	"github.com/mekcloud/mek/internal/blockstorage/disk/files"
 	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/compute/guest"
 	"github.com/mekcloud/mek/internal/compute/guest/qemu"
 	"github.com/mekcloud/mek/internal/config"
 	"github.com/mekcloud/mek/internal/hostlink"
@@ -137,8 +138,9 @@ func (h *host) openDisks(ctx context.Context) error {
 
 func (h *host) openGuests(ctx context.Context) (err error) {
 	h.qemu, err = qemu.New(ctx, qemu.Config{Dir: h.cfg.InstanceDir, RunDir: h.cfg.Sockets, Cloud: h.cfg.Hash, Images: imageSource{h.relay},
-		Volumes: volumeFiles{h.disks}, Taps: h.net, Binary: h.cfg.Compute.Emulator, Accel: accelerator(h.cfg.Compute.Accelerator),
-		ProbeKernel: firstFile(h.cfg.Path("guest", "vmlinuz"), "/boot/vmlinuz"), Clock: h.clock, Log: h.log})
+		Volumes: volumeFiles{h.disks}, Taps: taps{h.net}, Binary: h.cfg.Compute.Emulator, Accel: accelerator(h.cfg.Compute.Accelerator),
+		ProbeKernel: firstFile(h.cfg.Path("guest", "vmlinuz"), "/boot/vmlinuz"),
+		DiskBytes:   int64(h.cfg.Compute.DiskMiB) << 20, DiskRequests: int64(h.cfg.Compute.DiskRequests), Clock: h.clock, Log: h.log})
 	if err != nil {
 		return fmt.Errorf("guests: %w", err)
 	}
@@ -156,6 +158,18 @@ func (h *host) openGuests(ctx context.Context) (err error) {
 	h.guests.Ask(relayTeller{h.relay})
 	h.close = append(h.close, h.guests.Close)
 	return nil
+}
+
+// taps are the switch's, held to what guests' flavors say.
+type taps struct{ net *ovs.Driver }
+
+func (t taps) OpenTap(ctx context.Context, portID string, l guest.Limits) (*os.File, error) {
+	err := t.net.Cap(ctx, portID, hostnet.Caps{OutBytes: l.PortOutBytesSecond, OutBurst: l.PortOutBurstBytes,
+		InBytes: l.PortInBytesSecond, InPeak: l.PortInPeakBytesSecond, InBurst: l.PortInBurstBytes})
+	if err != nil {
+		return nil, err
+	}
+	return t.net.OpenTap(ctx, portID)
 }
 
 func accelerator(word string) string {

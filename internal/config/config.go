@@ -94,6 +94,10 @@ type Network struct {
 	DNSServers    []string `koanf:"dns_servers"`
 	PhysicalNet   string   `koanf:"physical_network"` // Neutron's provider:physical_network of "public"
 	DNSDomain     string   `koanf:"dns_domain"`
+
+	// What a guest may send by a port unless its flavor says otherwise, each second; 0: any.
+	PortFrames int `koanf:"port_frames_sec"`
+	PortMiB    int `koanf:"port_mib_sec"`
 }
 
 // Compute is how this host runs guests.
@@ -107,6 +111,10 @@ type Compute struct {
 	ReservedDisk int     `koanf:"reserved_host_disk_mb"` // MiB
 	FirstGuestID int     `koanf:"first_guest_uid"`       // user ids of guests are taken from here on
 	GuestIDs     int     `koanf:"guest_uids"`            // how many
+
+	// What each disk of a guest may do unless the flavor says otherwise, each second; 0: any.
+	DiskMiB      int `koanf:"disk_mib_sec"`
+	DiskRequests int `koanf:"disk_iops_sec"`
 
 	ConfirmAfter time.Duration `koanf:"resize_confirm_window"` // resizes are confirmed by themselves; 0: never
 	KeepHistory  time.Duration `koanf:"history_retention"`     // of deleted servers: action logs, migrations, usage; 0: for ever
@@ -169,9 +177,10 @@ func Default(dataDir string) Config {
 		Bus:      Bus{Listen: "127.0.0.1:4224", Streams: "127.0.0.1:4225"},
 		Identity: Identity{TokenLifetime: time.Hour, PasswordHash: "argon2id", MaxPasswordLength: 128, LockoutDuration: 30 * time.Minute},
 		Network: Network{PublicRange: "172.24.4.0/24", PrivateRange: "10.20.0.0/24", MetadataRange: "100.64.0.0/18", MetadataPort: 80,
-			DNSServers: []string{"9.9.9.9"}, PhysicalNet: "public", DNSDomain: "openstacklocal"},
+			DNSServers: []string{"9.9.9.9"}, PhysicalNet: "public", DNSDomain: "openstacklocal",
+			PortFrames: 50_000, PortMiB: 250},
 		Compute: Compute{KeepHistory: 90 * 24 * time.Hour, Accelerator: "auto", CPURatio: 4, MemoryRatio: 1, DiskRatio: 1, ReservedMiB: 512,
-			FirstGuestID: 600000, GuestIDs: 20000},
+			FirstGuestID: 600000, GuestIDs: 20000, DiskMiB: 256, DiskRequests: 10_000},
 		Objects: Objects{ReserveMiB: 256, Listen: ":8080"},
 		Limits: Limits{Reads: 5000, ReadsBurst: 25000, Writes: 2000, WritesBurst: 10000, MiB: 8192, MiBBurst: 65536,
 			Strangers: 500, StrangersBurst: 5000, Open: 1024, Connections: 20000, PerAddress: 2000,

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -55,6 +56,8 @@ func (c Config) Validate() error {
 	if c.Compute.ConfirmAfter < 0 || c.Compute.KeepHistory < 0 {
 		check("compute.resize_confirm_window, history_retention", errors.New("must not be negative"))
 	}
+	check("compute.disk_mib_sec, disk_iops_sec, network.port_frames_sec, port_mib_sec",
+		positive(c.Compute.DiskMiB, c.Compute.DiskRequests, c.Network.PortFrames, c.Network.PortMiB))
 	if c.SharedDir != "" && !filepath.IsAbs(c.SharedDir) {
 		check("shared_dir", fmt.Errorf("%q is not absolute", c.SharedDir))
 	}
@@ -75,9 +78,7 @@ func (c Config) Validate() error {
 	if c.Joined() && c.Simulated() {
 		check("join", errors.New("simulated hosts join no cloud"))
 	}
-	if c.Objects.ReserveMiB < 0 {
-		check("objectstore.reserve_mib", errors.New("must not be negative"))
-	}
+	check("objectstore.reserve_mib", positive(c.Objects.ReserveMiB))
 	check("limits", c.Limits.validate())
 	_, err := regexp.Compile(c.Identity.PasswordRegex)
 	check("identity.password_regex", err)
@@ -95,6 +96,14 @@ func (c Config) shippable() error {
 		return errors.New("PostgreSQL archives its log itself: archive_command")
 	case strings.HasPrefix(filepath.Clean(c.ShipTo)+"/", filepath.Dir(strings.TrimPrefix(c.Database, "sqlite://"))+"/"):
 		return errors.New("must not be with the database, to be lost with it")
+	}
+	return nil
+}
+
+// positive is for limits that may be left out.
+func positive(limits ...int) error {
+	if slices.Min(limits) < 0 {
+		return errors.New("must not be negative; 0 is no limit")
 	}
 	return nil
 }

@@ -183,6 +183,7 @@ func TestNeighboursOfGuests(t *testing.T) {
 	}
 	run := report.Start(t, "S", 1)
 	m := testbed.New(t, 1, 1).Machines[0]
+	m.Cage()
 	m.Up()
 	demo, admin := m.User("demo"), m.User("admin")
 	id := demo.Server("mine", "")

@@ -28,6 +28,7 @@ type Machine struct {
 	dir     string // everything of the machine and of its user
 	data    string
 	bin     string
+	cage    string // folder of its group of the processors; empty: none
 	off     bool
 }
 

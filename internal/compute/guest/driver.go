@@ -131,6 +131,7 @@ type Volumes interface {
 // Taps opens the host's end of network ports; the network's agent makes them.
 type Taps interface {
 	// OpenTap opens the tap of a port (IFF_TAP, IFF_NO_PI, IFF_VNET_HDR), ready
-	// for a guest. The caller closes the file. Unavailable when it is not here yet.
-	OpenTap(ctx context.Context, portID string) (*os.File, error)
+	// for a guest, and holds it to the limits of ports. The caller closes the
+	// file. Unavailable when it is not here yet.
+	OpenTap(ctx context.Context, portID string, limits Limits) (*os.File, error)
 }

@@ -165,8 +165,7 @@ type Console struct {
 	VNC bool `json:"vnc"` // a screen that Driver.VNC can show
 }
 
-// Limits cap what a guest takes from its host. Zero values: the driver's
-// default for CPU and memory, no cap for disks.
+// Limits cap what a guest takes from its host. Zero values: the host's default.
 type Limits struct {
 	CPUShares   int `json:"cpu_shares,omitempty"`    // relative weight; 0: 1024 per CPU
 	CPUQuotaUS  int `json:"cpu_quota_us,omitempty"`  // of CPUPeriodUS, all CPUs together; 0: one CPU more than the guest has
@@ -179,6 +178,25 @@ type Limits struct {
 	DiskReadIOPS         int64 `json:"disk_read_iops,omitempty"`
 	DiskWriteIOPS        int64 `json:"disk_write_iops,omitempty"`
 	DiskTotalIOPS        int64 `json:"disk_total_iops,omitempty"`
+
+	// Caps of ports hold for each card on its own. In is what the guest is sent.
+	PortInBytesSecond     int64 `json:"port_in_bytes_second,omitempty"`
+	PortInPeakBytesSecond int64 `json:"port_in_peak_bytes_second,omitempty"`
+	PortInBurstBytes      int64 `json:"port_in_burst_bytes,omitempty"`
+	PortOutBytesSecond    int64 `json:"port_out_bytes_second,omitempty"`
+	PortOutBurstBytes     int64 `json:"port_out_burst_bytes,omitempty"`
+}
+
+// WithDisks fills in a host's caps of disks, of bytes and of requests, where
+// there are none of the kind.
+func (l Limits) WithDisks(bytesSecond, iops int64) Limits {
+	if l.DiskReadBytesSecond|l.DiskWriteBytesSecond|l.DiskTotalBytesSecond == 0 {
+		l.DiskTotalBytesSecond = bytesSecond
+	}
+	if l.DiskReadIOPS|l.DiskWriteIOPS|l.DiskTotalIOPS == 0 {
+		l.DiskTotalIOPS = iops
+	}
+	return l
 }
 
 // CapsDisks tells whether any disk is to be capped.

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -95,14 +96,17 @@ func limitsOf(f compute.Flavor) guest.Limits {
 	number := func(key string) int64 {
 		n, err := strconv.ParseInt(f.ExtraSpecs["quota:"+key], 10, 64)
 		if err != nil || n < 0 {
-			return 0 // not set, or not a number: no cap
+			return 0 // not set, or not a number: the host's default
 		}
 		return n
 	}
+	kib := func(key string) int64 { return min(number(key), math.MaxInt64>>10) << 10 } // libvirt's kilobytes
 	return guest.Limits{CPUShares: int(number("cpu_shares")), CPUQuotaUS: int(number("cpu_quota")), CPUPeriodUS: int(number("cpu_period")),
 		DiskReadBytesSecond: number("disk_read_bytes_sec"), DiskWriteBytesSecond: number("disk_write_bytes_sec"),
 		DiskTotalBytesSecond: number("disk_total_bytes_sec"), DiskReadIOPS: number("disk_read_iops_sec"),
-		DiskWriteIOPS: number("disk_write_iops_sec"), DiskTotalIOPS: number("disk_total_iops_sec")}
+		DiskWriteIOPS: number("disk_write_iops_sec"), DiskTotalIOPS: number("disk_total_iops_sec"),
+		PortInBytesSecond: kib("vif_inbound_average"), PortInPeakBytesSecond: kib("vif_inbound_peak"), PortInBurstBytes: kib("vif_inbound_burst"),
+		PortOutBytesSecond: kib("vif_outbound_average"), PortOutBurstBytes: kib("vif_outbound_burst")}
 }
 
 // metadataOf renders the documents that the guest can ask for.

@@ -100,7 +100,8 @@ func HostSwitch(a config.Agent, userspace bool, ledger hostnet.Ledger, log *slog
 	return ovs.Config{
 		Hash: a.Hash, Endpoint: "unix:" + a.SwitchDB, Run: a.SwitchDir, Chassis: a.HostName, Southbound: "unix:" + a.Southbound,
 		Encap: encap, Userspace: userspace, External: netip.PrefixFrom(external.Addr().Next(), external.Bits()), Physical: a.Network.PhysicalNet,
-		Masquerade: true, MetadataRange: metadata, MetadataPort: a.Network.MetadataPort, Ledger: ledger, Log: log,
+		Masquerade: true, MetadataRange: metadata, MetadataPort: a.Network.MetadataPort,
+		Frames: int64(a.Network.PortFrames), Bytes: int64(a.Network.PortMiB) << 20, Ledger: ledger, Log: log,
 	}, nil
 }
 

@@ -34,6 +34,13 @@ type State struct {
 	Wired bool   // the switch forwards for it: the logical port is bound here and its flows are in
 }
 
+// Caps is what may pass a port each second, and at once. Zeros: for what the
+// guest sends, what the host holds all ports to; for what it is sent, any.
+type Caps struct {
+	OutBytes, OutBurst       int64 // from the guest
+	InBytes, InPeak, InBurst int64 // to the guest; up to the burst at the peak
+}
+
 // Driver keeps ports on one host. Safe for concurrent use; calls for one port
 // must not overlap. Every method is idempotent.
 type Driver interface {

@@ -48,9 +48,12 @@ func (s *Sync) renderAll(ctx context.Context) (map[string][]ovn.Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := map[string][]ovn.Row{}
+	all, r := map[string][]ovn.Row{}, s.reading()
+	if err := r.ports(ctx, names); err != nil {
+		return nil, err
+	}
 	for _, scope := range names {
-		if all[scope], err = s.render(ctx, scope); err != nil {
+		if all[scope], err = r.render(ctx, scope); err != nil {
 			return nil, err
 		}
 	}

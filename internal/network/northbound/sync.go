@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 // Database is the northbound database, as package ovn has it.
 type Database interface {
 	Apply(ctx context.Context, scope string, rows []ovn.Row) error
+	ApplyAll(ctx context.Context, all []ovn.Rendered) (left map[string]error, err error)
 	Resync(ctx context.Context, scopes map[string][]ovn.Row) (repaired int, err error)
 	Compare(scopes map[string][]ovn.Row) []ovn.Difference
 	// Gateways lists the hosts that it lets hold gateways, the most wanted first.
@@ -137,8 +137,8 @@ func (s *Sync) Run(ctx context.Context, q *Queue) error {
 		return err
 	}
 	var failed []error
-	for _, scope := range q.take() {
-		if err := s.one(ctx, scope); err != nil {
+	for some := range slices.Chunk(q.take(), together) {
+		for scope, err := range s.some(ctx, some) {
 			failed = append(failed, fmt.Errorf("scope %s: %w", scope, err))
 			q.mu.Lock()
 			q.dirty[scope] = true
@@ -148,8 +148,64 @@ func (s *Sync) Run(ctx context.Context, q *Queue) error {
 	return errors.Join(failed...)
 }
 
+// together is how many scopes are read and written in one go. northd looks at
+// everything again after each transaction, so that a hundred ports one by one
+// would cost it a hundred looks.
+const together = 128
+
+// some brings scopes in line, and answers those that it could not.
+func (s *Sync) some(ctx context.Context, scopes []string) map[string]error {
+	failed := map[string]error{}
+	if len(scopes) == 1 {
+		if err := s.one(ctx, scopes[0]); err != nil {
+			failed[scopes[0]] = err
+		}
+		return failed
+	}
+	r := s.reading()
+	err := r.ports(ctx, scopes)
+	var all []ovn.Rendered
+	for _, scope := range scopes {
+		if err != nil {
+			break
+		}
+		rows, err := r.render(ctx, scope)
+		if err != nil {
+			failed[scope] = err
+			continue
+		}
+		all = append(all, ovn.Rendered{Scope: scope, Rows: rows})
+	}
+	if err == nil && !s.holds() {
+		err = fault.Unavailablef("another server writes the network now")
+	}
+	var left map[string]error
+	if err == nil {
+		left, err = s.db.ApplyAll(ctx, all)
+	}
+	if err == nil {
+		for scope, why := range left {
+			failed[scope] = why
+			s.full = time.Time{} // a parent is missing that nobody named: look at everything
+		}
+		return failed
+	}
+	if ctx.Err() != nil || fault.Is(err, fault.Unavailable) {
+		for _, scope := range scopes {
+			failed[scope] = err
+		}
+		return failed
+	}
+	for _, scope := range scopes { // one that is wrong shall not keep the others out
+		if err := s.one(ctx, scope); err != nil {
+			failed[scope] = err
+		}
+	}
+	return failed
+}
+
 func (s *Sync) one(ctx context.Context, scope string) error {
-	rows, err := s.render(ctx, scope)
+	rows, err := s.reading().render(ctx, scope)
 	if err != nil {
 		return err
 	}
@@ -212,189 +268,4 @@ func (s *Sync) scopes(ctx context.Context) ([]string, error) {
 		out = append(out, network.FloatingScope(f.ID))
 	}
 	return out, errors.Join(err1, err2, err3, err4, err5, err6)
-}
-
-// render reads what a scope is about; nothing when that is gone.
-func (s *Sync) render(ctx context.Context, scope string) ([]ovn.Row, error) {
-	kind, id, _ := strings.Cut(scope, "/")
-	var rows []ovn.Row
-	var err error
-	switch kind {
-	case ovn.GlobalScope:
-		rows = ovn.RenderGlobal()
-	case "network":
-		var v ovn.NetworkView
-		if v, err = s.network(ctx, id); err == nil {
-			rows = ovn.RenderNetwork(v)
-		}
-	case "group":
-		var g *network.SecurityGroup
-		if g, err = s.records.Groups.Get(ctx, id); err == nil {
-			rows = ovn.RenderGroup(*g, g.Rules)
-		}
-	case "addresses":
-		var g *network.AddressGroup
-		if g, err = s.records.AddressGroups.Get(ctx, id); err == nil {
-			rows = ovn.RenderAddressGroup(*g)
-		}
-	case "router":
-		var v ovn.RouterView
-		if v, err = s.router(ctx, id); err == nil {
-			rows = ovn.RenderRouter(v)
-		}
-	case "port":
-		var v ovn.PortView
-		if v, err = s.port(ctx, id); err == nil {
-			rows = ovn.RenderPort(v)
-		}
-	case "floating":
-		var v ovn.FloatingView
-		if v, err = s.floating(ctx, id); err == nil {
-			rows = ovn.RenderFloating(v)
-		}
-	}
-	if fault.Is(err, fault.NotFound) {
-		return nil, nil
-	}
-	return rows, err
-}
-
-func (s *Sync) network(ctx context.Context, id string) (ovn.NetworkView, error) {
-	n, err := s.records.Networks.Get(ctx, id)
-	if err != nil {
-		return ovn.NetworkView{}, err
-	}
-	v := ovn.NetworkView{Network: *n}
-	if v.Subnets, err = s.records.SubnetsOf(ctx, s.records.DB, id); err != nil {
-		return v, err
-	}
-	meta, err := s.records.Ports.Where(ctx, s.records.DB, records.Is("network_id", id), records.Is("device_owner", network.OwnerMetadata))
-	if len(meta) > 0 {
-		v.Metadata = meta[0]
-	}
-	return v, err
-}
-
-func (s *Sync) port(ctx context.Context, id string) (ovn.PortView, error) {
-	p, err := s.records.Ports.Get(ctx, id)
-	if err != nil {
-		return ovn.PortView{}, err
-	}
-	n, err := s.network(ctx, p.NetworkID)
-	if err != nil {
-		return ovn.PortView{}, err
-	}
-	v := ovn.PortView{Port: *p, Network: n, Chassis: p.Host}
-	policy := p.QoSPolicyID
-	if policy == "" {
-		policy = n.Network.QoSPolicyID
-	}
-	if v.Policy, err = s.policy(ctx, policy); err != nil {
-		return v, err
-	}
-	lane, err := s.records.LaneOf(ctx, s.records.DB, id)
-	if lane != nil {
-		v.Lane = &ovn.Lane{Parent: lane.Parent.ID, Tag: lane.Tag, Up: lane.Up}
-	}
-	return v, err
-}
-
-// policy loads a QoS policy; empty: none.
-func (s *Sync) policy(ctx context.Context, id string) (*network.QoSPolicy, error) {
-	if id == "" {
-		return nil, nil
-	}
-	return s.records.Policies.Get(ctx, id)
-}
-
-func (s *Sync) floating(ctx context.Context, id string) (ovn.FloatingView, error) {
-	f, err := s.records.Floatings.Get(ctx, id)
-	if err != nil {
-		return ovn.FloatingView{}, err
-	}
-	v := ovn.FloatingView{Floating: *f}
-	forwardings, err := s.records.Forwardings.Where(ctx, s.records.DB, records.Is("floating_id", id))
-	if err != nil {
-		return v, err
-	}
-	for _, x := range forwardings {
-		v.Forwardings = append(v.Forwardings, *x)
-	}
-	if v.Policy, err = s.policy(ctx, f.QoSPolicyID); err != nil || v.Policy == nil || f.RouterID == "" {
-		return v, err
-	}
-	r, err := s.records.Routers.Get(ctx, f.RouterID)
-	if err != nil || r.Gateway == nil {
-		return v, err
-	}
-	v.Gateway, err = s.records.Ports.Get(ctx, r.Gateway.PortID)
-	return v, err
-}
-
-func (s *Sync) router(ctx context.Context, id string) (ovn.RouterView, error) {
-	r, err := s.records.Routers.Get(ctx, id)
-	if err != nil {
-		return ovn.RouterView{}, err
-	}
-	v := ovn.RouterView{Router: *r}
-	if v.Chassis, err = s.gateways(ctx, s.db); err != nil {
-		return v, err
-	}
-	inner, err := s.records.InterfacesOf(ctx, s.records.DB, id)
-	if err != nil {
-		return v, err
-	}
-	for _, p := range inner {
-		leg, err := s.routerPort(ctx, p)
-		if err != nil {
-			return v, err
-		}
-		v.Interfaces = append(v.Interfaces, leg)
-	}
-	if r.Gateway == nil {
-		return v, s.scopesOf(ctx, &v)
-	}
-	if v.Policy, err = s.policy(ctx, r.Gateway.QoSPolicyID); err != nil {
-		return v, err
-	}
-	p, err := s.records.Ports.Get(ctx, r.Gateway.PortID)
-	if err != nil {
-		return v, err
-	}
-	out, err := s.routerPort(ctx, p)
-	if err != nil {
-		return v, err
-	}
-	v.Gateway = &out
-	return v, s.scopesOf(ctx, &v)
-}
-
-// scopesOf finds the address scopes of what a router leads to.
-func (s *Sync) scopesOf(ctx context.Context, v *ovn.RouterView) error {
-	v.Scopes = map[string]string{}
-	legs := v.Interfaces
-	if v.Gateway != nil {
-		legs = append(slices.Clone(legs), *v.Gateway)
-	}
-	for _, leg := range legs {
-		for _, sub := range leg.Subnets {
-			scope, err := s.records.PoolScope(ctx, s.records.DB, sub.PoolID)
-			if err != nil {
-				return err
-			}
-			if scope != "" {
-				v.Scopes[sub.ID] = scope
-			}
-		}
-	}
-	return nil
-}
-
-func (s *Sync) routerPort(ctx context.Context, p *network.Port) (ovn.RouterPort, error) {
-	n, err := s.records.Networks.Get(ctx, p.NetworkID)
-	if err != nil {
-		return ovn.RouterPort{}, err
-	}
-	subnets, err := s.records.SubnetsOf(ctx, s.records.DB, p.NetworkID)
-	return ovn.RouterPort{Port: *p, Network: *n, Subnets: subnets}, err
 }

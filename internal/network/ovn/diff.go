@@ -26,6 +26,16 @@ func (m *mirror) put(r Row) {
 	m.scopes[r.Scope][r.Key] = true
 }
 
+// take makes the mirror as a plan makes the database.
+func (m *mirror) take(p plan) {
+	for _, r := range p.put {
+		m.put(r)
+	}
+	for _, key := range p.drop {
+		m.drop(key)
+	}
+}
+
 // drop forgets a row, and those that the database collects with it because
 // nothing else refers to them.
 func (m *mirror) drop(key string) {

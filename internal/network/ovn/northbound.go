@@ -85,6 +85,39 @@ func (n *Northbound) Apply(ctx context.Context, scope string, rows []Row) error 
 	return n.apply(ctx, scope, rows)
 }
 
+// Rendered is a scope with its rows.
+type Rendered struct {
+	Scope string
+	Rows  []Row
+}
+
+// ApplyAll is Apply of many scopes in one transaction, in their order. The answer
+// has an error for each scope that was left out, by its name: NotFound, as from
+// Apply. Its own error is of all: none was applied.
+func (n *Northbound) ApplyAll(ctx context.Context, all []Rendered) (map[string]error, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	left := map[string]error{}
+	var ops []ovsdb.Operation
+	for _, r := range all {
+		p := n.plan(r.Scope, r.Rows)
+		if len(p.missing) > 0 {
+			left[r.Scope] = fault.NotFoundf("not rendered yet: %s", strings.Join(p.missing, ", "))
+			continue
+		}
+		ops = append(ops, p.ops...)
+		n.mirror.take(p) // the next scope may hang on this one
+	}
+	if len(ops) == 0 {
+		return left, nil
+	}
+	if _, err := n.transact(ctx, ops); err != nil {
+		_, loadErr := n.load(ctx) // the mirror says what is not so
+		return nil, errors.Join(fmt.Errorf("apply %d scopes: %w", len(all), err), loadErr)
+	}
+	return left, nil
+}
+
 // Resync reads the whole database and makes it as rendered, with nothing
 // besides. It answers how many scopes differed.
 func (n *Northbound) Resync(ctx context.Context, scopes map[string][]Row) (repaired int, err error) {
@@ -169,12 +202,7 @@ func (n *Northbound) apply(ctx context.Context, scope string, rows []Row) error 
 			return fmt.Errorf("apply %s: %w", scope, err)
 		}
 	}
-	for _, r := range p.put {
-		n.mirror.put(r)
-	}
-	for _, key := range p.drop {
-		n.mirror.drop(key)
-	}
+	n.mirror.take(p)
 	return nil
 }
 

@@ -108,7 +108,7 @@ func (s *Site) Volume(_ context.Context, volumeID string) (guest.VolumeFile, err
 
 // OpenTap makes a tap that nothing is connected to, in a network namespace of
 // its own that lives as long as the tap.
-func (s *Site) OpenTap(context.Context, string) (*os.File, error) {
+func (s *Site) OpenTap(context.Context, string, guest.Limits) (*os.File, error) {
 	type outcome struct {
 		f   *os.File
 		err error

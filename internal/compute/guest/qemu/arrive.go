@@ -15,9 +15,9 @@ import (
 const arriveLimit = 5 * time.Second
 
 // tap opens the host's end of a port once it is there.
-func (m *machine) tap(ctx context.Context, portID string) (f *os.File, err error) {
+func (m *machine) tap(ctx context.Context, portID string, limits guest.Limits) (f *os.File, err error) {
 	err = m.arrive(ctx, func() error {
-		f, err = m.d.cfg.Taps.OpenTap(ctx, portID)
+		f, err = m.d.cfg.Taps.OpenTap(ctx, portID, limits)
 		return err
 	})
 	if err != nil {

@@ -29,6 +29,10 @@ type Config struct {
 	ProbeKernel string
 	ProbeInitrd string
 
+	// What each disk of a guest may do a second unless the guest's limits say
+	// otherwise: bytes and requests, read and written together; 0: any.
+	DiskBytes, DiskRequests int64
+
 	FreePorts int // devices that can be plugged into a guest beyond those it starts with; default 8
 
 	Clock clock.Clock

@@ -88,7 +88,9 @@ func (s oneImage) Open(context.Context, string) (io.ReadCloser, guest.ImageInfo,
 func (s oneImage) Volume(context.Context, string) (guest.VolumeFile, error) {
 	return guest.VolumeFile{}, os.ErrNotExist
 }
-func (s oneImage) OpenTap(context.Context, string) (*os.File, error) { return nil, os.ErrNotExist }
+func (s oneImage) OpenTap(context.Context, string, guest.Limits) (*os.File, error) {
+	return nil, os.ErrNotExist
+}
 
 // TestDriverIsKilledAnywhere kills a driver's process at random moments; the
 // next one must find what is there, make what should be, and leave nothing.

@@ -238,7 +238,7 @@ func (m *machine) plugNIC(ctx context.Context, want guest.NIC, slot string) erro
 	if err != nil {
 		return err
 	}
-	tap, err := m.tap(ctx, want.PortID)
+	tap, err := m.tap(ctx, want.PortID, m.started())
 	if err != nil {
 		return err
 	}

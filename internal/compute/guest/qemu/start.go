@@ -106,6 +106,7 @@ func (m *machine) design(p *plan, caps guest.Capabilities) error {
 		return err
 	}
 	spec.Metadata = guest.Metadata{}
+	spec.Limits = spec.Limits.WithDisks(m.d.cfg.DiskBytes, m.d.cfg.DiskRequests)
 	p.build = started{Accel: caps.Accel, Machine: caps.Machine, CPUModel: caps.CPUModel, Ports: places.ports(m.d.cfg.FreePorts), Spec: spec}
 	if spec.Machine.CPUModel != "" {
 		p.build.CPUModel = spec.Machine.CPUModel
@@ -128,7 +129,7 @@ func (m *machine) openDevices(ctx context.Context, p *plan) error {
 	for i, n := range p.build.Spec.NICs {
 		p.nics[i] = nic{NIC: n, slot: m.rec.Slots[nicKey(n)]}
 		each.Go(func() (err error) {
-			p.nics[i].tap, err = m.tap(ctx, n.PortID)
+			p.nics[i].tap, err = m.tap(ctx, n.PortID, p.build.Spec.Limits)
 			return err
 		})
 	}

@@ -279,7 +279,7 @@ func TestRandomFrames(t *testing.T) {
 			}
 			seen++
 			if why := dishonest(f); why != "" {
-				run.Violation("at %s: %s: %x", o.name, why, f)
+				run.Violation("at %s: %s: %x\nof %x", o.name, why, f, sent[markIn(f)])
 			}
 		}
 	}

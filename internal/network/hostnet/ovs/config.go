@@ -30,6 +30,10 @@ type Config struct {
 	MetadataRange netip.Prefix
 	MetadataPort  int // of the listener
 
+	// What a guest may send by a port unless its flavor says otherwise, each
+	// second; 0: any.
+	Frames, Bytes int64
+
 	Ledger hostnet.Ledger
 	Log    *slog.Logger
 }

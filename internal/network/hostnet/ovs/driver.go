@@ -20,6 +20,7 @@ const (
 	idPatch = "mek:patch"   // the metadata port a patch belongs to
 	idWired = "ovn-installed"
 	idOpen  = "mek:unguarded" // port security is off
+	idCaps  = "mek:caps"      // of what it sends, if they are the port's own
 )
 
 // Driver is a hostnet.Driver on Open vSwitch.
@@ -42,6 +43,8 @@ type Driver struct {
 	mu      sync.RWMutex
 	numbers map[string]uint32     // of ports, for metadata
 	ingress map[netip.Addr]string // ports by the address that stands for them
+	meters  map[string]uint32     // first meter of ports
+	caps    map[string]hostnet.Caps
 }
 
 // Open connects to the host's switch, which must be running, and sets the
@@ -50,7 +53,8 @@ func Open(ctx context.Context, cfg Config) (*Driver, error) {
 	if len(cfg.Hash) < 4 {
 		return nil, fault.Invalidf("the cloud's hash is too short")
 	}
-	d := &Driver{cfg: cfg, changed: make(chan struct{}, 1), numbers: map[string]uint32{}, ingress: map[netip.Addr]string{}, sealed: map[string]int{}}
+	d := &Driver{cfg: cfg, changed: make(chan struct{}, 1), numbers: map[string]uint32{}, ingress: map[netip.Addr]string{}, sealed: map[string]int{},
+		meters: map[string]uint32{}, caps: map[string]hostnet.Caps{}}
 	db, err := openDatabase(ctx, cfg.Endpoint, d.poke)
 	if err != nil {
 		return nil, err

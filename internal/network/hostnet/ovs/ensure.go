@@ -115,6 +115,11 @@ func (d *Driver) join(ctx context.Context, taps []tap) error {
 	if err := d.db.commit(ctx, add...); err != nil {
 		return err
 	}
+	for _, t := range taps {
+		if err := d.keepCaps(ctx, t.port.ID); err != nil {
+			return err
+		}
+	}
 	return d.guard(ctx)
 }
 
@@ -170,7 +175,7 @@ func (d *Driver) Remove(ctx context.Context, portIDs ...string) error {
 	}
 	var failed []error
 	for i, name := range names {
-		d.forgetNumber(portIDs[i])
+		d.forget(portIDs[i])
 		failed = append(failed, removeLink(name))
 	}
 	if err := errors.Join(failed...); err != nil {

@@ -1,6 +1,7 @@
 package ovs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -16,13 +17,13 @@ import (
 // after.
 
 // guardCookie tells our flows from OVN's.
-const guardCookie = "0x6d656b67"
+const guardCookie = 0x6d656b67
 
 // guardEvery is how often to look whether the flows are there: how long a
 // restarted ovn-controller can leave ports without.
 const guardEvery = 3 * time.Second
 
-// guard writes the flows of all guarded ports.
+// guard writes the flows of all ports, and the meters that they lead through.
 func (d *Driver) guard(ctx context.Context) error {
 	d.guardMu.Lock()
 	defer d.guardMu.Unlock()
@@ -30,15 +31,21 @@ func (d *Driver) guard(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var meters []meter
 	var b strings.Builder
-	fmt.Fprintf(&b, "delete cookie=%s/-1\n", guardCookie)
-	for _, port := range want {
-		for _, what := range guarded {
-			fmt.Fprintf(&b, "add cookie=%s,table=0,priority=%d,in_port=%d,%s,actions=drop\n", guardCookie, guardPriority, port, what)
+	fmt.Fprintf(&b, "delete cookie=%#x/-1\n", guardCookie)
+	for _, p := range want {
+		for _, what := range p.dropped() {
+			fmt.Fprintf(&b, "add cookie=%#x,table=0,priority=%d,in_port=%d,%s,actions=drop\n", guardCookie, guardPriority, p.number, what)
 		}
+		meterFlows(&b, p.number, p.meters)
+		meters = append(meters, p.meters...)
 	}
 	// Else a first fragment would have no ports to whoever writes flows.
 	if _, err := d.openFlow(ctx, d.cfg.Integration(), "", "--no-names", "set-frags", "nx-match"); err != nil {
+		return err
+	}
+	if err := d.setMeters(ctx, meters); err != nil {
 		return err
 	}
 	_, err = d.openFlow(ctx, d.cfg.Integration(), b.String(), "--bundle", "add-flows", "-")
@@ -53,16 +60,29 @@ var guarded = []string{"icmp6,icmp_type=134", "icmp6,icmp_type=0,ip_frag=no", "i
 // guardPriority is above all of OVN's in its first table.
 const guardPriority = 30000
 
-// guards are the numbers of guarded ports in the bridge.
-func (d *Driver) guards() ([]int, error) {
-	rows, err := d.db.interfaces(context.Background(), func(i *ifaceRow) bool {
-		return i.External[idPort] != "" && i.External[idOpen] != "true" && i.Ofport != nil && *i.Ofport > 0
-	})
-	var out []int
-	for _, i := range rows {
-		out = append(out, *i.Ofport)
+// guardedPort is a port in the bridge, as it is looked after.
+type guardedPort struct {
+	number int
+	open   bool // it may send what it likes
+	meters []meter
+}
+
+// dropped is what the port may not send.
+func (p guardedPort) dropped() []string {
+	if p.open {
+		return nil
 	}
-	slices.Sort(out)
+	return guarded
+}
+
+// guards are the ports in the bridge.
+func (d *Driver) guards() ([]guardedPort, error) {
+	rows, err := d.db.interfaces(context.Background(), func(i *ifaceRow) bool { return i.External[idPort] != "" && forwards(*i) })
+	out := make([]guardedPort, len(rows))
+	for n, i := range rows {
+		out[n] = guardedPort{number: *i.Ofport, open: i.External[idOpen] == "true", meters: d.metersOf(i.External[idPort])}
+	}
+	slices.SortFunc(out, func(a, b guardedPort) int { return cmp.Compare(a.number, b.number) })
 	return out, err
 }
 
@@ -73,8 +93,15 @@ func (d *Driver) keepGuard(ctx context.Context) {
 		if err != nil || len(want) == 0 {
 			continue
 		}
-		have, err := d.openFlow(ctx, d.cfg.Integration(), "", "--no-names", "dump-flows", "cookie="+guardCookie+"/-1")
-		if err == nil && strings.Count(have, "actions=drop") >= len(want)*len(guarded) {
+		least, have := 0, 0
+		for _, p := range want {
+			least += len(p.dropped()) + len(p.meters)
+		}
+		err = d.talk(ctx, d.cfg.Integration(), func(b *bridge) (err error) {
+			have, err = b.countFlows(guardCookie)
+			return err
+		})
+		if err == nil && have >= least {
 			continue
 		}
 		if err == nil {

@@ -76,7 +76,7 @@ type host struct {
 	up map[string]bool
 }
 
-func startHost(t *testing.T) *host {
+func startHost(t *testing.T, settings ...func(*ovs.Config)) *host {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "mekovs")
 	if err != nil {
@@ -97,6 +97,9 @@ func startHost(t *testing.T) *host {
 	h.cfg = ovs.Config{Hash: "5ca1ab1e", Endpoint: switches.Database(), Run: switches.Run, Chassis: "host-1", Southbound: central.Southbound(),
 		Encap: netip.MustParseAddr("127.0.0.1"), Userspace: !kernel, External: netip.MustParsePrefix("172.24.4.1/24"), Physical: "public", Masquerade: true,
 		MetadataRange: netip.MustParsePrefix("100.64.8.0/22"), MetadataPort: 8775, Ledger: noLedger{}, Log: slog.New(slog.DiscardHandler)}
+	for _, set := range settings {
+		set(&h.cfg)
+	}
 	switches.Identity = h.cfg.Identity()
 	begun := time.Now()
 	for _, e := range []interface {
@@ -121,7 +124,7 @@ func startHost(t *testing.T) *host {
 	if h.drv, err = ovs.Open(ctx, h.cfg); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(h.drv.Close)
+	t.Cleanup(func() { h.drv.Close() }) // which may be another by then
 	t.Cleanup(h.clear)
 	if h.nb, err = ovn.Open(ctx, central.Northbound(), h.onUp); err != nil {
 		t.Fatal(err)

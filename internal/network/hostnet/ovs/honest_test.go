@@ -52,8 +52,14 @@ func dishonest(f []byte) string {
 // routed tells whether the router made a frame of an honest one, which went to it
 // or to many: it is the router's, one hop on, and says the same.
 func routed(sent, seen []byte) bool {
-	return len(sent) >= 34 && len(seen) >= 34 && dishonest(sent) == "" && bytes.Equal(seen[6:12], mac(macR)) &&
-		binary.BigEndian.Uint16(seen[12:]) == 0x0800 && seen[22] == sent[22]-1 && bytes.HasPrefix(sent[26:], seen[26:])
+	if len(sent) < 34 || len(seen) < 34 || dishonest(sent) != "" || !bytes.Equal(seen[6:12], mac(macR)) || !bytes.Equal(seen[12:14], sent[12:14]) {
+		return false
+	}
+	hops, rest := 22, 26 // of IPv4, whose sum changes too
+	if binary.BigEndian.Uint16(seen[12:]) == 0x86dd {
+		hops, rest = 21, 22
+	}
+	return seen[hops] == sent[hops]-1 && bytes.HasPrefix(sent[rest:], seen[rest:])
 }
 
 func dishonest6(p []byte, own func([]byte, ...string) bool) string {

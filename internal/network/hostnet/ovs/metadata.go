@@ -156,13 +156,16 @@ func (d *Driver) numberOf(portID string) (uint32, error) {
 	return 0, fault.Unavailablef("no address is left to stand for a port on this host")
 }
 
-func (d *Driver) forgetNumber(portID string) {
+// forget drops what is known of a port.
+func (d *Driver) forget(portID string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if n, ok := d.numbers[portID]; ok {
 		delete(d.ingress, d.standIn(n))
 		delete(d.numbers, portID)
 	}
+	delete(d.meters, portID)
+	delete(d.caps, portID)
 }
 
 // standIn is the address of a number.
@@ -173,7 +176,7 @@ func (d *Driver) standIn(n uint32) netip.Addr {
 	return netip.AddrFrom4(b)
 }
 
-// recall reads the numbers that ports had before the driver was opened.
+// recall reads the numbers and caps that ports had before the driver was opened.
 func (d *Driver) recall(ctx context.Context) error {
 	rows, err := d.db.interfaces(ctx, func(i *ifaceRow) bool { return i.External[idPort] != "" })
 	if err != nil {
@@ -182,6 +185,9 @@ func (d *Driver) recall(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, i := range rows {
+		if own := readCaps(i.External[idCaps]); own.OutBytes > 0 {
+			d.caps[i.External[idPort]] = own
+		}
 		n, err := strconv.ParseUint(i.External[idMeta], 10, 32)
 		if err != nil || n == 0 {
 			continue // gets a new one from numberOf
