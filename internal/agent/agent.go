@@ -110,9 +110,15 @@ func (a *Agent) Facts() hostlink.Facts { return a.cfg.Facts }
 
 // Hello is what the agent says first on a connection.
 func (a *Agent) Hello() hostlink.Hello {
-	h := hostlink.Hello{Facts: a.cfg.Facts, Held: a.Held()}
+	h := hostlink.Hello{Facts: a.cfg.Facts, Deltas: true}
 	for _, name := range a.order {
-		h.Reports = append(h.Reports, a.reportOf(name))
+		held, listed := a.sections[name].listed()
+		h.Held = append(h.Held, held)
+		if listed.Member != "" {
+			h.Listed = append(h.Listed, hostlink.PackListed(name, listed))
+		}
+		r, _ := a.reportOf(name, taken{})
+		h.Reports = append(h.Reports, r)
 	}
 	return h
 }
@@ -164,6 +170,19 @@ func (a *Agent) Accept(_ context.Context, doc hostlink.Document) error {
 		return err
 	}
 	a.changed(doc.Section)
+	return nil
+}
+
+// Amend takes a delta; see hostlink.Endpoint.
+func (a *Agent) Amend(_ context.Context, delta hostlink.Delta) error {
+	s, ok := a.sections[delta.Section]
+	if !ok {
+		return fault.NotFoundf("this host has no section %q", delta.Section)
+	}
+	if err := s.amend(delta, func(doc hostlink.Document) error { return a.cfg.Journal.append(record{Document: &doc}) }); err != nil {
+		return err
+	}
+	a.changed(delta.Section)
 	return nil
 }
 

@@ -178,7 +178,7 @@ func replay(raw []byte, into *saved) int {
 }
 
 func frame(r record) ([]byte, error) {
-	body, err := json.Marshal(r)
+	body, err := hostlink.Encode(r) // a document's text is as its digest says
 	if err != nil {
 		return nil, fmt.Errorf("encode record: %w", err)
 	}

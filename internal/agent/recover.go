@@ -28,6 +28,7 @@ func (s *section) enter(doc hostlink.Document) {
 		s.before = s.doc
 	}
 	s.applied = 0 // revisions count anew
+	s.news.all()
 	for id, o := range s.objects {
 		o.Revision = 0
 		s.objects[id] = o
@@ -95,6 +96,7 @@ func (s *section) keep(epoch int64, kept map[string]hostlink.Kept, list []hostli
 		return fault.Unavailablef("the host cannot write its journal").Because(err)
 	}
 	s.before, s.kept = hostlink.Document{}, kept
+	s.news.all()
 	return nil
 }
 
@@ -116,6 +118,7 @@ func (s *section) release(id string) error {
 		return fault.Unavailablef("the host cannot write its journal").Because(err)
 	}
 	s.kept = rest
+	s.news.all()
 	if s.stop != nil {
 		s.stop() // it runs with what was kept before
 	}

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/hostlink"
 )
 
@@ -23,12 +24,14 @@ type server struct {
 	gone chan struct{} // closed when it is taken away
 	once sync.Once
 
+	taken map[hostlink.Section]taken // its sender's own
+
 	mu    sync.Mutex
 	dirty map[hostlink.Section]bool
 }
 
 func newServer(up hostlink.Uplink, all []hostlink.Section) *server {
-	s := &server{up: up, wake: make(chan struct{}, 1), gone: make(chan struct{}), dirty: map[hostlink.Section]bool{}}
+	s := &server{up: up, wake: make(chan struct{}, 1), gone: make(chan struct{}), taken: map[hostlink.Section]taken{}, dirty: map[hostlink.Section]bool{}}
 	for _, name := range all {
 		s.changed(name)
 	}
@@ -117,23 +120,36 @@ func (a *Agent) later(ctx context.Context, s *server, name hostlink.Section) {
 	})
 }
 
+// send tells a server of a section: what changed since it was told last, or the whole.
 func (a *Agent) send(ctx context.Context, s *server, name hostlink.Section) bool {
 	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()
-	if err := s.up.Report(ctx, a.reportOf(name)); err != nil {
+	var since taken
+	if s.up.Deltas() {
+		since = s.taken[name]
+	}
+	r, next := a.reportOf(name, since)
+	err := s.up.Report(ctx, r)
+	if r.Since > 0 && fault.As(err).Code == hostlink.WholeWanted {
+		r, next = a.reportOf(name, taken{})
+		err = s.up.Report(ctx, r)
+	}
+	if err != nil {
 		a.cfg.Log.Debug("report not taken; repeating", "section", name, "error", err)
 		return false
 	}
+	next.sequence = r.Sequence
+	s.taken[name] = next
 	return true
 }
 
 // reportOf is a section's report with the next sequence.
-func (a *Agent) reportOf(name hostlink.Section) hostlink.Report {
+func (a *Agent) reportOf(name hostlink.Section, since taken) (hostlink.Report, taken) {
 	a.mu.Lock()
 	a.sequence++
 	n := a.sequence
 	a.mu.Unlock()
-	r := a.sections[name].summary()
+	r, next := a.sections[name].summary(since)
 	r.Host, r.Sequence = a.cfg.Facts.Host, n
-	return r
+	return r, next
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -35,6 +33,7 @@ type section struct {
 	kept    map[string]hostlink.Kept
 	applied int64
 	objects map[string]hostlink.ObjectReport
+	news    news
 	stop    context.CancelFunc // of the running Apply
 	wake    chan struct{}      // holds one element when doc is new
 }
@@ -43,6 +42,26 @@ type section struct {
 func (s *section) accept(doc hostlink.Document, put func() error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.replace(doc, put)
+}
+
+// amend is accept for what makes a newer document out of the present one. What is
+// made durable is the whole: a program that knows no deltas may read it.
+func (s *section) amend(delta hostlink.Delta, put func(hostlink.Document) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if delta.Held() == s.doc.Held() {
+		return nil
+	}
+	doc, err := delta.Apply(s.doc)
+	if err != nil {
+		return err
+	}
+	return s.replace(doc, func() error { return put(doc) })
+}
+
+// replace takes a newer document. The caller holds mu.
+func (s *section) replace(doc hostlink.Document, put func() error) error {
 	switch {
 	case doc.Held() == s.doc.Held():
 		return nil
@@ -111,6 +130,7 @@ func (s *section) adopt(ctx context.Context) {
 	for _, o := range list {
 		o.Revision = 0
 		s.objects[o.ID] = o
+		s.news.changed(o.ID)
 	}
 	if s.doc.Revision > 0 || s.doc.Digest != "" {
 		s.kick()
@@ -155,8 +175,9 @@ func (s *section) report(doc hostlink.Document, list []hostlink.ObjectReport) {
 	}
 	for _, o := range list {
 		o.Revision = revision
-		if s.objects[o.ID].Revision <= revision {
+		if s.objects[o.ID].Revision <= revision && revision >= s.applied {
 			s.objects[o.ID] = o
+			s.news.changed(o.ID)
 		}
 	}
 	s.mu.Unlock()
@@ -183,7 +204,8 @@ func (s *section) settle(ctx context.Context, doc hostlink.Document) {
 		case o.Phase == hostlink.Absent && spoken,
 			err == nil && !spoken && !here[id] && o.Phase != hostlink.Failed:
 			delete(s.objects, id)
-		case !spoken:
+			s.news.gone(id)
+		case !spoken: // applied says so of all
 			o.Revision = revision
 			s.objects[id] = o
 		}
@@ -194,22 +216,6 @@ func (s *section) settle(ctx context.Context, doc hostlink.Document) {
 		s.log.Warn("inventory failed; objects are told as last known", "section", s.name, "error", err)
 	}
 	s.tell(s.name)
-}
-
-// summary is the section's report but for host and sequence.
-func (s *section) summary() hostlink.Report {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := hostlink.Report{Section: s.name, Revision: s.doc.Revision, Digest: s.doc.Digest, Epoch: s.doc.Epoch, Applied: s.applied}
-	r.Objects = make([]hostlink.ObjectReport, 0, len(s.objects)+len(s.kept))
-	for _, o := range s.objects {
-		if _, ok := s.kept[o.ID]; !ok {
-			r.Objects = append(r.Objects, o)
-		}
-	}
-	s.tellKept(&r)
-	slices.SortFunc(r.Objects, func(a, b hostlink.ObjectReport) int { return strings.Compare(a.ID, b.ID) })
-	return r
 }
 
 // inventory answers hostlink.TakeInventory.
@@ -238,6 +244,18 @@ func (s *section) held() hostlink.Held {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.doc.Held()
+}
+
+// listed is what is held, and what that lists: nothing where it was not sent by
+// what it lists.
+func (s *section) listed() (hostlink.Held, hostlink.Listed) {
+	s.mu.Lock()
+	doc := s.doc
+	s.mu.Unlock()
+	if l, _, ok := hostlink.Take(doc.Body); ok && l.Digest() == doc.Digest {
+		return doc.Held(), l
+	}
+	return doc.Held(), hostlink.Listed{}
 }
 
 // stream asks the applier, keeping a refusal apart from a failure.

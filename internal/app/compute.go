@@ -32,6 +32,7 @@ func (b *builder) compute(context.Context) error {
 	b.Hub.OnFacts(s.Hosts.Seen)
 	b.Hub.OnLease(s.Hosts.LeaseChanged)
 	b.Hub.Register(hostlink.Guests, s.Servers.Render, s.Servers.Observe)
+	b.Hub.RegisterPart(hostlink.Guests, s.Servers.RenderSome)
 	b.Hub.HandleStream(compute.DiskStreamKind, s.Servers.Stream)
 	b.Hub.OnTell(hostlink.Guests, s.Servers.Told)
 	loop := b.reconcilers(append(s.Servers.Reconcilers(), b.pruneChassis(s.Hosts)...)...)

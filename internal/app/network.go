@@ -28,6 +28,7 @@ func (b *builder) network(context.Context) error {
 		b.Hub.HandleStream(southboundStream, serveSouthbound(b.Config.Southbound, pki.OpenLocal(b.Config.SouthboundKeys), b.Clock))
 	}
 	b.Hub.Register(hostlink.Ports, s.Render, s.Observe)
+	b.Hub.RegisterPart(hostlink.Ports, s.RenderSome)
 	b.Hub.OnLease(s.HostChanged)
 	b.heard[networkapi.Topic] = func(_ context.Context, scope string) { s.Heard(scope) }
 	b.missed = append(b.missed, s.Missed)

@@ -13,7 +13,7 @@ import (
 // Canonical is the one JSON text of a value: members sorted by name, no blanks,
 // numbers as they were written. Equal values of different Go types give equal bytes.
 func Canonical(v any) (json.RawMessage, error) {
-	raw, err := encode(v)
+	raw, err := Encode(v)
 	if err != nil {
 		return nil, fmt.Errorf("encode: %w", err)
 	}
@@ -24,8 +24,9 @@ func Canonical(v any) (json.RawMessage, error) {
 	return decoded(raw)
 }
 
-// encode is json.Marshal that leaves <, > and & as they are.
-func encode(v any) ([]byte, error) {
+// Encode is json.Marshal that leaves <, > and & as they are, and so the text of a
+// document that is part of v: its digest is of just that text.
+func Encode(v any) ([]byte, error) {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
@@ -44,7 +45,7 @@ func decoded(raw []byte) (json.RawMessage, error) {
 	if err := dec.Decode(&plain); err != nil {
 		return nil, fmt.Errorf("decode again: %w", err)
 	}
-	out, err := encode(plain)
+	out, err := Encode(plain)
 	if err != nil {
 		return nil, fmt.Errorf("encode canonically: %w", err)
 	}
@@ -192,8 +193,28 @@ func NewDocument(section Section, revision int64, body any) (Document, error) {
 	return Document{Section: section, Revision: revision, Digest: digest(raw), Body: raw}, nil
 }
 
+// NewListed is NewDocument for an agent that takes deltas: the digest is of what
+// the body lists. A body that is no list is a document all the same.
+func NewListed(section Section, revision int64, body any) (doc Document, l Listed, texts []json.RawMessage, err error) {
+	if doc, err = NewDocument(section, revision, body); err != nil {
+		return doc, l, nil, err
+	}
+	l, texts, ok := Take(doc.Body)
+	if !ok {
+		return doc, Listed{}, nil, nil
+	}
+	doc.Digest = l.Digest()
+	return doc, l, texts, nil
+}
+
 // Intact tells whether the digest is that of the body.
-func (d Document) Intact() bool { return d.Digest == digest(d.Body) }
+func (d Document) Intact() bool {
+	if strings.HasPrefix(d.Digest, listMark) {
+		l, _, ok := Take(d.Body)
+		return ok && d.Digest == l.Digest()
+	}
+	return d.Digest == digest(d.Body)
+}
 
 // Held is what the other side needs to know of a document it has.
 func (d Document) Held() Held {

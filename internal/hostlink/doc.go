@@ -13,7 +13,12 @@
 //
 // How far a host is, is told per object: an ObjectReport carries the revision
 // of the document it was established under. Without it a report that crosses
-// a new document would look like its fulfilment. Sending only the difference
-// of documents was rejected: equal digests already cost nothing, and a whole
-// document needs no history on either side.
+// a new document would look like its fulfilment.
+//
+// Most documents and reports differ from the ones before in one object of
+// hundreds, so both travel as deltas between ends that both know them (Hello.Deltas,
+// Uplink.Deltas): a delta names what it changes and what comes out, by digest, and
+// one that does not fit, for whatever reason, is answered with WholeWanted. There
+// is no history on either side: a server knows what a host's document lists, but
+// not its texts, and the whole is always right.
 package hostlink

@@ -3,6 +3,7 @@ package hostlink
 import (
 	"context"
 	"encoding/json"
+	"hash/fnv"
 	"io"
 	"time"
 )
@@ -98,7 +99,9 @@ type ObjectReport struct {
 }
 
 // Report is what an agent says about a section after a change or on reconnect.
-// It always lists every object it knows, so a lost report is repaired by the next.
+// It lists every object it knows, or those that may have changed since another
+// report that the server took: then each is listed as it is now, and Since and
+// Check tell whether it fits what the server knows. It may be whole at any time.
 type Report struct {
 	Host     string         `json:"host"`
 	Section  Section        `json:"section"`
@@ -109,6 +112,29 @@ type Report struct {
 	Objects  []ObjectReport `json:"objects"`
 	Epoch    int64          `json:"epoch,omitempty"` // of the last document accepted; revisions of another epoch mean nothing
 	Kept     []Kept         `json:"kept,omitempty"`
+	// Since is the Sequence of the report that this one goes on from; 0: it is whole.
+	Since int64    `json:"since,omitempty"`
+	Gone  []string `json:"gone,omitempty"`  // objects that a whole report would not list any more
+	Check uint64   `json:"check,omitempty"` // of all objects, listed or not: the sum of their Checks
+}
+
+// Check is a number that changes with what a report says of an object, but for
+// its revision.
+func (o ObjectReport) Check() uint64 {
+	h := fnv.New64a()
+	for _, part := range []string{o.ID, string(o.Phase), o.Error, string(o.Facts), string(o.Kept)} {
+		_, _ = h.Write([]byte(part)) // a hash takes everything
+		_, _ = h.Write([]byte{0})
+	}
+	return h.Sum64()
+}
+
+// CheckOf is the sum over objects.
+func CheckOf(objects []ObjectReport) (sum uint64) {
+	for _, o := range objects {
+		sum += o.Check()
+	}
+	return sum
 }
 
 // Command is a one-shot (reboot, snapshot, dump). The agent keeps token and
@@ -142,8 +168,13 @@ type Facts struct {
 // pure: the same rows give the same bytes. Revision comes from hoststate.
 type Renderer func(ctx context.Context, host string) (body any, revision int64, err error)
 
+// Part is a Renderer for some objects: a body with those of them that the host
+// should have. It is read after the transactions that changed them.
+type Part func(ctx context.Context, host string, objects []string) (body any, err error)
+
 // Observer learns a host's reports. It may be called again with the same
-// report, and with reports out of order; it compares Sequence and revisions.
+// report, and with reports out of order; it compares Sequence and revisions. One
+// with Since lists what may be news, and what the last documents changed.
 type Observer func(ctx context.Context, r Report) error
 
 // Elsewhere is the member of a fault's detail that names the server from which a
@@ -155,6 +186,9 @@ type Hosts interface {
 	// Poke says that a section of a host may have changed. It carries no data,
 	// never blocks and may be called for nothing.
 	Poke(host string, section Section)
+	// Raised says that a transaction raised the revision of a section, and the
+	// rows of which objects it changed: no others are rendered. It never blocks.
+	Raised(host string, section Section, revision int64, objects ...string)
 	// Await blocks until the host reported the object at revision or later in
 	// a phase other than Pending. Unavailable when ctx ends first.
 	Await(ctx context.Context, host string, section Section, revision int64, object string) (ObjectReport, error)

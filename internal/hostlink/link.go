@@ -43,6 +43,39 @@ type Hello struct {
 	Facts   Facts    `json:"facts"`
 	Held    []Held   `json:"held"`
 	Reports []Report `json:"reports"`
+	// Deltas: the agent takes deltas of documents. Listed says what those that it
+	// holds list, where it knows, so that deltas of them can be made.
+	Deltas bool         `json:"deltas,omitempty"`
+	Listed []HeldListed `json:"listed,omitempty"`
+}
+
+// HeldListed is what a held document lists, on its way.
+type HeldListed struct {
+	Section Section  `json:"section"`
+	Member  string   `json:"member"`
+	IDs     []string `json:"ids"`
+	Sums    []byte   `json:"sums"` // one after the other
+}
+
+// PackListed makes it fit for travel.
+func PackListed(s Section, l Listed) HeldListed {
+	out := HeldListed{Section: s, Member: l.Member, IDs: make([]string, 0, len(l.Objects)), Sums: make([]byte, 0, len(l.Objects)*len(Sum{}))}
+	for _, o := range l.Objects {
+		out.IDs, out.Sums = append(out.IDs, o.ID), append(out.Sums, o.Sum[:]...)
+	}
+	return out
+}
+
+// Listed is the list again; what cannot be one is empty, which has another digest.
+func (h HeldListed) Listed() Listed {
+	l := Listed{Member: h.Member}
+	if len(h.Sums) != len(h.IDs)*len(Sum{}) {
+		return l
+	}
+	for i, id := range h.IDs {
+		l.Objects = append(l.Objects, Listing{id, Sum(h.Sums[i*len(Sum{}):])})
+	}
+	return l
 }
 
 // Endpoint is an agent as a placement sees it; package agent implements it and
@@ -51,6 +84,10 @@ type Endpoint interface {
 	// Accept takes a document and returns once it is on disk, not once it is
 	// applied. Conflict when a newer one is held already.
 	Accept(ctx context.Context, doc Document) error
+	// Amend is Accept for what makes the new document out of the one that is held.
+	// Conflict with code WholeWanted when it does not. Only for an agent whose
+	// hello said that it takes deltas.
+	Amend(ctx context.Context, delta Delta) error
 	// Command runs a one-shot, or returns what it returned before.
 	Command(ctx context.Context, cmd Command) (json.RawMessage, error)
 	// Forget drops the result of a token.
@@ -62,8 +99,11 @@ type Endpoint interface {
 // Uplink is the server as an agent's placement offers it while connected.
 type Uplink interface {
 	Upstream
-	// Report delivers a section's report. An error means: send it again later.
+	// Report delivers a section's report. An error means: send it again later,
+	// and one with code WholeWanted: the whole.
 	Report(ctx context.Context, r Report) error
+	// Deltas tells whether the server takes reports of what changed.
+	Deltas() bool
 }
 
 // WireError is a fault on its way between server and agent: the private cause stays behind.

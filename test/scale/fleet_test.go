@@ -23,7 +23,7 @@ type fleet struct{ hosts []*light }
 func newFleet(n int) *fleet {
 	all := &fleet{}
 	for i := range n {
-		all.hosts = append(all.hosts, &light{name: fmt.Sprintf("sim-%d", i+1), held: map[hostlink.Section]hostlink.Held{}, objects: map[hostlink.Section][]hostlink.ObjectReport{}})
+		all.hosts = append(all.hosts, newLight(fmt.Sprintf("sim-%d", i+1)))
 	}
 	return all
 }
@@ -57,19 +57,39 @@ type light struct {
 	mu       sync.Mutex
 	link     *hub.Link
 	sequence int64
-	held     map[hostlink.Section]hostlink.Held
-	objects  map[hostlink.Section][]hostlink.ObjectReport
+	sections map[hostlink.Section]*lightSection
+}
+
+// lightSection is what a host holds, and what it says of it.
+type lightSection struct {
+	held     hostlink.Held
+	listed   hostlink.Listed
+	objects  []hostlink.ObjectReport // ascending by id
+	check    uint64
+	reported int64 // sequence of the last report
+}
+
+var allSections = []hostlink.Section{hostlink.Guests, hostlink.Ports, hostlink.Volumes}
+
+func newLight(name string) *light {
+	l := &light{name: name, sections: map[hostlink.Section]*lightSection{}}
+	for _, s := range allSections {
+		l.sections[s] = &lightSection{held: hostlink.Held{Section: s}}
+	}
+	return l
 }
 
 func (l *light) join(ctx context.Context, h *hub.Hub) error {
-	hello := hostlink.Hello{Facts: hostlink.Facts{Host: l.name, ID: id.Named(l.name), Arch: "x86_64", CPUs: 64, MemoryMiB: 256 << 10, DiskGiB: 4096, Address: "127.0.0.1",
+	hello := hostlink.Hello{Deltas: true, Facts: hostlink.Facts{Host: l.name, ID: id.Named(l.name), Arch: "x86_64", CPUs: 64, MemoryMiB: 256 << 10, DiskGiB: 4096, Address: "127.0.0.1",
 		Driver: "sim", DriverVer: 1_000_000, Traits: []string{"COMPUTE_STATUS_DISABLED"}[:0], More: map[string]string{"live_migration": "yes"}}}
 	l.mu.Lock()
-	for _, s := range []hostlink.Section{hostlink.Guests, hostlink.Ports, hostlink.Volumes} {
-		held := l.held[s]
-		held.Section = s
-		hello.Held = append(hello.Held, held)
-		hello.Reports = append(hello.Reports, l.reportOf(s))
+	for _, s := range allSections {
+		sec := l.sections[s]
+		hello.Held = append(hello.Held, sec.held)
+		if sec.listed.Member != "" {
+			hello.Listed = append(hello.Listed, hostlink.PackListed(s, sec.listed))
+		}
+		hello.Reports = append(hello.Reports, l.report(sec, sec.objects, 0))
 	}
 	l.mu.Unlock()
 	link, err := h.Up(ctx, l.name, hello, l, true)
@@ -79,56 +99,135 @@ func (l *light) join(ctx context.Context, h *hub.Hub) error {
 	return err
 }
 
-// reportOf is under mu.
-func (l *light) reportOf(s hostlink.Section) hostlink.Report {
+// report is under mu.
+func (l *light) report(sec *lightSection, objects []hostlink.ObjectReport, since int64) hostlink.Report {
 	l.sequence++
-	held := l.held[s]
-	return hostlink.Report{Host: l.name, Section: s, Revision: held.Revision, Digest: held.Digest, Epoch: held.Epoch, Applied: held.Revision, Sequence: l.sequence, Objects: l.objects[s]}
+	sec.reported = l.sequence
+	return hostlink.Report{Host: l.name, Section: sec.held.Section, Revision: sec.held.Revision, Digest: sec.held.Digest, Epoch: sec.held.Epoch, Applied: sec.held.Revision,
+		Sequence: l.sequence, Objects: objects, Since: since, Check: sec.check}
+}
+
+// spec is what a light host reads of an object.
+type spec struct {
+	ID          string `json:"id"`
+	Power       string `json:"power"`
+	PowerSerial int64  `json:"power_serial"`
+	Ask         bool   `json:"ask"`
 }
 
 // Accept takes a document, and reports all of it as done.
 func (l *light) Accept(ctx context.Context, doc hostlink.Document) error {
-	var body map[string][]struct {
-		ID          string `json:"id"`
-		Power       string `json:"power"`
-		PowerSerial int64  `json:"power_serial"`
-		Ask         bool   `json:"ask"`
-	}
+	var body map[string][]spec
 	if err := json.Unmarshal(doc.Body, &body); err != nil {
 		return err
 	}
-	var objects []hostlink.ObjectReport
-	var starts []string
+	listed, _, ok := hostlink.Take(doc.Body)
+	if !ok {
+		return fault.Invalidf("no list")
+	}
 	l.mu.Lock()
-	was := l.objects[doc.Section]
-	l.mu.Unlock()
+	sec := l.sections[doc.Section]
+	was := sec.objects
+	sec.held, sec.listed, sec.objects, sec.check = doc.Held(), listed, nil, 0
+	var starts []string
 	for _, list := range body {
 		for _, o := range list {
-			report := hostlink.ObjectReport{ID: o.ID, Phase: hostlink.Ready, Revision: doc.Revision}
-			if doc.Section == hostlink.Guests {
-				report.Facts = factsOf(o.ID, o.Power, o.PowerSerial)
-				if _, known := slices.BinarySearchFunc(was, o.ID, func(r hostlink.ObjectReport, id string) int { return strings.Compare(r.ID, id) }); o.Ask && !known {
-					starts = append(starts, o.ID)
-				}
-			}
-			objects = append(objects, report)
+			starts = append(starts, sec.set(o, was)...)
 		}
 	}
-	slices.SortFunc(objects, func(a, b hostlink.ObjectReport) int { return strings.Compare(a.ID, b.ID) })
-	l.mu.Lock()
-	l.held[doc.Section], l.objects[doc.Section] = doc.Held(), objects
-	link, report := l.link, l.reportOf(doc.Section)
+	report := l.report(sec, sec.objects, 0)
 	l.mu.Unlock()
-	if link != nil {
-		go func() {
-			ctx := context.WithoutCancel(ctx)
-			for _, guest := range starts {
-				_ = link.Tell(ctx, hostlink.Message{Section: doc.Section, Object: guest, Verb: hostlink.VerbStart, Params: json.RawMessage("{}")})
-			}
-			_ = link.Report(ctx, report) // one that is not taken is told with the next
-		}()
-	}
+	l.tell(ctx, starts, report)
 	return nil
+}
+
+// Amend takes a delta, and reports what it changed as done.
+func (l *light) Amend(ctx context.Context, d hostlink.Delta) error {
+	specs := make([]spec, len(d.Set))
+	for i, text := range d.Set {
+		if err := json.Unmarshal(text, &specs[i]); err != nil {
+			return err
+		}
+	}
+	set, _, ok := hostlink.Take(hostlink.Listed{Member: d.Member}.Body(d.Set))
+	if !ok {
+		return hostlink.Mismatch("no list")
+	}
+	l.mu.Lock()
+	sec := l.sections[d.Section]
+	after := sec.listed.With(set.Objects, d.Remove)
+	if sec.held.Digest != d.Base || after.Digest() != d.Digest {
+		l.mu.Unlock()
+		return hostlink.Mismatch("another document")
+	}
+	since := sec.reported
+	sec.held, sec.listed = d.Held(), after
+	var starts []string
+	var changed []hostlink.ObjectReport
+	for _, o := range specs {
+		starts = append(starts, sec.set(o, sec.objects)...)
+		at, _ := sec.find(o.ID)
+		changed = append(changed, sec.objects[at])
+	}
+	for _, id := range d.Remove {
+		if at, there := sec.find(id); there {
+			sec.check -= sec.objects[at].Check()
+			sec.objects = slices.Delete(sec.objects, at, at+1)
+		}
+	}
+	report := l.report(sec, changed, since)
+	report.Gone = d.Remove
+	l.mu.Unlock()
+	l.tell(ctx, starts, report)
+	return nil
+}
+
+func (sec *lightSection) find(id string) (int, bool) {
+	return slices.BinarySearchFunc(sec.objects, id, func(r hostlink.ObjectReport, id string) int { return strings.Compare(r.ID, id) })
+}
+
+// set puts an object among those that are done, and lists it if it may have to be
+// asked for: it is a guest that was not there.
+func (sec *lightSection) set(o spec, was []hostlink.ObjectReport) (starts []string) {
+	report := hostlink.ObjectReport{ID: o.ID, Phase: hostlink.Ready, Revision: sec.held.Revision}
+	if sec.held.Section == hostlink.Guests {
+		report.Facts = factsOf(o.ID, o.Power, o.PowerSerial)
+		if _, known := (&lightSection{objects: was}).find(o.ID); o.Ask && !known {
+			starts = []string{o.ID}
+		}
+	}
+	at, there := sec.find(o.ID)
+	if there {
+		sec.check -= sec.objects[at].Check()
+		sec.objects[at] = report
+	} else {
+		sec.objects = slices.Insert(sec.objects, at, report)
+	}
+	sec.check += report.Check()
+	return starts
+}
+
+func (l *light) tell(ctx context.Context, starts []string, report hostlink.Report) {
+	l.mu.Lock()
+	link := l.link
+	l.mu.Unlock()
+	if link == nil {
+		return
+	}
+	go func() {
+		ctx := context.WithoutCancel(ctx)
+		for _, guest := range starts {
+			_ = link.Tell(ctx, hostlink.Message{Section: hostlink.Guests, Object: guest, Verb: hostlink.VerbStart, Params: json.RawMessage("{}")})
+		}
+		if err := link.Report(ctx, report); fault.As(err).Code != hostlink.WholeWanted || err == nil {
+			return // one that is not taken is told with the next
+		}
+		l.mu.Lock()
+		sec := l.sections[report.Section]
+		whole := l.report(sec, slices.Clone(sec.objects), 0)
+		l.mu.Unlock()
+		_ = link.Report(ctx, whole)
+	}()
 }
 
 func factsOf(guestID, power string, serial int64) json.RawMessage {

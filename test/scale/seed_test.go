@@ -240,12 +240,11 @@ func (f *field) heldBySeed(all *fleet) {
 	byName := map[string]*light{}
 	for _, l := range all.hosts {
 		byName[l.name] = l
+		for _, section := range []hostlink.Section{hostlink.Guests, hostlink.Ports} {
+			l.sections[section] = &lightSection{held: hostlink.Held{Section: section}}
+		}
 	}
-	for _, section := range []hostlink.Section{hostlink.Guests, hostlink.Ports} {
-		f.do(fmt.Sprintf("INSERT INTO hoststate_revisions (host, section, revision) SELECT name, '%[1]s', %[2]d FROM scale_hosts WHERE true ON CONFLICT (host, section) DO UPDATE SET revision = %[2]d", section, seededRevision))
-		f.do(fmt.Sprintf("INSERT INTO hoststate_accepted (host, section, revision, digest, epoch) SELECT name, '%[1]s', %[2]d, 'seeded', 0 FROM scale_hosts WHERE true ON CONFLICT (host, section) DO UPDATE SET revision = %[2]d, digest = 'seeded'", section, seededRevision))
-	}
-	rows, err := f.cloud.DB.QueryContext(context.Background(), "SELECT s.host, s.id, n.port_id FROM compute_servers s JOIN compute_nics n ON n.server = s.id")
+	rows, err := f.cloud.DB.QueryContext(context.Background(), "SELECT s.host, s.id, n.port_id FROM compute_servers s JOIN compute_nics n ON n.server = s.id ORDER BY s.id")
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -255,18 +254,39 @@ func (f *field) heldBySeed(all *fleet) {
 		if err := rows.Scan(&host, &server, &port); err != nil {
 			f.t.Fatal(err)
 		}
-		l := byName[host]
-		l.mu.Lock()
-		l.objects[hostlink.Guests] = append(l.objects[hostlink.Guests], hostlink.ObjectReport{ID: server, Phase: hostlink.Ready, Revision: seededRevision, Facts: factsOf(server, "running", 1)})
-		l.objects[hostlink.Ports] = append(l.objects[hostlink.Ports], hostlink.ObjectReport{ID: port, Phase: hostlink.Ready, Revision: seededRevision})
-		l.mu.Unlock()
+		sections := byName[host].sections
+		sections[hostlink.Guests].seed(hostlink.ObjectReport{ID: server, Facts: factsOf(server, "running", 1)})
+		sections[hostlink.Ports].seed(hostlink.ObjectReport{ID: port})
 	}
-	for _, l := range all.hosts {
-		l.mu.Lock()
-		for _, s := range []hostlink.Section{hostlink.Guests, hostlink.Ports} {
-			l.held[s] = hostlink.Held{Section: s, Revision: seededRevision, Digest: "seeded"}
-			l.objects[s] = slices.Clip(l.objects[s])
+	for section, member := range map[hostlink.Section]string{hostlink.Guests: "guests", hostlink.Ports: "ports"} {
+		f.do(fmt.Sprintf("INSERT INTO hoststate_revisions (host, section, revision) SELECT name, '%[1]s', %[2]d FROM scale_hosts WHERE true ON CONFLICT (host, section) DO UPDATE SET revision = %[2]d", section, seededRevision))
+		f.do("DELETE FROM hoststate_accepted WHERE section = '" + string(section) + "'")
+		for some := range slices.Chunk(all.hosts, 100) {
+			var values []string
+			for _, l := range some {
+				sec := l.sections[section]
+				sec.sown(member)
+				values = append(values, fmt.Sprintf("('%s', '%s', %d, '%s', 0)", l.name, section, seededRevision, sec.held.Digest))
+			}
+			f.do("INSERT INTO hoststate_accepted (host, section, revision, digest, epoch) VALUES " + strings.Join(values, ", "))
 		}
-		l.mu.Unlock()
 	}
+}
+
+// seed adds an object that is done. What its text would be, the host need not know.
+func (sec *lightSection) seed(o hostlink.ObjectReport) {
+	o.Phase, o.Revision = hostlink.Ready, seededRevision
+	sec.objects = append(sec.objects, o)
+	sec.check += o.Check()
+}
+
+// sown makes the objects what the host holds.
+func (sec *lightSection) sown(member string) {
+	sec.objects = slices.Clip(sec.objects)
+	slices.SortFunc(sec.objects, func(a, b hostlink.ObjectReport) int { return strings.Compare(a.ID, b.ID) })
+	sec.listed = hostlink.Listed{Member: member, Objects: make([]hostlink.Listing, len(sec.objects))}
+	for i, o := range sec.objects {
+		sec.listed.Objects[i].ID = o.ID
+	}
+	sec.held = hostlink.Held{Section: sec.held.Section, Revision: seededRevision, Digest: sec.listed.Digest()}
 }

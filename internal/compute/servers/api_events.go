@@ -105,7 +105,7 @@ func (s *Servers) external(ctx context.Context, e externalEvent) (int, error) {
 		return http.StatusOK, s.extended(ctx, one, e.Tag)
 	}
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
-		_, err := s.raise(ctx, tx, one.Host)
+		_, err := s.raise(ctx, tx, one.Host, one.ID)
 		return err
 	})
 	return http.StatusOK, err

@@ -29,32 +29,50 @@ func (s *Servers) Render(ctx context.Context, host string) (body any, revision i
 	if err != nil {
 		return nil, 0, err
 	}
+	kept, err := keptOn(ctx, s.DB, host)
+	if err != nil {
+		return nil, 0, err
+	}
+	doc, err := s.document(ctx, all, kept)
+	return doc, revision, err
+}
+
+// RenderSome is the hostlink.Part of section guests.
+func (s *Servers) RenderSome(ctx context.Context, host string, servers []string) (any, error) {
+	all, err := definedOn(ctx, s.DB, host, in("id", servers))
+	if err != nil {
+		return nil, err
+	}
+	kept, err := keptOn(ctx, s.DB, host, in("server", servers))
+	if err != nil {
+		return nil, err
+	}
+	return s.document(ctx, all, kept)
+}
+
+func (s *Servers) document(ctx context.Context, all []*Server, kept []guest.Spec) (guest.Document, error) {
+	doc := guest.Document{Guests: make([]guest.Spec, 0, len(all)+len(kept))}
 	ids := make([]string, len(all))
 	for i, one := range all {
 		ids[i] = one.ID
 	}
 	disks, err := disksOf(ctx, s.DB, ids...)
 	if err != nil {
-		return nil, 0, err
+		return doc, err
 	}
 	nics, err := nicsOf(ctx, s.DB, ids...)
 	if err != nil {
-		return nil, 0, err
+		return doc, err
 	}
 	if err := s.refresh(ctx, ids, nics); err != nil {
-		return nil, 0, err
+		return doc, err
 	}
-	doc := guest.Document{Guests: make([]guest.Spec, 0, len(all))}
 	for _, one := range all {
 		doc.Guests = append(doc.Guests, specOf(s.shown(one), disks[one.ID], nics[one.ID]))
 	}
-	kept, err := keptOn(ctx, s.DB, host)
-	if err != nil {
-		return nil, 0, err
-	}
 	doc.Guests = append(doc.Guests, kept...)
 	slices.SortFunc(doc.Guests, func(a, b guest.Spec) int { return strings.Compare(a.ID, b.ID) })
-	return doc, revision, nil
+	return doc, nil
 }
 
 // refresh lays over cards what networks say of them now: floating addresses
@@ -79,12 +97,24 @@ func (s *Servers) refresh(ctx context.Context, ids []string, nics map[string][]*
 	return nil
 }
 
+// fewObjects is how many a report lists at most for them to be asked for by name.
+const fewObjects = 20
+
 // Observe takes over what a host reports of its guests by themselves: one that
 // switched itself off is stopped, one that died is stopped and in power state
 // crashed. A server with a task is its saga's business.
 func (s *Servers) Observe(ctx context.Context, r hostlink.Report) error {
 	var all error
-	known, err := briefs(ctx, s.DB, r.Host)
+	if len(r.Objects) == 0 {
+		return nil
+	}
+	var which []string
+	if len(r.Objects) <= fewObjects {
+		for _, o := range r.Objects {
+			which = append(which, o.ID)
+		}
+	}
+	known, err := briefs(ctx, s.DB, r.Host, which...)
 	if err != nil {
 		return err
 	}
@@ -305,7 +335,7 @@ func (s *Servers) Extended(ctx context.Context, serverID, volumeID, request stri
 		if err := beginAction(ctx, tx, one, "extend_volume", "compute_extend_volume", "", request, now); err != nil {
 			return err
 		}
-		if _, err := s.raise(ctx, tx, one.Host); err != nil {
+		if _, err := s.raise(ctx, tx, one.Host, one.ID); err != nil {
 			return err
 		}
 		return endAction(ctx, tx, serverID, request, one.Host, nil, now)

@@ -83,7 +83,7 @@ func (s *Servers) withdraw(ctx context.Context, serverID string, cards []*NIC) e
 		if one.Host == "" {
 			return nil
 		}
-		_, err = s.raise(ctx, tx, one.Host)
+		_, err = s.raise(ctx, tx, one.Host, serverID)
 		return err
 	})
 }

@@ -159,7 +159,7 @@ func (s *Servers) Update(ctx context.Context, serverID string, u Update, overrid
 		if u.Hostname == nil && u.Name == nil {
 			return nil
 		}
-		_, err := s.raise(ctx, tx, one.Host) // the guest's metadata say both
+		_, err := s.raise(ctx, tx, one.Host, one.ID) // the guest's metadata say both
 		return err
 	})
 }
@@ -185,7 +185,7 @@ func (s *Servers) Metadata(ctx context.Context, serverID string, override bool, 
 			return fault.OverQuotaf("Maximum number of metadata items exceeds %d", limit)
 		}
 		one.Metadata = items
-		_, err = s.raise(ctx, tx, one.Host)
+		_, err = s.raise(ctx, tx, one.Host, one.ID)
 		return err
 	})
 }

@@ -75,7 +75,7 @@ func (s *Servers) RefreshNetwork(ctx context.Context, serverID string, override 
 		if err := s.logAction(ctx, tx, one, "injectNetworkInfo", record); err != nil {
 			return err
 		}
-		_, err := s.raise(ctx, tx, one.Host)
+		_, err := s.raise(ctx, tx, one.Host, one.ID)
 		return err
 	})
 	return err
@@ -85,7 +85,7 @@ func (s *Servers) RefreshNetwork(ctx context.Context, serverID string, override 
 func (s *Servers) ClearPassword(ctx context.Context, serverID string, record event.Record) error {
 	_, err := s.change(ctx, serverID, record, func(tx *db.Tx, one *Server) error {
 		one.Password = ""
-		_, err := s.raise(ctx, tx, one.Host)
+		_, err := s.raise(ctx, tx, one.Host, one.ID)
 		return err
 	})
 	return err

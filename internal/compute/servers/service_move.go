@@ -130,7 +130,7 @@ func (s *Servers) settleMove(ctx context.Context, tx *db.Tx, m *migration, statu
 	if err := s.Placement.Release(ctx, tx, m.ID); err != nil {
 		return place{}, err
 	}
-	return s.raise(ctx, tx, host)
+	return s.raise(ctx, tx, host, m.Server)
 }
 
 // ConfirmResize begins to give up the way back.

@@ -2,6 +2,7 @@ package servers
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -217,8 +218,8 @@ func eq(column string, value any) listing.Term {
 }
 
 // definedOn loads the servers that are part of what a host should have.
-func definedOn(ctx context.Context, q db.Querier, host string) ([]*Server, error) {
-	return serversOf(serverRows.List(ctx, q, listing.Query{Where: []listing.Term{eq("host", host), eq("defined", true)}, Order: []listing.Order{{Column: "id"}}}))
+func definedOn(ctx context.Context, q db.Querier, host string, which ...listing.Term) ([]*Server, error) {
+	return serversOf(serverRows.List(ctx, q, listing.Query{Where: append(which, eq("host", host), eq("defined", true)), Order: []listing.Order{{Column: "id"}}}))
 }
 
 // busySince loads the servers whose task has not moved since a time. The words
@@ -233,9 +234,19 @@ type brief struct {
 	Power compute.PowerState
 }
 
-// briefs are the servers that a host should have and that have no task.
-func briefs(ctx context.Context, q db.Querier, host string) (map[string]brief, error) {
-	rows, err := q.QueryContext(ctx, "SELECT id, vm_state, power_state FROM compute_servers WHERE host = $1 AND defined = $2 AND task_state = $3", host, true, "")
+// briefs are the servers that a host should have and that have no task: all, or
+// some by their ids.
+func briefs(ctx context.Context, q db.Querier, host string, ids ...string) (map[string]brief, error) {
+	statement, args := "SELECT id, vm_state, power_state FROM compute_servers WHERE host = $1 AND defined = $2 AND task_state = $3", []any{host, true, ""}
+	if len(ids) > 0 {
+		marks := make([]string, len(ids))
+		for i, id := range ids {
+			args = append(args, id)
+			marks[i] = fmt.Sprintf("$%d", len(args))
+		}
+		statement += " AND id IN (" + strings.Join(marks, ", ") + ")"
+	}
+	rows, err := q.QueryContext(ctx, statement, args...)
 	if err != nil {
 		return nil, db.Translate(err, "look at a host's servers")
 	}

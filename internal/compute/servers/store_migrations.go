@@ -105,8 +105,8 @@ func unsettledOf(ctx context.Context, q db.Querier, server string) (*migration, 
 }
 
 // keptOn loads the guests that a host keeps for moves to be taken back.
-func keptOn(ctx context.Context, q db.Querier, host string) ([]guest.Spec, error) {
-	all, err := migrationsOf(migrationRows.Find(ctx, q, eq("kept_host", host)))
+func keptOn(ctx context.Context, q db.Querier, host string, which ...listing.Term) ([]guest.Spec, error) {
+	all, err := migrationsOf(migrationRows.Find(ctx, q, append(which, eq("kept_host", host))...))
 	var out []guest.Spec
 	for _, m := range all {
 		if m.Kept != nil {

@@ -332,7 +332,7 @@ func (s *Servers) define(ctx context.Context, tx *db.Tx, r *createRun) error {
 	if err != nil {
 		return err
 	}
-	r.State.Spawn, err = s.raise(ctx, tx, r.State.Host)
+	r.State.Spawn, err = s.raise(ctx, tx, r.State.Host, r.Object)
 	return err
 }
 
@@ -374,7 +374,7 @@ func (s *Servers) undefine(ctx context.Context, tx *db.Tx, r *createRun) error {
 	if err != nil {
 		return err
 	}
-	r.State.Gone, err = s.raise(ctx, tx, r.State.Host)
+	r.State.Gone, err = s.raise(ctx, tx, r.State.Host, r.Object)
 	return err
 }
 

@@ -40,7 +40,7 @@ func (s *Servers) dropKept(ctx context.Context, tx *db.Tx, r *confirmRun) error 
 	if err := putMigration(ctx, tx, m); err != nil {
 		return err
 	}
-	r.State.Gone, err = s.raise(ctx, tx, host)
+	r.State.Gone, err = s.raise(ctx, tx, host, r.Object)
 	return err
 }
 
@@ -153,7 +153,7 @@ func (s *Servers) stopForRevert(ctx context.Context, tx *db.Tx, r *revertRun) er
 	if err != nil {
 		return err
 	}
-	r.State.Stop, err = s.raise(ctx, tx, r.State.From)
+	r.State.Stop, err = s.raise(ctx, tx, r.State.From, r.Object)
 	return err
 }
 
@@ -169,7 +169,7 @@ func (s *Servers) startAfterRevert(ctx context.Context, tx *db.Tx, r *revertRun)
 	if err != nil {
 		return err
 	}
-	r.State.Back, err = s.raise(ctx, tx, r.State.From)
+	r.State.Back, err = s.raise(ctx, tx, r.State.From, r.Object)
 	return err
 }
 
@@ -203,7 +203,7 @@ func (s *Servers) revertShape(ctx context.Context, tx *db.Tx, r *revertRun) erro
 	if r.State.From == one.Host {
 		return nil
 	}
-	r.State.Gone, err = s.raise(ctx, tx, r.State.From)
+	r.State.Gone, err = s.raise(ctx, tx, r.State.From, r.Object)
 	return err
 }
 
@@ -215,7 +215,7 @@ func (s *Servers) startReverted(ctx context.Context, tx *db.Tx, r *revertRun) er
 	if err != nil {
 		return err
 	}
-	r.State.Start, err = s.raise(ctx, tx, r.State.Before.Host)
+	r.State.Start, err = s.raise(ctx, tx, r.State.Before.Host, r.Object)
 	return err
 }
 

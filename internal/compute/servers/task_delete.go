@@ -53,7 +53,7 @@ func (s *Servers) removeGuest(ctx context.Context, tx *db.Tx, r *removeRun) erro
 	if err := put(ctx, tx, one); err != nil {
 		return err
 	}
-	if r.State.Gone, err = s.raise(ctx, tx, one.Host); err != nil {
+	if r.State.Gone, err = s.raise(ctx, tx, one.Host, one.ID); err != nil {
 		return err
 	}
 	m, err := unsettledOf(ctx, tx, one.ID)

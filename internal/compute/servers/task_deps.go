@@ -58,14 +58,14 @@ type place struct {
 	Revision int64  `json:"revision,omitempty"`
 }
 
-// raise notes in a transaction that what a host should have of its guests has
+// raise notes in a transaction that what a host should have of a server has
 // changed, and has it told.
-func (s *Servers) raise(ctx context.Context, tx *db.Tx, host string) (place, error) {
+func (s *Servers) raise(ctx context.Context, tx *db.Tx, host, server string) (place, error) {
 	if host == "" {
 		return place{}, nil
 	}
 	revision, err := hoststate.Raise(ctx, tx, host, string(hostlink.Guests))
-	tx.AfterCommit(func() { s.Agents.Poke(host, hostlink.Guests) })
+	tx.AfterCommit(func() { s.Agents.Raised(host, hostlink.Guests, revision, server) })
 	return place{host, revision}, err
 }
 
@@ -98,8 +98,7 @@ func (s *Servers) vacate(ctx context.Context, p place, server string) error {
 	if p.Host == "" || !s.Agents.Alive(p.Host) {
 		return nil
 	}
-	s.Agents.Poke(p.Host, hostlink.Guests)
-	for {
+	for { // what it has not got yet, whoever waits has sent
 		report, early, err := s.awaitBriefly(ctx, p, server)
 		switch {
 		case err == nil && report.Phase == hostlink.Failed:

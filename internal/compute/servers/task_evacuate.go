@@ -74,7 +74,7 @@ func (s *Servers) leaveDead(ctx context.Context, tx *db.Tx, r *moveRun) error {
 	if err := put(ctx, tx, one); err != nil {
 		return err
 	}
-	_, err = s.raise(ctx, tx, r.State.Before.Host)
+	_, err = s.raise(ctx, tx, r.State.Before.Host, r.Object)
 	return err
 }
 
@@ -91,7 +91,7 @@ func (s *Servers) defineEvacuated(ctx context.Context, tx *db.Tx, r *evacuateRun
 	if err != nil {
 		return err
 	}
-	r.State.Spawn, err = s.raise(ctx, tx, r.State.Host)
+	r.State.Spawn, err = s.raise(ctx, tx, r.State.Host, r.Object)
 	return err
 }
 

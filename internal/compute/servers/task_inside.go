@@ -66,7 +66,7 @@ func (s *Servers) Told(ctx context.Context, host string, m hostlink.Message) err
 		if err := put(ctx, tx, one); err != nil {
 			return err
 		}
-		if _, err := s.raise(ctx, tx, host); err != nil {
+		if _, err := s.raise(ctx, tx, host, one.ID); err != nil {
 			return err
 		}
 		return outbox.Write(ctx, tx, event.Record{Service: "compute", Action: "password.post", Kind: "server", Object: one.ID, ProjectID: one.ProjectID})

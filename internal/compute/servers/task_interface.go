@@ -84,7 +84,7 @@ func (s *Servers) defineNIC(ctx context.Context, tx *db.Tx, r *nicRun, defined b
 	if err := s.changeNIC(ctx, tx, r, func(n *NIC) { n.Defined = defined }); err != nil {
 		return place{}, err
 	}
-	return s.raise(ctx, tx, one.Host)
+	return s.raise(ctx, tx, one.Host, one.ID)
 }
 
 func (s *Servers) detachInterfaceSaga() task.Saga[nicParams, nicState] {

@@ -109,7 +109,7 @@ func (s *Servers) switchLive(ctx context.Context, tx *db.Tx, r *moveRun) error {
 	if err := put(ctx, tx, one); err != nil {
 		return err
 	}
-	r.State.Left, err = s.raise(ctx, tx, r.State.Before.Host)
+	r.State.Left, err = s.raise(ctx, tx, r.State.Before.Host, r.Object)
 	return err
 }
 
@@ -141,7 +141,7 @@ func (s *Servers) defineLive(ctx context.Context, tx *db.Tx, r *moveRun) error {
 	if err != nil {
 		return err
 	}
-	r.State.Spawn, err = s.raise(ctx, tx, r.State.Host)
+	r.State.Spawn, err = s.raise(ctx, tx, r.State.Host, r.Object)
 	return err
 }
 
@@ -156,7 +156,7 @@ func (s *Servers) handOver(ctx context.Context, tx *db.Tx, r *moveRun) error {
 	if err := putMigration(ctx, tx, m); err != nil {
 		return err
 	}
-	r.State.Left, err = s.raise(ctx, tx, host)
+	r.State.Left, err = s.raise(ctx, tx, host, r.Object)
 	return err
 }
 

@@ -257,7 +257,7 @@ func (s *Servers) stopForMove(ctx context.Context, tx *db.Tx, r *moveRun) error 
 	if err != nil {
 		return err
 	}
-	r.State.Stop, err = s.raise(ctx, tx, r.State.Before.Host)
+	r.State.Stop, err = s.raise(ctx, tx, r.State.Before.Host, r.Object)
 	return err
 }
 
@@ -273,7 +273,7 @@ func (s *Servers) startAgain(ctx context.Context, tx *db.Tx, r *moveRun) error {
 	if err != nil {
 		return err
 	}
-	r.State.Back, err = s.raise(ctx, tx, r.State.Before.Host)
+	r.State.Back, err = s.raise(ctx, tx, r.State.Before.Host, r.Object)
 	return err
 }
 
@@ -413,7 +413,7 @@ func (s *Servers) switchShape(ctx context.Context, tx *db.Tx, r *moveRun) error 
 		return err
 	}
 	if elsewhere(r) {
-		r.State.Left, err = s.raise(ctx, tx, r.State.Before.Host)
+		r.State.Left, err = s.raise(ctx, tx, r.State.Before.Host, r.Object)
 	}
 	return err
 }
@@ -456,7 +456,7 @@ func (s *Servers) switchBack(ctx context.Context, tx *db.Tx, r *moveRun) error {
 	if err := put(ctx, tx, one); err != nil {
 		return err
 	}
-	r.State.Back, err = s.raise(ctx, tx, r.State.Before.Host)
+	r.State.Back, err = s.raise(ctx, tx, r.State.Before.Host, r.Object)
 	return err
 }
 
@@ -477,7 +477,7 @@ func (s *Servers) defineMoved(ctx context.Context, tx *db.Tx, r *moveRun) error 
 	if err != nil {
 		return err
 	}
-	r.State.Spawn, err = s.raise(ctx, tx, r.State.Host)
+	r.State.Spawn, err = s.raise(ctx, tx, r.State.Host, r.Object)
 	return err
 }
 
@@ -499,7 +499,7 @@ func (s *Servers) undefineMoved(ctx context.Context, tx *db.Tx, r *moveRun) erro
 	if err != nil {
 		return err
 	}
-	r.State.Gone, err = s.raise(ctx, tx, r.State.Host)
+	r.State.Gone, err = s.raise(ctx, tx, r.State.Host, r.Object)
 	return err
 }
 

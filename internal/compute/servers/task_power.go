@@ -71,7 +71,7 @@ func (s *Servers) setPower(ctx context.Context, tx *db.Tx, r *powerRun) error {
 	if err := put(ctx, tx, one); err != nil {
 		return err
 	}
-	r.State.Set, err = s.raise(ctx, tx, one.Host)
+	r.State.Set, err = s.raise(ctx, tx, one.Host, one.ID)
 	return err
 }
 
@@ -87,7 +87,7 @@ func (s *Servers) resetPower(ctx context.Context, tx *db.Tx, r *powerRun) error 
 	if err := put(ctx, tx, one); err != nil {
 		return err
 	}
-	r.State.Back, err = s.raise(ctx, tx, one.Host)
+	r.State.Back, err = s.raise(ctx, tx, one.Host, one.ID)
 	return err
 }
 

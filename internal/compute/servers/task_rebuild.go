@@ -84,7 +84,7 @@ func (s *Servers) power(ctx context.Context, tx *db.Tx, server string, want gues
 	if err := put(ctx, tx, one); err != nil {
 		return place{}, err
 	}
-	return s.raise(ctx, tx, one.Host)
+	return s.raise(ctx, tx, one.Host, one.ID)
 }
 
 // offForRebuild switches the guest off by its power button: what it has not

@@ -90,7 +90,7 @@ func (s *Servers) shelveFailed(ctx context.Context, tx *db.Tx, r *shelveRun) err
 		return nil
 	})
 	if err == nil {
-		_, err = s.raise(ctx, tx, host)
+		_, err = s.raise(ctx, tx, host, r.Object)
 	}
 	return err
 }
@@ -172,7 +172,7 @@ func (s *Servers) undefineShelved(ctx context.Context, tx *db.Tx, r *shelveRun) 
 	if err := put(ctx, tx, one); err != nil {
 		return err
 	}
-	r.State.Gone, err = s.raise(ctx, tx, one.Host)
+	r.State.Gone, err = s.raise(ctx, tx, one.Host, r.Object)
 	return err
 }
 

@@ -80,7 +80,7 @@ func (s *Servers) defineDisk(ctx context.Context, tx *db.Tx, r *diskRun, defined
 	if err := putDisk(ctx, tx, d); err != nil {
 		return place{}, err
 	}
-	return s.raise(ctx, tx, one.Host)
+	return s.raise(ctx, tx, one.Host, one.ID)
 }
 
 func (s *Servers) completeDisk(ctx context.Context, r *diskRun) error {

@@ -184,6 +184,7 @@ func (w *surroundings) open(o task.Options) *task.Engine {
 	w.servers = New(Deps{DB: w.db, Clock: clock.Real{}, Log: log, Tasks: w.engine, Agents: w.hub, Hosts: w, Flavors: w, Keys: keys{}, Images: w.img,
 		Networks: w.net, Volumes: w.vol, Placement: w.place, Quota: unlimited{}})
 	w.hub.Register(hostlink.Guests, w.servers.Render, w.servers.Observe)
+	w.hub.RegisterPart(hostlink.Guests, w.servers.RenderSome)
 	w.hub.Register(hostlink.Ports, w.net.render, nil)
 	w.hub.OnTell(hostlink.Guests, w.servers.Told)
 	w.servers.glance = 50 * time.Millisecond

@@ -164,6 +164,10 @@ func (e endpoint) Accept(ctx context.Context, doc hostlink.Document) error {
 	return e.plan.passLate(ctx, func(ctx context.Context) error { return e.to.Accept(ctx, doc) })
 }
 
+func (e endpoint) Amend(ctx context.Context, delta hostlink.Delta) error {
+	return e.plan.passLate(ctx, func(ctx context.Context) error { return e.to.Amend(ctx, delta) })
+}
+
 func (e endpoint) Command(ctx context.Context, cmd hostlink.Command) (out json.RawMessage, err error) {
 	err = e.plan.pass(ctx, func() error {
 		var err error

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -42,8 +43,15 @@ func badLine(t *testing.T, seed uint64) {
 	h.Register(linktest.Section, func(context.Context, string) (any, int64, error) {
 		mu.Lock()
 		defer mu.Unlock()
-		return maps.Clone(rows), revision, nil
+		return linktest.BodyOf(rows), revision, nil
 	}, nil)
+	h.RegisterPart(linktest.Section, func(_ context.Context, _ string, names []string) (any, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		some := maps.Clone(rows)
+		maps.DeleteFunc(some, func(name, _ string) bool { return !slices.Contains(names, name) })
+		return linktest.BodyOf(some), nil
+	})
 	shelf := linktest.NewShelf()
 	a := agent.New(agent.Config{Facts: hostlink.Facts{Host: "h"}, Journal: agent.MemoryJournal(), Log: log,
 		Appliers: map[hostlink.Section]hostlink.Applier{linktest.Section: shelf}})
@@ -52,7 +60,7 @@ func badLine(t *testing.T, seed uint64) {
 	go func() { defer close(done); _ = a.Run(running) }() // always nil
 	t.Cleanup(func() { stop(); <-done })
 	plan := faulty.NewPlan(seed)
-	plan.Lose, plan.LoseBack, plan.Repeat, plan.Delay = 0.1, 0.1, 0.2, 3*time.Millisecond
+	plan.Lose, plan.LoseBack, plan.Repeat, plan.Late, plan.Delay = 0.1, 0.1, 0.2, 0.1, 3*time.Millisecond
 	leave, err := inproc.JoinVia(ctx, h, a, faulty.Endpoint(a, plan), func(up hostlink.Uplink) hostlink.Uplink { return faulty.Uplink(up, plan) })
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +72,7 @@ func badLine(t *testing.T, seed uint64) {
 		revision++
 		now := revision
 		mu.Unlock()
-		h.Poke("h", linktest.Section)
+		h.Raised("h", linktest.Section, now, fmt.Sprint(i%5))
 		if i%7 == 6 {
 			if _, err := h.Await(ctx, "h", linktest.Section, now, fmt.Sprint(i%5)); err != nil {
 				t.Fatalf("seed %d: %v", seed, err)

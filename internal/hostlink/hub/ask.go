@@ -129,67 +129,6 @@ func (h *Hub) Await(ctx context.Context, name string, s hostlink.Section, revisi
 	}
 }
 
-// answer looks an object up. The caller holds Hub.mu.
-func (st *state) answer(revision int64, object string) (hostlink.ObjectReport, bool) {
-	found, listed := st.objects[object]
-	if listed {
-		return found, found.Phase != hostlink.Pending && found.Revision >= revision
-	}
-	return hostlink.ObjectReport{ID: object, Phase: hostlink.Absent, Revision: st.report.Applied}, st.report.Applied >= revision
-}
-
-// Report takes a host's report: it goes to the section's observer, then to
-// those who wait. An error means that the agent shall send it again.
-func (l *Link) Report(ctx context.Context, r hostlink.Report) error {
-	h := l.hub
-	registered, ok := h.sections[r.Section]
-	if !ok {
-		return nil // a newer agent may know sections that this server does not
-	}
-	r.Host = l.host.name
-	r = h.ofThisEpoch(r)
-	h.mu.Lock()
-	st := l.host.state(r.Section)
-	h.mu.Unlock()
-	st.observing.Lock()
-	defer st.observing.Unlock()
-	h.mu.Lock()
-	replaced, overtaken := l.host.link != l, r.Sequence < st.report.Sequence
-	h.mu.Unlock()
-	switch { // before the observer writes what is not so any more, and nobody says it again
-	case replaced:
-		return fault.Unavailablef("the connection was replaced")
-	case overtaken:
-		return nil
-	}
-	if registered.observe != nil {
-		if err := registered.observe(ctx, r); err != nil {
-			return err
-		}
-	}
-	for _, f := range h.onReport {
-		if err := f(ctx, r); err != nil {
-			return err
-		}
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if l.host.link != l {
-		return fault.Unavailablef("the connection was replaced")
-	}
-	if r.Sequence < st.report.Sequence {
-		return nil // overtaken
-	}
-	st.report = r
-	st.objects = make(map[string]hostlink.ObjectReport, len(r.Objects))
-	for _, o := range r.Objects {
-		st.objects[o.ID] = o
-	}
-	close(st.changed)
-	st.changed = make(chan struct{})
-	return nil
-}
-
 // Tell passes a message on to those who registered for its section.
 func (l *Link) Tell(ctx context.Context, m hostlink.Message) error {
 	for _, f := range l.hub.onTell[m.Section] {

@@ -22,11 +22,18 @@ type host struct {
 // state is one section of a host.
 type state struct {
 	held      hostlink.Held
-	report    hostlink.Report
+	listed    hostlink.Listed // what held lists, if its digest is that
+	report    hostlink.Report // but for its objects
 	objects   map[string]hostlink.ObjectReport
-	changed   chan struct{} // closed at each report, then made anew
-	dirty     bool          // poked since the rendering began
-	wanted    int64         // the latest revision that was awaited since then
+	check     uint64             // of objects
+	whole     bool               // a whole report came by this link
+	sent      map[string]int64   // objects that documents changed which are not reported as applied, by revision
+	sentAll   int64              // a whole document of this revision is not either
+	changed   chan struct{}      // closed at each report, then made anew
+	dirty     bool               // poked since the rendering began
+	named     map[int64][]string // objects that changed, by revisions later than held's
+	more      chan struct{}      // holds one element when something was named
+	wanted    int64              // the latest revision that was awaited since then
 	rendering bool
 	observing sync.Mutex // reports reach the observer one at a time
 }
@@ -39,6 +46,7 @@ type Link struct {
 	ctx       context.Context // ends with the link
 	cut       context.CancelFunc
 	permanent bool          // lives until Down, without beats
+	deltas    bool          // the agent takes them
 	beat      time.Duration // reading of the clock; guarded by Hub.mu
 }
 
@@ -58,18 +66,20 @@ func (h *Hub) Up(ctx context.Context, name string, hello hostlink.Hello, end hos
 			return nil, err
 		}
 	}
-	link := &Link{hub: h, end: end, permanent: permanent, beat: clock.Elapsed(h.cfg.Clock)}
+	link := &Link{hub: h, end: end, permanent: permanent, deltas: hello.Deltas, beat: clock.Elapsed(h.cfg.Clock)}
 	link.ctx, link.cut = context.WithCancel(h.ctx)
 	h.mu.Lock()
 	known := h.host(name)
 	old := known.link
 	link.host, known.link, known.facts = known, link, hello.Facts
 	for _, st := range known.sections {
-		st.report.Sequence = 0 // a host that was set up anew counts from the start
-		st.held = hostlink.Held{Section: st.held.Section}
+		st.forget()
 	}
 	for _, held := range hello.Held {
 		known.state(held.Section).held = held
+	}
+	for _, l := range hello.Listed {
+		known.state(l.Section).listed = l.Listed()
 	}
 	fresh := !known.alive
 	known.alive = true
@@ -92,6 +102,16 @@ func (h *Hub) Up(ctx context.Context, name string, hello hostlink.Hello, end hos
 		}
 	}
 	return link, nil
+}
+
+// forget prepares for a host that says hello: what it holds and does it says
+// itself, and what it does not have is found out by comparing revisions.
+func (st *state) forget() {
+	st.report.Sequence = 0 // a host that was set up anew counts from the start
+	st.held, st.listed = hostlink.Held{Section: st.held.Section}, hostlink.Listed{}
+	st.whole, st.sentAll = false, 0
+	clear(st.named)
+	clear(st.sent)
 }
 
 // Down ends a link. The lease ends with it.
@@ -213,7 +233,8 @@ func (h *Hub) host(name string) *host {
 func (k *host) state(s hostlink.Section) *state {
 	st, ok := k.sections[s]
 	if !ok {
-		st = &state{held: hostlink.Held{Section: s}, changed: make(chan struct{}), objects: map[string]hostlink.ObjectReport{}}
+		st = &state{held: hostlink.Held{Section: s}, changed: make(chan struct{}), objects: map[string]hostlink.ObjectReport{},
+			named: map[int64][]string{}, more: make(chan struct{}, 1), sent: map[string]int64{}}
 		k.sections[s] = st
 	}
 	return st

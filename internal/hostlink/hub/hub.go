@@ -74,6 +74,7 @@ func (h *Hub) Beside(o Others) { h.others = o }
 
 type section struct {
 	render  hostlink.Renderer
+	part    hostlink.Part // nil: whole documents are rendered, always
 	observe hostlink.Observer
 }
 
@@ -111,7 +112,14 @@ func New(cfg Config) *Hub {
 
 // Register gives a section its renderer and the observer of its reports (may be nil).
 func (h *Hub) Register(s hostlink.Section, render hostlink.Renderer, observe hostlink.Observer) {
-	h.sections[s] = section{render, observe}
+	h.sections[s] = section{render: render, observe: observe}
+}
+
+// RegisterPart adds what renders some objects of a registered section.
+func (h *Hub) RegisterPart(s hostlink.Section, part hostlink.Part) {
+	registered := h.sections[s]
+	registered.part = part
+	h.sections[s] = registered
 }
 
 // HandleStream serves streams of a kind that agents dial.

@@ -21,7 +21,32 @@ func (h *Hub) Poke(name string, s hostlink.Section) {
 	if _, ok := h.sections[s]; !ok {
 		return
 	}
-	if !h.poke(name, s) && h.elsewhere(name) != "" {
+	if !h.poke(name, s, func(st *state) { st.dirty = true }) && h.elsewhere(name) != "" {
+		h.others.Poke(name, s)
+	}
+}
+
+// mostNamed is how many changes wait by name; more are rendered with everything.
+const mostNamed = 1000
+
+// Raised is Poke of what names its objects. A server that another passes a poke
+// on to renders the whole.
+func (h *Hub) Raised(name string, s hostlink.Section, revision int64, objects ...string) {
+	if _, ok := h.sections[s]; !ok {
+		return
+	}
+	here := h.poke(name, s, func(st *state) {
+		if revision == 0 || len(objects) == 0 || len(st.named) >= mostNamed {
+			st.dirty = true
+			return
+		}
+		st.named[revision] = objects
+		select {
+		case st.more <- struct{}{}:
+		default: // nobody waits, or is told already
+		}
+	})
+	if !here && h.elsewhere(name) != "" {
 		h.others.Poke(name, s)
 	}
 }
@@ -29,12 +54,12 @@ func (h *Hub) Poke(name string, s hostlink.Section) {
 // Poked takes a poke that another server passed on.
 func (h *Hub) Poked(name string, s hostlink.Section) {
 	if _, ok := h.sections[s]; ok {
-		h.poke(name, s)
+		h.poke(name, s, func(st *state) { st.dirty = true })
 	}
 }
 
-// poke tells whether the host is connected here.
-func (h *Hub) poke(name string, s hostlink.Section) bool {
+// poke notes what changed, and tells whether the host is connected here.
+func (h *Hub) poke(name string, s hostlink.Section, note func(*state)) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.ctx.Err() != nil {
@@ -45,7 +70,7 @@ func (h *Hub) poke(name string, s hostlink.Section) bool {
 		return false // rendered when it connects
 	}
 	st := known.state(s)
-	st.dirty = true
+	note(st)
 	if st.rendering {
 		return true
 	}
@@ -102,12 +127,12 @@ func (h *Hub) pokeAll() {
 // when the host is gone. A failure is tried again with growing pauses.
 func (h *Hub) renderLoop(known *host, s hostlink.Section, st *state) {
 	defer h.work.Done()
-	pause := firstPause
+	pause, waited := firstPause, false
 	for {
 		h.mu.Lock()
 		link := known.link
-		st.dirty = st.dirty || st.wanted > st.held.Revision
-		if !st.dirty || link == nil || h.ctx.Err() != nil {
+		e := st.next(link != nil && h.takesParts(link, s, st), waited)
+		if e.kind == nothing || link == nil || h.ctx.Err() != nil {
 			st.rendering, st.wanted = false, 0
 			if h.busy--; h.busy == 0 {
 				close(h.idle)
@@ -116,13 +141,21 @@ func (h *Hub) renderLoop(known *host, s hostlink.Section, st *state) {
 			h.mu.Unlock()
 			return
 		}
-		st.dirty, st.wanted = false, 0
-		held := st.held
 		h.mu.Unlock()
 
-		err := h.render(link, s, st, held)
+		waited = e.kind == wait
+		err := h.run(link, s, st, e)
 		if err == nil {
 			pause = firstPause
+			continue
+		}
+		misfit := fault.As(err).Code == hostlink.WholeWanted && e.listed.Member != ""
+		h.mu.Lock()
+		if st.dirty = true; misfit {
+			st.listed = hostlink.Listed{} // what the host holds is not that
+		}
+		h.mu.Unlock()
+		if misfit {
 			continue
 		}
 		h.cfg.Log.Warn("section not delivered; trying again", "host", known.name, "section", s, "pause", pause, "error", err)
@@ -132,22 +165,11 @@ func (h *Hub) renderLoop(known *host, s hostlink.Section, st *state) {
 		case <-h.cfg.Clock.After(pause):
 		}
 		pause = min(2*pause, lastPause)
-		h.mu.Lock()
-		st.dirty = true
-		h.mu.Unlock()
 	}
 }
 
 // render computes a section once and sends it if the host holds another.
-func (h *Hub) render(link *Link, s hostlink.Section, st *state, held hostlink.Held) error {
-	select {
-	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
-	case <-h.ctx.Done():
-		return nil
-	}
-	ctx, cancel := h.while(h.ctx, link, acceptTimeout)
-	defer cancel()
+func (h *Hub) render(ctx context.Context, link *Link, s hostlink.Section, st *state, e errand) error {
 	epoch, err := h.now(ctx)
 	if err != nil {
 		return err
@@ -159,29 +181,45 @@ func (h *Hub) render(link *Link, s hostlink.Section, st *state, held hostlink.He
 	if err != nil {
 		return err
 	}
-	doc, err := hostlink.NewDocument(s, revision, body)
+	n, err := made(link, s, revision, body)
 	if err != nil {
 		return err
 	}
-	if doc.Epoch, err = h.ahead(ctx, link.host.name, epoch, doc, held); err != nil {
+	if n.doc.Epoch, err = h.ahead(ctx, link.host.name, epoch, n.doc, e.held); err != nil {
 		return err
 	}
-	if doc.Held() == held {
+	if n.doc.Held() == e.held {
 		h.mu.Lock()
-		h.accepted(link.host.name, held)
+		h.accepted(link.host.name, e.held)
+		if st.held == e.held {
+			st.listed = n.listed
+		}
 		h.mu.Unlock()
 		return nil
 	}
-	if err := link.end.Accept(ctx, doc); err != nil {
+	h.mu.Lock()
+	st.sentAll = max(st.sentAll, n.doc.Revision)
+	h.mu.Unlock()
+	if delta, ok := n.since(e); ok {
+		err = link.end.Amend(ctx, delta)
+	} else {
+		err = link.end.Accept(ctx, n.doc)
+	}
+	if err != nil {
 		return err
 	}
-	h.mu.Lock()
-	if st.held.Epoch < doc.Epoch || st.held.Epoch == doc.Epoch && st.held.Revision <= doc.Revision {
-		st.held = doc.Held()
-		h.accepted(link.host.name, st.held)
-	}
-	h.mu.Unlock()
+	h.delivered(link, st, n.doc.Held(), n.listed)
 	return nil
+}
+
+// delivered notes what a host has on disk now.
+func (h *Hub) delivered(link *Link, st *state, now hostlink.Held, listed hostlink.Listed) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if st.held.Epoch < now.Epoch || st.held.Epoch == now.Epoch && st.held.Revision <= now.Revision {
+		st.held, st.listed = now, listed
+		h.accepted(link.host.name, now)
+	}
 }
 
 // while is a context that ends after d, with its parent, or when the link is gone.

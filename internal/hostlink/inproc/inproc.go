@@ -47,6 +47,8 @@ type uplink struct {
 	host string
 }
 
+func (u *uplink) Deltas() bool { return true }
+
 func (u *uplink) Report(ctx context.Context, r hostlink.Report) error { return u.link.Report(ctx, r) }
 
 func (u *uplink) Open(ctx context.Context, kind string, params any) (io.ReadWriteCloser, error) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/mekcloud/mek/internal/fault"
@@ -30,6 +31,26 @@ type Shelf struct {
 // NewShelf makes an empty shelf.
 func NewShelf() *Shelf {
 	return &Shelf{words: map[string]string{}, failed: map[string]string{}, runs: map[string]int{}, released: make(chan struct{})}
+}
+
+// Body is what a document of the section says.
+type Body struct {
+	Words []Word `json:"words"`
+}
+
+// Word is one of its objects.
+type Word struct {
+	ID   string `json:"id"`
+	Word string `json:"word"`
+}
+
+// BodyOf is a document with words by their names.
+func BodyOf(words map[string]string) Body {
+	out := Body{Words: []Word{}}
+	for _, name := range slices.Sorted(maps.Keys(words)) {
+		out.Words = append(out.Words, Word{name, words[name]})
+	}
+	return out
 }
 
 // Release lets slow words proceed.
@@ -72,9 +93,13 @@ func object(name, word string) hostlink.ObjectReport {
 
 // Apply makes the shelf as the document says.
 func (s *Shelf) Apply(ctx context.Context, doc hostlink.Document, report func(...hostlink.ObjectReport)) error {
-	var want map[string]string
-	if err := json.Unmarshal(doc.Body, &want); err != nil {
+	var body Body
+	if err := json.Unmarshal(doc.Body, &body); err != nil {
 		return err
+	}
+	want := map[string]string{}
+	for _, o := range body.Words {
+		want[o.ID] = o.Word
 	}
 	s.mu.Lock()
 	s.applies++

@@ -110,6 +110,9 @@ func (c *client) connect() error {
 			return err
 		}
 	}
+	if err := c.listen(askAmend, c.amend, false); err != nil {
+		return err
+	}
 	return c.listen(askAccept, c.accept, false) // documents keep their order
 }
 
@@ -158,7 +161,7 @@ func (c *client) session() {
 	}
 	connected, over := context.WithCancel(c.ctx) // what waits for an answer does not outlive the connection
 	defer over()
-	up := &uplink{c, connected}
+	up := &uplink{c, connected, known.Deltas}
 	c.cfg.Agent.Bind(up)
 	defer c.cfg.Agent.Unbind(up)
 	missed := 0
@@ -249,6 +252,14 @@ func (c *client) accept(ctx context.Context, raw []byte) (any, error) {
 	return nil, c.cfg.Agent.Accept(ctx, doc)
 }
 
+func (c *client) amend(ctx context.Context, raw []byte) (any, error) {
+	var delta hostlink.Delta
+	if err := json.Unmarshal(raw, &delta); err != nil {
+		return nil, fault.Invalidf("delta cannot be read").Because(err)
+	}
+	return nil, c.cfg.Agent.Amend(ctx, delta)
+}
+
 func (c *client) do(ctx context.Context, raw []byte) (any, error) {
 	var cmd hostlink.Command
 	if err := json.Unmarshal(raw, &cmd); err != nil {
@@ -328,7 +339,10 @@ func (c *client) dial(ctx context.Context, o opening) (*tls.Conn, error) {
 type uplink struct {
 	c         *client
 	connected context.Context
+	deltas    bool
 }
+
+func (u *uplink) Deltas() bool { return u.deltas }
 
 func (u *uplink) Report(ctx context.Context, r hostlink.Report) error {
 	return u.ask(ctx, sayReport, r)

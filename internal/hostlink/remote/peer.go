@@ -26,6 +26,10 @@ func (p peer) Accept(ctx context.Context, doc hostlink.Document) error {
 	return p.ask(ctx, askAccept, doc, nil)
 }
 
+func (p peer) Amend(ctx context.Context, delta hostlink.Delta) error {
+	return p.ask(ctx, askAmend, delta, nil)
+}
+
 func (p peer) Command(ctx context.Context, cmd hostlink.Command) (json.RawMessage, error) {
 	var out json.RawMessage
 	err := p.ask(ctx, askDo, cmd, &out)
@@ -58,7 +62,7 @@ func (p peer) ask(ctx context.Context, word string, body, out any) error {
 
 // request asks over the bus. Unavailable when there is no answer.
 func request(ctx context.Context, nc *nats.Conn, subject string, header nats.Header, body, out any) error {
-	raw, err := json.Marshal(body)
+	raw, err := hostlink.Encode(body)
 	if err != nil {
 		return fault.Internalf("encode for %s: %w", subject, err)
 	}

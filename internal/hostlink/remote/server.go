@@ -204,7 +204,7 @@ func (s *Server) hello(ctx context.Context, host string, raw []byte) (any, error
 	s.links[host] = session{h.Session, link}
 	s.mu.Unlock()
 	_, port, err := net.SplitHostPort(s.Streams())
-	return welcome{port}, err
+	return welcome{port, true}, err
 }
 
 func (s *Server) beat(_ context.Context, host string, raw []byte) (any, error) {

@@ -18,6 +18,7 @@ const (
 	sayReport = "report"
 	sayTell   = "tell"
 	askAccept = "doc"
+	askAmend  = "delta"
 	askDo     = "cmd"
 	askForget = "forget"
 	askDial   = "dial"
@@ -57,7 +58,8 @@ const inSession = "Mek-Session"
 
 // welcome answers a hello.
 type welcome struct {
-	Streams string `json:"streams"` // port of the stream listener, on the host of the bus
+	Streams string `json:"streams"`          // port of the stream listener, on the host of the bus
+	Deltas  bool   `json:"deltas,omitempty"` // the server takes reports of what changed
 }
 
 // beat prolongs a lease.
@@ -88,7 +90,7 @@ type reply struct {
 func answer(v any, err error) []byte {
 	var r reply
 	if err == nil && v != nil {
-		r.Value, err = json.Marshal(v)
+		r.Value, err = hostlink.Encode(v)
 	}
 	r.Error = hostlink.PackError(err)
 	raw, err := json.Marshal(r)

@@ -34,8 +34,8 @@ func TestMain(m *testing.M) { dbtest.Main(m) }
 
 type oneHost struct{}
 
-func (oneHost) Poke(string, hostlink.Section) {}
-func (oneHost) Names() []string               { return []string{"host-1"} }
+func (oneHost) Raised(string, hostlink.Section, int64, ...string) {}
+func (oneHost) Names() []string                                   { return []string{"host-1"} }
 func (oneHost) Facts(name string) (hostlink.Facts, bool) {
 	return hostlink.Facts{Host: name, ID: "11111111-2222-4333-8444-555555555555"}, true
 }

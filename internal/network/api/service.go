@@ -43,7 +43,7 @@ import (
 
 // Agents is what the service needs of all hosts; hub.Hub.
 type Agents interface {
-	Poke(host string, section hostlink.Section)
+	Raised(host string, section hostlink.Section, revision int64, objects ...string)
 	Names() []string
 	Facts(name string) (hostlink.Facts, bool)
 }
@@ -87,8 +87,10 @@ func New(d Deps) *Service {
 	s := &Service{deps: d, seen: map[string]catalog.Host{}, started: d.Clock.Now()}
 	watch := records.Watchers{
 		Northbound: func(...string) {},
-		Host:       func(host string) { d.Agents.Poke(host, hostlink.Ports) },
-		Guests:     func(host string) { d.Agents.Poke(host, hostlink.Guests) },
+		Host:       func(host string, revision int64, port string) { d.Agents.Raised(host, hostlink.Ports, revision, port) },
+		Guests: func(host string, revision int64, server string) {
+			d.Agents.Raised(host, hostlink.Guests, revision, server)
+		},
 	}
 	if d.Northbound != "" {
 		s.queue = northbound.NewQueue(func() { s.loop.Poke(syncName) })
@@ -235,6 +237,11 @@ func (s *Service) ServerPorts(ctx context.Context, q db.Querier) (map[string]rec
 // Render is the hostlink.Renderer of section Ports.
 func (s *Service) Render(ctx context.Context, host string) (any, int64, error) {
 	return s.hosts.Render(ctx, host)
+}
+
+// RenderSome is the hostlink.Part of section Ports.
+func (s *Service) RenderSome(ctx context.Context, host string, ports []string) (any, error) {
+	return s.hosts.RenderSome(ctx, host, ports)
 }
 
 // Observe is the hostlink.Observer of section Ports.

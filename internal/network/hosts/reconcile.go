@@ -11,6 +11,7 @@ import (
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/hostlink"
 	"github.com/mekcloud/mek/internal/hoststate"
+	"github.com/mekcloud/mek/internal/listing"
 	"github.com/mekcloud/mek/internal/network"
 	"github.com/mekcloud/mek/internal/network/hostnet"
 	"github.com/mekcloud/mek/internal/network/records"
@@ -28,24 +29,34 @@ func (h *Hosts) Render(ctx context.Context, host string) (any, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	ports, err := h.records.Ports.Where(ctx, h.records.DB, records.Is("host", host))
-	if err != nil {
-		return nil, 0, err
-	}
+	doc, err := h.document(ctx, records.Is("host", host))
+	return doc, revision, err
+}
+
+// RenderSome is the hostlink.Part of section Ports.
+func (h *Hosts) RenderSome(ctx context.Context, host string, ports []string) (any, error) {
+	return h.document(ctx, records.Is("host", host), records.OneOf("id", ports))
+}
+
+func (h *Hosts) document(ctx context.Context, which ...listing.Term) (hostnet.Document, error) {
+	ports, err := h.records.Ports.Where(ctx, h.records.DB, which...)
 	doc := hostnet.Document{Ports: make([]hostnet.Port, 0, len(ports))}
+	if err != nil {
+		return doc, err
+	}
 	seen := map[string]about{}
 	for _, p := range ports {
 		a, ok := seen[p.NetworkID]
 		if !ok {
 			if a, err = h.about(ctx, p.NetworkID); err != nil {
-				return nil, 0, err
+				return doc, err
 			}
 			seen[p.NetworkID] = a
 		}
 		doc.Ports = append(doc.Ports, render(p, a))
 	}
 	slices.SortFunc(doc.Ports, func(a, b hostnet.Port) int { return strings.Compare(a.ID, b.ID) })
-	return doc, revision, nil
+	return doc, nil
 }
 
 // about is what ports of one network have in common.
@@ -83,10 +94,22 @@ var statusOf = map[hostlink.Phase]network.PortStatus{
 	hostlink.Quarantined: network.PortDown,
 }
 
+// fewObjects is how many a report lists at most for them to be asked for by name.
+const fewObjects = 20
+
 // Observe is the hostlink.Observer of section Ports: it writes the statuses
 // that differ.
 func (h *Hosts) Observe(ctx context.Context, r hostlink.Report) error {
-	bound, err := h.records.BoundTo(ctx, r.Host)
+	if len(r.Objects) == 0 {
+		return nil
+	}
+	var which []string
+	if len(r.Objects) <= fewObjects {
+		for _, o := range r.Objects {
+			which = append(which, o.ID)
+		}
+	}
+	bound, err := h.records.BoundTo(ctx, r.Host, which...)
 	if err != nil {
 		return err
 	}

@@ -15,8 +15,8 @@ import (
 // called for nothing and must not block.
 type Watchers struct {
 	Northbound func(scopes ...string)
-	Host       func(host string) // what it should have of ports
-	Guests     func(host string) // what its guests are told of their addresses
+	Host       func(host string, revision int64, port string)   // what it should have of a port
+	Guests     func(host string, revision int64, server string) // what a guest is told of its addresses
 }
 
 // Topic is under which servers tell each other of scopes to be rendered again, by db.Tx.Notify.
@@ -69,9 +69,9 @@ func (r *Records) Changed(tx *db.Tx, scopes ...string) {
 }
 
 // raise makes a host's section Ports be rendered again, and answers its new revision.
-func (r *Records) raise(ctx context.Context, tx *db.Tx, host string) (int64, error) {
+func (r *Records) raise(ctx context.Context, tx *db.Tx, host, port string) (int64, error) {
 	revision, err := hoststate.Raise(ctx, tx, host, network.PortsSection)
-	tx.AfterCommit(func() { r.watch.Host(host) })
+	tx.AfterCommit(func() { r.watch.Host(host, revision, port) })
 	return revision, err
 }
 

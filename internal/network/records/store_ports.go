@@ -2,7 +2,9 @@ package records
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/listing"
@@ -107,7 +109,7 @@ func fillPorts(ctx context.Context, q db.Querier, items []*network.Port) error {
 // host of one that is born bound hears of it.
 func (r *Records) InsertPort(ctx context.Context, tx *db.Tx, p *network.Port) error {
 	if p.Host != "" {
-		revision, err := r.raise(ctx, tx, p.Host)
+		revision, err := r.raise(ctx, tx, p.Host, p.ID)
 		if err != nil {
 			return err
 		}
@@ -164,14 +166,14 @@ func (r *Records) rebind(ctx context.Context, tx *db.Tx, before, p *network.Port
 		return nil
 	}
 	if before.Host != "" && before.Host != p.Host {
-		if _, err := r.raise(ctx, tx, before.Host); err != nil {
+		if _, err := r.raise(ctx, tx, before.Host, p.ID); err != nil {
 			return err
 		}
 	}
 	if p.Host == "" {
 		return nil
 	}
-	revision, err := r.raise(ctx, tx, p.Host)
+	revision, err := r.raise(ctx, tx, p.Host, p.ID)
 	p.BindingRevision = revision
 	return err
 }
@@ -179,7 +181,7 @@ func (r *Records) rebind(ctx context.Context, tx *db.Tx, before, p *network.Port
 // DeletePort removes a port with its addresses, and tells its host.
 func (r *Records) DeletePort(ctx context.Context, tx *db.Tx, p *network.Port) error {
 	if p.Host != "" {
-		if _, err := r.raise(ctx, tx, p.Host); err != nil {
+		if _, err := r.raise(ctx, tx, p.Host, p.ID); err != nil {
 			return err
 		}
 	}
@@ -218,9 +220,19 @@ func (r *Records) SetStatus(ctx context.Context, tx *db.Tx, host, portID string,
 	return r.followParent(ctx, tx, portID, status)
 }
 
-// BoundTo tells the states of the ports that are bound to a host.
-func (r *Records) BoundTo(ctx context.Context, host string) (map[string]network.PortStatus, error) {
-	rows, err := r.DB.QueryContext(ctx, "SELECT id, status FROM network_ports WHERE host = $1", host)
+// BoundTo tells the states of the ports that are bound to a host: of all, or of
+// those that are asked for.
+func (r *Records) BoundTo(ctx context.Context, host string, ports ...string) (map[string]network.PortStatus, error) {
+	statement, args := "SELECT id, status FROM network_ports WHERE host = $1", []any{host}
+	if len(ports) > 0 {
+		marks := make([]string, len(ports))
+		for i, id := range ports {
+			args = append(args, id)
+			marks[i] = fmt.Sprintf("$%d", len(args))
+		}
+		statement += " AND id IN (" + strings.Join(marks, ", ") + ")"
+	}
+	rows, err := r.DB.QueryContext(ctx, statement, args...)
 	if err != nil {
 		return nil, db.Translate(err, "look at a host's ports")
 	}

@@ -222,10 +222,11 @@ func (r *Records) retell(ctx context.Context, tx *db.Tx, portIDs ...string) erro
 			return err
 		}
 		if host := p.Host; host != "" {
-			if _, err := hoststate.Raise(ctx, tx, host, network.GuestsSection); err != nil {
+			revision, err := hoststate.Raise(ctx, tx, host, network.GuestsSection)
+			if err != nil {
 				return err
 			}
-			tx.AfterCommit(func() { r.watch.Guests(host) })
+			tx.AfterCommit(func() { r.watch.Guests(host, revision, p.DeviceID) })
 		}
 	}
 	return nil
