@@ -16,6 +16,7 @@ import (
 func (b *builder) front() {
 	b.routes.HandleFunc("GET /healthz", b.health)
 	b.routes.Handle("GET /metrics", onlyLoopback(promhttp.HandlerFor(b.Metrics, promhttp.HandlerOpts{})))
+	b.routes.Handle("GET /metrics/profile", onlyLoopback(&profiler{clock: b.Clock}))
 	b.routes.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusNotFound)

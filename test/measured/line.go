@@ -19,19 +19,20 @@ type Line struct {
 	Clients   int    `json:"clients,omitempty"`   // at once
 	Transport string `json:"transport,omitempty"` // http or https
 	Spread
-	Unit    string  `json:"unit"`
-	Samples int     `json:"samples,omitempty"`
-	Peer    *Spread `json:"peer,omitempty"`   // the real OpenStack in the same run
-	Ratio   *Spread `json:"ratio,omitempty"`  // by rounds; above 1: better than the peer
-	CPU     float64 `json:"cpu_ms,omitempty"` // processor time of an operation
-	PeerCPU float64 `json:"peer_cpu_ms,omitempty"`
-	Errors  int     `json:"errors,omitempty"`
-	Note    string  `json:"note,omitempty"` // how, or why not
-	Command string  `json:"command,omitempty"`
-	Commit  string  `json:"commit,omitempty"`
-	Machine string  `json:"machine,omitempty"`
-	Load    float64 `json:"load,omitempty"` // of the machine before, by others
-	At      string  `json:"at,omitempty"`
+	Unit    string             `json:"unit"`
+	Samples int                `json:"samples,omitempty"`
+	Peer    *Spread            `json:"peer,omitempty"`   // the real OpenStack in the same run
+	Ratio   *Spread            `json:"ratio,omitempty"`  // by rounds; above 1: better than the peer
+	CPU     float64            `json:"cpu_ms,omitempty"` // processor time of an operation
+	PeerCPU float64            `json:"peer_cpu_ms,omitempty"`
+	Where   map[string]float64 `json:"where,omitempty"` // shares of our processor time, by what it went into
+	Errors  int                `json:"errors,omitempty"`
+	Note    string             `json:"note,omitempty"` // how, or why not
+	Command string             `json:"command,omitempty"`
+	Commit  string             `json:"commit,omitempty"`
+	Machine string             `json:"machine,omitempty"`
+	Load    float64            `json:"load,omitempty"` // of the machine before, by others
+	At      string             `json:"at,omitempty"`
 }
 
 // Spread is a median with the least and the greatest.

@@ -31,6 +31,7 @@ func run(args []string, in io.Reader, out io.Writer) error {
 	flags := flag.NewFlagSet("figure", flag.ContinueOnError)
 	name := flags.String("name", "", "instead of the scenario's")
 	peer := flags.Float64("peer", 0, "the peer's value; less is better")
+	profile := flags.String("profile", "", "what the measured process did, in the format of pprof")
 	note := flags.String("note", "", "how it was measured")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
@@ -50,7 +51,14 @@ func run(args []string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	where, err := shares(*profile)
+	if err != nil {
+		return err
+	}
 	for i := range lines {
+		if lines[i].Transport == "http" { // that cloud is the one that is profiled
+			lines[i].Where = where
+		}
 		if *note != "" {
 			lines[i].Note = *note
 		}

@@ -91,6 +91,7 @@ func page(lines []measured.Line) []byte {
 		"as the peer has it, unless said otherwise. The peer is a real OpenStack on the same machine, measured by turns in the same run; the ratio is of rounds, above 1 Mek is the better. " +
 		"CPU is the processor time of an operation. \"of limit\" is beside what the machine does at best (below).\n")
 	b.promises(&out)
+	b.where(&out)
 	b.limits(&out, lines)
 	b.others(&out, lines)
 	out.WriteString("\n## Growth\n\n`make scale` asks hot operations again with 10, 100 and 1,000 times the rows.\n\n![on SQLite](growth-sqlite.svg)\n\n![on PostgreSQL](growth-postgres.svg)\n")
