@@ -228,15 +228,11 @@ func (t *Table[T]) keyOf(row *T) any {
 
 func (t *Table[T]) scan(rows *sql.Rows) ([]*T, error) {
 	defer rows.Close()
-	out := []*T{}
-	for rows.Next() {
-		row := new(T)
-		if err := rows.Scan(t.rows.Addr(row)...); err != nil {
-			return nil, fmt.Errorf("scan %s: %w", t.name, err)
-		}
-		out = append(out, row)
+	r := reading[T]{rows: rows, into: func(row *T) []any { return t.rows.Addr(row) }, out: []*T{}}
+	if err := r.all(); err != nil {
+		return nil, translate(err, "read "+t.name)
 	}
-	return out, translate(rows.Err(), "read "+t.name)
+	return r.out, nil
 }
 
 func engineOf(q Querier) Engine {
@@ -265,18 +261,16 @@ func (j JSON[T]) Value() (driver.Value, error) {
 
 // Scan reads the text from the driver; empty text leaves the zero value.
 func (j *JSON[T]) Scan(src any) error {
-	var b []byte
-	switch s := src.(type) {
-	case string:
-		b = []byte(s)
-	case []byte:
-		b = s
-	case nil:
-	default:
-		return fmt.Errorf("a JSON column holds %T", src)
+	b, err := textOf(src)
+	if err != nil {
+		return err
 	}
-	if len(b) == 0 {
+	return j.decode(b)
+}
+
+func (j *JSON[T]) decode(text []byte) error {
+	if len(text) == 0 {
 		return nil
 	}
-	return json.Unmarshal(b, &j.V)
+	return json.Unmarshal(text, &j.V)
 }

@@ -3,6 +3,7 @@ package rest_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -70,6 +71,19 @@ var things = rest.Resource[thing]{
 	},
 }
 
+// many are enough things to be written by two; serial are the same, written by one.
+var many, serial = func() (rest.Resource[thing], rest.Resource[thing]) {
+	r := things
+	var all shelf
+	for i := range 151 {
+		all = append(all, &thing{fmt.Sprint("id", i), "p1", fmt.Sprintf("näme %d", i)})
+	}
+	r.Store, r.MaxLimit = all, 1000
+	apart := r
+	apart.Apart = true
+	return apart, r
+}()
+
 func create(c *rest.Call) (rest.Reply, error) {
 	var in struct {
 		Thing struct {
@@ -114,6 +128,8 @@ func server(t *testing.T) http.Handler {
 		Routes: []rest.Route{
 			{Method: "GET", Path: "/v2.1", Open: true, Handle: func(c *rest.Call) (rest.Reply, error) { return rest.OK(c.Link("/v2.1/")) }},
 			{Method: "GET", Path: "/v2.1/things", Rule: "things:list", Handle: things.Index},
+			{Method: "GET", Path: "/v2.1/many", Rule: "things:list", Handle: many.Index},
+			{Method: "GET", Path: "/v2.1/serial", Rule: "things:list", Handle: serial.Index},
 			{Method: "POST", Path: "/v2.1/things", Rule: "things:write", Audit: "create", Handle: create},
 			{Method: "GET", Path: "/v2.1/things/{id}", Rule: "things:show", Object: true, Handle: things.Read},
 			{Method: "GET", Path: "/v2.1/things/{id}/leak", Rule: "things:show", Object: true, Handle: forget},
@@ -207,6 +223,19 @@ func TestRequests(t *testing.T) {
 				t.Errorf("the error is not JSON: %s", body)
 			}
 		})
+	}
+}
+
+// TestHalvesOfALongList compares a list that two goroutines wrote with that of one.
+func TestHalvesOfALongList(t *testing.T) {
+	h := server(t)
+	for _, limit := range []int{151, 150, 100, 99, 1} {
+		query := fmt.Sprint("?limit=", limit)
+		status, apart, _ := do(h, "GET", "/compute/v2.1/many"+query, "p1", "")
+		_, whole, _ := do(h, "GET", "/compute/v2.1/serial"+query, "p1", "")
+		if status != 200 || apart != whole || strings.Count(apart, `"id":`) != limit {
+			t.Errorf("%d things: %d %s\nwant %s", limit, status, apart, whole)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mekcloud/mek/internal/beside"
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/compute"
 	"github.com/mekcloud/mek/internal/db"
@@ -49,11 +50,11 @@ func (v views) load(ctx context.Context, q listing.Query, disksOf func(context.C
 	if !v.detail || len(all) == 0 {
 		return out, nil
 	}
-	disks, err := disksOf(ctx, v.s.DB, ids...)
-	if err != nil {
-		return nil, err
-	}
-	cards, err := v.s.Networks.Shown(ctx, ids...)
+	var disks map[string][]*Disk
+	var cards map[string][]network.Interface
+	err = beside.Do(
+		func() (err error) { disks, err = disksOf(ctx, v.s.DB, ids...); return err },
+		func() (err error) { cards, err = v.s.Networks.Shown(ctx, ids...); return err })
 	for _, one := range out {
 		one.disks, one.cards = disks[one.ID], cards[one.ID]
 	}
@@ -81,7 +82,7 @@ func (s *Servers) resource(detail bool) *rest.Resource[view] {
 	if detail {
 		all = ruleDetailAll
 	}
-	r := &rest.Resource[view]{One: "server", Many: "servers", Show: ruleShow, All: all, AllKeys: []string{"all_tenants"}, Owner: "project_id",
+	r := &rest.Resource[view]{One: "server", Many: "servers", Apart: true, Show: ruleShow, All: all, AllKeys: []string{"all_tenants"}, Owner: "project_id",
 		ID: func(v *view) string { return v.ID }, Target: func(v *view) policy.Target { return target(&v.Server.Server) },
 		Store: views{s, detail}, Order: []listing.Order{{Column: "created_at", Desc: true}}, NotFound: notFound,
 		Fields: []rest.Field[view]{

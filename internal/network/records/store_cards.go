@@ -3,6 +3,7 @@ package records
 import (
 	"context"
 
+	"github.com/mekcloud/mek/internal/beside"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/network"
 )
@@ -14,10 +15,25 @@ func (r *Records) Cards(ctx context.Context, servers []string) (map[string][]net
 	if len(servers) == 0 {
 		return out, nil
 	}
-	groups, err := r.groupNames(ctx, servers)
+	var groups map[string][]string
+	err := beside.Do(
+		func() (err error) { groups, err = r.groupNames(ctx, servers); return err },
+		func() error { return r.cards(ctx, servers, out) })
 	if err != nil {
 		return nil, err
 	}
+	for _, list := range out {
+		for i := range list {
+			if list[i].Groups = groups[list[i].PortID]; list[i].Groups == nil {
+				list[i].Groups = []string{}
+			}
+		}
+	}
+	return out, nil
+}
+
+// cards puts the ports of servers into out, without their groups.
+func (r *Records) cards(ctx context.Context, servers []string, out map[string][]network.Interface) error {
 	text, args := db.OneOf(r.DB, `SELECT p.id, p.device_id, p.network_id, p.mac_address, p.status, p.planned, n.name, n.mtu,
 			COALESCE(a.address, ''), COALESCE(a.subnet_id, ''), COALESCE(s.ip_version, 0), COALESCE(f.address, '')
 		FROM network_ports p JOIN network_networks n ON n.id = p.network_id LEFT JOIN network_addresses a ON a.port_id = p.id
@@ -25,7 +41,7 @@ func (r *Records) Cards(ctx context.Context, servers []string) (map[string][]net
 		WHERE p.device_id IN (?) ORDER BY p.device_id, p.created_at, p.id, a.position, a.address, f.created_at, f.id`, servers)
 	rows, err := r.DB.QueryContext(ctx, text, args...)
 	if err != nil {
-		return nil, db.Translate(err, "list servers' ports")
+		return db.Translate(err, "list servers' ports")
 	}
 	defer rows.Close()
 	for rows.Next() {
@@ -34,14 +50,11 @@ func (r *Records) Cards(ctx context.Context, servers []string) (map[string][]net
 		var planned bool
 		var version int
 		if err := rows.Scan(&c.PortID, &c.ServerID, &c.NetworkID, &c.MAC, &status, &planned, &c.NetworkName, &c.MTU, &address, &subnet, &version, &floating); err != nil {
-			return nil, db.Translate(err, "read servers' ports")
+			return db.Translate(err, "read servers' ports")
 		}
 		list := out[c.ServerID]
 		if len(list) == 0 || list[len(list)-1].PortID != c.PortID {
-			c.Active, c.Existing, c.Addresses, c.Groups = network.PortStatus(status) == network.PortActive, !planned, []network.Address{}, groups[c.PortID]
-			if c.Groups == nil {
-				c.Groups = []string{}
-			}
+			c.Active, c.Existing, c.Addresses = network.PortStatus(status) == network.PortActive, !planned, []network.Address{}
 			list = append(list, c)
 			out[c.ServerID] = list
 		}
@@ -53,7 +66,7 @@ func (r *Records) Cards(ctx context.Context, servers []string) (map[string][]net
 			last.Addresses = append(last.Addresses, network.Address{Address: floating, Version: 4, Floating: true})
 		}
 	}
-	return out, db.Translate(rows.Err(), "read servers' ports")
+	return db.Translate(rows.Err(), "read servers' ports")
 }
 
 // fixedBefore is the last fixed address of a list.

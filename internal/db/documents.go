@@ -1,0 +1,119 @@
+package db
+
+import (
+	"database/sql"
+	"fmt"
+
+	"github.com/mekcloud/mek/internal/beside"
+)
+
+// document is a column that keeps a value as text (JSON).
+type document interface {
+	decode(text []byte) error
+}
+
+// rowsAtOnce is how many rows' documents are decoded while others are read: of
+// a long list decoding is a quarter of the time.
+const rowsAtOnce = 64
+
+// reading reads the rows of one list.
+type reading[T any] struct {
+	rows *sql.Rows
+	into func(*T) []any // addresses of the columns
+	out  []*T
+}
+
+// all reads every row.
+func (r *reading[T]) all() error {
+	first, more, err := r.next()
+	if err != nil {
+		return err
+	}
+	if !more {
+		return decode(first)
+	}
+	read := make(chan []*text, 8)
+	read <- first
+	return beside.Do(
+		func() (err error) {
+			for texts := range read {
+				if err == nil {
+					err = decode(texts)
+				}
+			}
+			return err
+		},
+		func() error {
+			defer close(read)
+			for more {
+				var texts []*text
+				if texts, more, err = r.next(); err != nil {
+					return err
+				}
+				read <- texts
+			}
+			return nil
+		})
+}
+
+// next reads some rows, all but their documents.
+func (r *reading[T]) next() (texts []*text, more bool, err error) {
+	for range rowsAtOnce {
+		if !r.rows.Next() {
+			return texts, false, r.rows.Err()
+		}
+		row := new(T)
+		targets := r.into(row)
+		for i, target := range targets {
+			if of, ok := target.(document); ok {
+				t := &text{of: of}
+				targets[i], texts = t, append(texts, t)
+			}
+		}
+		if err := r.rows.Scan(targets...); err != nil {
+			return nil, false, err
+		}
+		r.out = append(r.out, row)
+	}
+	return texts, true, nil
+}
+
+// text is what is scanned instead of a document.
+type text struct {
+	of      document
+	content []byte
+}
+
+// Scan implements sql.Scanner.
+func (t *text) Scan(src any) (err error) {
+	t.content, err = textOf(src)
+	return err
+}
+
+// decode also turns a panic into an error: the reader waits for whoever decodes.
+func decode(texts []*text) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("decode a document: panic: %v", p)
+		}
+	}()
+	for _, t := range texts {
+		if err := t.of.decode(t.content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// textOf copies: the driver's bytes are overwritten by the next row.
+func textOf(src any) ([]byte, error) {
+	switch s := src.(type) {
+	case string:
+		return []byte(s), nil
+	case []byte:
+		return append([]byte(nil), s...), nil
+	case nil:
+		return nil, nil
+	}
+	return nil, fmt.Errorf("a JSON column holds %T", src)
+}
