@@ -53,6 +53,7 @@ func RunServer(ctx context.Context, cfg config.Server, log *slog.Logger, level *
 	if err != nil {
 		return err
 	}
+	widen()
 	cloud.Open()
 	bus, leave, err := joinHosts(ctx, parts, cloud)
 	if err != nil {

@@ -11,7 +11,10 @@
 // process).
 package pace
 
-import "context"
+import (
+	"context"
+	"syscall"
+)
 
 // Flow is one request's part of the machine. Safe for concurrent use.
 type Flow interface {
@@ -46,6 +49,15 @@ func (free) Work(fn func())             { fn() }
 func (free) Disk(fn func() error) error { return fn() }
 func (free) Rest()                      {}
 
-// Piece is how many bytes go to a disk before they are flushed, while others
-// ask: whoever flushes a little waits for all that lies before it in the disk.
-const Piece = 1 << 20
+// Piece is how many bytes go through a hash, or to a disk, in one turn while
+// others ask: whoever wants a processor waits for the piece that has it, and
+// whoever flushes a little waits for all that lies before it in the disk.
+const Piece = 64 << 10
+
+// Settle writes a piece of a file out of the system's memory and waits for it.
+// It is not a flush: neither the disk's own memory nor the journal of the file
+// system is, for which others would wait. The file must be flushed in the end.
+func Settle(fd uintptr, from, n int64) error {
+	const waitBefore, write, waitAfter = 1, 2, 4
+	return syscall.SyncFileRange(int(fd), from, n, waitBefore|write|waitAfter)
+}

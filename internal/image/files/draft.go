@@ -10,6 +10,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -158,14 +159,16 @@ func ended(r io.Reader) bool {
 // digest is a consumer that never fails.
 func digest(h hash.Hash, flow pace.Flow) func([]byte) error {
 	return func(b []byte) error {
-		flow.Work(func() { h.Write(b) })
+		for piece := range slices.Chunk(b, pace.Piece) {
+			flow.Work(func() { h.Write(piece) })
+		}
 		return nil
 	}
 }
 
 // writer is the consumer that stores: it stops before the reserve is touched,
 // and lets the disk begin early, so that the sync at the end is short. While
-// others ask, a piece is on the disk before the next one is begun.
+// others ask, a piece has gone to the disk before the next one is begun.
 func (s *Store) writer(f *os.File, flow pace.Flow) func([]byte) error {
 	var done, flushed int64
 	return func(b []byte) error {
@@ -176,21 +179,31 @@ func (s *Store) writer(f *os.File, flow pace.Flow) func([]byte) error {
 		if room < int64(len(b)) {
 			return full(fmt.Errorf("%d bytes left: %w", room, unix.ENOSPC))
 		}
+		if flow.Crowded() {
+			for piece := range slices.Chunk(b, pace.Piece) {
+				if err := flow.Disk(func() error { return settle(f, piece, done) }); err != nil {
+					return full(fmt.Errorf("store image: %w", err))
+				}
+				done += int64(len(piece))
+			}
+			return nil
+		}
 		if _, err := f.Write(b); err != nil {
 			return full(fmt.Errorf("store image: %w", err))
 		}
-		done += int64(len(b))
-		switch {
-		case done-flushed >= pace.Piece && flow.Crowded():
-			if err := flow.Disk(func() error { return unix.Fdatasync(int(f.Fd())) }); err != nil {
-				return full(fmt.Errorf("store image: %w", err))
-			}
-			flushed = done
-		case done-flushed >= flushEvery:
+		if done += int64(len(b)); done-flushed >= flushEvery {
 			// only a hint: Keep syncs, and reports what goes wrong
 			_ = unix.SyncFileRange(int(f.Fd()), flushed, done-flushed, unix.SYNC_FILE_RANGE_WRITE)
 			flushed = done
 		}
 		return nil
 	}
+}
+
+func settle(f *os.File, piece []byte, at int64) error {
+	n, err := f.Write(piece)
+	if err != nil {
+		return err
+	}
+	return pace.Settle(f.Fd(), at, int64(n))
 }

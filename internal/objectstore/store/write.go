@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -217,7 +218,9 @@ func (s *Store) fillFile(ctx context.Context, in *intake, f vfs.File, first []by
 	}
 	var queues [2]chan *chunk
 	for i, consume := range []func([]byte) error{w.write, func(b []byte) error {
-		flow.Work(func() { h.Write(b) })
+		for piece := range slices.Chunk(b, pace.Piece) {
+			flow.Work(func() { h.Write(piece) })
+		}
 		return nil
 	}} {
 		queue := make(chan *chunk, chunks)
@@ -279,7 +282,7 @@ func feed(ctx context.Context, in *intake, c *chunk, free chan *chunk, queues [2
 
 // spill writes a file: it stops before the reserve is touched, and lets the disk
 // begin early, so that the flush at the end is short. While others ask, a piece
-// is on the disk before the next one is begun.
+// has gone to the disk before the next one is begun.
 type spill struct {
 	s             *Store
 	f             vfs.File
@@ -295,21 +298,35 @@ func (w *spill) write(b []byte) error {
 		}
 		w.room = roomEvery
 	}
+	if w.flow.Crowded() {
+		for piece := range slices.Chunk(b, pace.Piece) {
+			if err := w.flow.Disk(func() error { return w.settle(piece) }); err != nil {
+				return broke(fmt.Errorf("write file of an object: %w", err))
+			}
+		}
+		return nil
+	}
 	if _, err := w.f.Write(b); err != nil {
 		return broke(fmt.Errorf("write file of an object: %w", err))
 	}
-	w.done += int64(len(b))
-	switch {
-	case w.done-w.flushed >= pace.Piece && w.flow.Crowded():
-		if err := w.flow.Disk(w.f.SyncData); err != nil {
-			return broke(fmt.Errorf("flush file of an object: %w", err))
-		}
-		w.flushed = w.done
-	case w.done-w.flushed >= flushEvery:
+	if w.done += int64(len(b)); w.done-w.flushed >= flushEvery {
 		w.flushed = w.done
 		if _, err := w.f.SyncTo(w.done); err != nil {
 			return broke(fmt.Errorf("begin to flush file of an object: %w", err))
 		}
 	}
 	return nil
+}
+
+func (w *spill) settle(piece []byte) error {
+	n, err := w.f.Write(piece)
+	if err != nil {
+		return err
+	}
+	at := w.done
+	w.done += int64(n)
+	if fd := w.f.Fd(); fd != vfs.InvalidFd {
+		return pace.Settle(fd, at, int64(n))
+	}
+	return w.f.SyncData()
 }
