@@ -1,7 +1,7 @@
 // Command limits measures what this machine can do at best, beside which
 // "make bench" puts what Mek does: one durable commit, one bare query, the bare
 // SQL of a list and its JSON, the hash of a password, the disk, the checksums,
-// sendfile and TCP over loopback, nginx, and QEMU by hand. It prints a line of
+// sendfile and TCP over loopback, a bare HTTP server, nginx, and QEMU by hand. It prints a line of
 // package test/measured for each.
 //
 //	limits [-dir DIR] [-seconds N] [-guest out/guest/guest.qcow2]
@@ -33,7 +33,12 @@ func main() {
 	dir := flag.String("dir", os.TempDir(), "on the disk to measure")
 	seconds := flag.Float64("seconds", 1, "for each measurement")
 	guest := flag.String("guest", "", "image of the tiny guest; without it QEMU is not measured")
+	address := flag.String("answer", "", "only answer requests there, for another process of this command")
 	flag.Parse()
+	if *address != "" {
+		fmt.Fprintln(os.Stderr, "limits:", answer(*address))
+		os.Exit(1)
+	}
 	if err := run(*dir, *guest, *seconds); err != nil {
 		fmt.Fprintln(os.Stderr, "limits:", err)
 		os.Exit(1)
@@ -47,7 +52,7 @@ func run(dir, guest string, seconds float64) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(own)) }()
 	m := &machine{dir: own, guest: guest, clock: clock.Real{}, each: time.Duration(seconds * float64(time.Second)), rounds: 5}
-	for _, measure := range []func(context.Context) error{m.database, m.answers, m.hashes, m.disk, m.network, m.nginx, m.qemu} {
+	for _, measure := range []func(context.Context) error{m.database, m.answers, m.hashes, m.disk, m.network, m.bare, m.nginx, m.qemu} {
 		if err := measure(context.Background()); err != nil {
 			return err
 		}
