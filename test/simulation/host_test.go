@@ -200,6 +200,8 @@ func (u *uplink) bound(ctx context.Context) (context.Context, context.CancelFunc
 	return ctx, func() { stop(); cancel() }
 }
 
+func (u *uplink) Deltas() bool { return true }
+
 func (u *uplink) Report(ctx context.Context, r hostlink.Report) error {
 	ctx, cancel := u.bound(ctx)
 	defer cancel()
