@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,11 +22,6 @@ func (s *Set) prefer(p Process, pid int) {
 	}
 }
 
-// shortTurn is how long what goes before others asks to run at a time: less than
-// anybody else, so that it is let in when it wakes up, not when the other's turn
-// ends. Kernels before 6.12 take no notice.
-const shortTurn = 100 * time.Microsecond
-
 func renice(pid, nice int) error {
 	tasks, err := os.ReadDir(filepath.Join("/proc", strconv.Itoa(pid), "task"))
 	if err != nil {
@@ -38,11 +32,7 @@ func renice(pid, nice int) error {
 		if err != nil {
 			continue // not a thread
 		}
-		how := unix.SchedAttr{Policy: unix.SCHED_NORMAL, Nice: int32(nice)}
-		if nice < 0 {
-			how.Runtime = uint64(shortTurn)
-		}
-		if err := unix.SchedSetAttr(tid, &how, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+		if err := unix.Setpriority(unix.PRIO_PROCESS, tid, nice); err != nil && !errors.Is(err, unix.ESRCH) {
 			return fmt.Errorf("priority of process %d: %w", pid, err)
 		}
 	}

@@ -83,10 +83,8 @@ func (b *Bed) tearDown() {
 			}
 		}
 		m.killAll()
-		if m.cage != "" {
-			if err := removeGroups(m.cage); err != nil {
-				b.t.Errorf("control groups: %v", err)
-			}
+		if err := m.hideGroups(); err != nil {
+			b.t.Errorf("control groups: %v", err)
 		}
 		if out, err := exec.Command("ip", "netns", "del", m.ns).CombinedOutput(); err != nil {
 			b.t.Errorf("remove namespace: %v %s", err, out)

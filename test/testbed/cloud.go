@@ -269,10 +269,21 @@ func (u *User) Hosts() map[string]string {
 
 // SSH runs a command in a guest, from this machine.
 func (m *Machine) SSH(address, command string) (string, error) {
-	out, err := m.Run(40*time.Second, "ssh", "-q", "-i", filepath.Join(m.dir, ".ssh", "mek-demo"), "-o", "BatchMode=yes", "-o", "ConnectTimeout=5",
-		"-o", "ServerAliveInterval=2", "-o", "ServerAliveCountMax=3", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-		"-o", "IdentitiesOnly=yes", "cirros@"+address, "PATH=$PATH:/sbin:/usr/sbin; "+command)
+	out, err := m.Run(40*time.Second, m.ssh(address, 3, command)...)
 	return strings.TrimRight(out, "\n"), err
+}
+
+// FollowSSH runs a command in a guest for as long as it takes, and gives each
+// line that it says, when it says it.
+func (m *Machine) FollowSSH(timeout time.Duration, address, command string, said func(line string)) error {
+	return m.Follow(timeout, said, m.ssh(address, 60, command)...)
+}
+
+// ssh is the command line; a guest may be silent for so many times two seconds.
+func (m *Machine) ssh(address string, patience int, command string) []string {
+	return []string{"ssh", "-q", "-i", filepath.Join(m.dir, ".ssh", "mek-demo"), "-o", "BatchMode=yes", "-o", "ConnectTimeout=5",
+		"-o", "ServerAliveInterval=2", "-o", fmt.Sprint("ServerAliveCountMax=", patience), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+		"-o", "IdentitiesOnly=yes", "cirros@" + address, "PATH=$PATH:/sbin:/usr/sbin; " + command}
 }
 
 // Send copies a file into a guest.

@@ -1,8 +1,10 @@
 package testbed
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -28,7 +30,7 @@ type Machine struct {
 	dir     string // everything of the machine and of its user
 	data    string
 	bin     string
-	cage    string // folder of its group of the processors; empty: none
+	groups  string // where the control groups are shown; empty: nowhere
 	off     bool
 }
 
@@ -87,6 +89,26 @@ func (m *Machine) Run(timeout time.Duration, args ...string) (string, error) {
 		err = fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(problems.String()))
 	}
 	return out.String(), err
+}
+
+// Follow runs a program inside the machine and gives each line that it prints.
+func (m *Machine) Follow(timeout time.Duration, printed func(line string), args ...string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	cmd := m.command(ctx, args...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 64<<20)
+	for lines.Scan() {
+		printed(lines.Text())
+	}
+	return errors.Join(lines.Err(), cmd.Wait())
 }
 
 // Try runs a command of mek on the machine's cloud.

@@ -185,6 +185,22 @@ func (g *groups) limit(name string, l limits) error {
 	return nil
 }
 
+// weight sets how much of the processors a group gets beside others.
+func (g *groups) weight(name string, l limits) error {
+	if slices.Contains(g.lost, "cpu") {
+		return nil
+	}
+	point, v1 := g.v1["cpu"]
+	if !v1 {
+		point = g.unified
+	}
+	s := settings("cpu", v1, l)[0]
+	if err := os.WriteFile(filepath.Join(point, "mek", g.name, name, s[0]), []byte(s[1]), 0); err != nil {
+		return fmt.Errorf("weigh a cgroup: %w", err)
+	}
+	return nil
+}
+
 // settings are the files of one controller and what to write into them.
 func settings(controller string, v1 bool, l limits) [][2]string {
 	quota, memory := "max", "max"
@@ -202,7 +218,7 @@ func settings(controller string, v1 bool, l limits) [][2]string {
 	case controller == "pids":
 		return [][2]string{{"pids.max", pids}}
 	case controller == "cpu" && v1:
-		return [][2]string{{"cpu.shares", strconv.Itoa(max(l.shares, 2))},
+		return [][2]string{{"cpu.shares", strconv.Itoa(min(max(l.shares, 2), 262144))},
 			{"cpu.cfs_period_us", strconv.Itoa(l.periodUS)}, {"cpu.cfs_quota_us", strings.ReplaceAll(quota, "max", "-1")}}
 	case controller == "cpu":
 		weight := min(max(1+(l.shares-2)*9999/262142, 1), 10000) // the kernel's own conversion

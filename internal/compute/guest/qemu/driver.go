@@ -66,6 +66,7 @@ func New(ctx context.Context, cfg Config) (*Driver, error) {
 	}
 	d.work.Go(d.probe)
 	d.work.Go(d.tend)
+	d.work.Go(d.balance)
 	return d, nil
 }
 

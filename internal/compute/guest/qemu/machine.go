@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mekcloud/mek/internal/compute/guest"
@@ -39,6 +40,8 @@ type machine struct {
 	plugged map[string]bool // devices in the running machine, by id
 	cancel  context.CancelCauseFunc
 	deleted bool
+
+	modest atomic.Bool // it wants little of its processors: see appetite
 
 	agentTurn chan struct{} // one client of the guest's agent at a time
 }

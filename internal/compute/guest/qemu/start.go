@@ -234,6 +234,9 @@ func (m *machine) limits(b started) limits {
 	if l.shares == 0 {
 		l.shares = 1024 * s.CPUs
 	}
+	if m.modest.Load() {
+		l.shares *= modestWeight
+	}
 	if l.periodUS == 0 {
 		l.periodUS = 100_000
 	}

@@ -2,8 +2,11 @@ package ovs_test
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/mekcloud/mek/internal/network"
 	"github.com/mekcloud/mek/internal/network/hostnet"
@@ -66,4 +69,36 @@ func TestCapsOfPorts(t *testing.T) {
 	held("what a guest is sent", 5e3, 70e3)
 	limit(b, hostnet.Caps{})
 	held("all that is sent", 80e3, 330e3)
+}
+
+// TestSwitchIsHastened: the switch's thread is let in at once while an agent looks
+// after it, and is an ordinary one again without.
+func TestSwitchIsHastened(t *testing.T) {
+	h := startHost(t)
+	if !h.cfg.Userspace || runtime.NumCPU() < 2 {
+		t.Skip("the kernel forwards, or there is one processor")
+	}
+	pid := 0
+	for _, p := range h.procs {
+		if p.Name == "ovs-vswitchd" {
+			started, err := h.set.Ensure(t.Context(), p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pid = started.PID
+		}
+	}
+	policy := func(want uint32) {
+		t.Helper()
+		eventually(t, "the switch's policy", func() error {
+			a, err := unix.SchedGetAttr(pid, 0)
+			if err == nil && a.Policy != want {
+				err = fmt.Errorf("policy %d, niceness %d", a.Policy, a.Nice)
+			}
+			return err
+		})
+	}
+	policy(unix.SCHED_RR)
+	h.drv.Close()
+	policy(unix.SCHED_NORMAL)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/mekcloud/mek/internal/network/hostnet"
@@ -30,7 +31,12 @@ func (d *Driver) watchSwitch(ctx context.Context) {
 		}
 		seen = true
 		stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // wakes the read below
-		_, _ = conn.Read(make([]byte, 1))                           // ends when the switch does
+		here, gone := context.WithCancel(ctx)
+		var beside sync.WaitGroup
+		beside.Go(func() { d.hasten(here, peerOf(conn)) })
+		_, _ = conn.Read(make([]byte, 1)) // ends when the switch does
+		gone()
+		beside.Wait()
 		stop()
 		_ = conn.Close() // read only; it may be closed already
 	}
