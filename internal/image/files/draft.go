@@ -14,16 +14,14 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/pace"
 )
 
 const (
-	chunkSize  = 1 << 20
-	chunks     = 4
-	flushEvery = 8 << 20 // bytes after which the disk is told to begin writing
+	chunkSize = 1 << 20
+	chunks    = 4
 )
 
 // Sums are the length and the digests of bytes, in hexadecimal.
@@ -86,8 +84,9 @@ func (s *Store) copy(ctx context.Context, f *os.File, r io.Reader, limit int64) 
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	flow := pace.Of(ctx)
+	w := &sink{store: s, f: f, flow: flow}
 	var queues []chan *chunk
-	for _, consume := range []func([]byte) error{s.writer(f, flow), digest(short, flow), digest(long, flow)} {
+	for _, consume := range []func([]byte) error{w.write, digest(short, flow), digest(long, flow)} {
 		queue := make(chan *chunk, chunks)
 		queues = append(queues, queue)
 		group.Go(func() error {
@@ -108,6 +107,9 @@ func (s *Store) copy(ctx context.Context, f *os.File, r io.Reader, limit int64) 
 	}
 	if broken := group.Wait(); broken != nil {
 		err = broken
+	}
+	if err == nil {
+		err = w.end()
 	}
 	if err != nil {
 		return Sums{}, err
@@ -164,46 +166,4 @@ func digest(h hash.Hash, flow pace.Flow) func([]byte) error {
 		}
 		return nil
 	}
-}
-
-// writer is the consumer that stores: it stops before the reserve is touched,
-// and lets the disk begin early, so that the sync at the end is short. While
-// others ask, a piece has gone to the disk before the next one is begun.
-func (s *Store) writer(f *os.File, flow pace.Flow) func([]byte) error {
-	var done, flushed int64
-	return func(b []byte) error {
-		room, err := s.Free()
-		if err != nil {
-			return err
-		}
-		if room < int64(len(b)) {
-			return full(fmt.Errorf("%d bytes left: %w", room, unix.ENOSPC))
-		}
-		if flow.Crowded() {
-			for piece := range slices.Chunk(b, pace.Piece) {
-				if err := flow.Disk(func() error { return settle(f, piece, done) }); err != nil {
-					return full(fmt.Errorf("store image: %w", err))
-				}
-				done += int64(len(piece))
-			}
-			return nil
-		}
-		if _, err := f.Write(b); err != nil {
-			return full(fmt.Errorf("store image: %w", err))
-		}
-		if done += int64(len(b)); done-flushed >= flushEvery {
-			// only a hint: Keep syncs, and reports what goes wrong
-			_ = unix.SyncFileRange(int(f.Fd()), flushed, done-flushed, unix.SYNC_FILE_RANGE_WRITE)
-			flushed = done
-		}
-		return nil
-	}
-}
-
-func settle(f *os.File, piece []byte, at int64) error {
-	n, err := f.Write(piece)
-	if err != nil {
-		return err
-	}
-	return pace.Settle(f.Fd(), at, int64(n))
 }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/iotest"
 
@@ -45,6 +46,10 @@ func TestPiecesWhileOthersAsk(t *testing.T) {
 	const pieces = 2<<20/pace.Piece + 1
 	if c.work.Load() != 2*pieces || c.disk.Load() != pieces {
 		t.Errorf("hashed in %d turns, want twice %d; written in %d, want %d", c.work.Load(), pieces, c.disk.Load(), pieces)
+	}
+	st, err := draft.File().Stat()
+	if blocks := st.Sys().(*syscall.Stat_t).Blocks; err != nil || st.Size() != int64(len(content)) || blocks*512 > 3<<20 {
+		t.Errorf("%d bytes take %d blocks, %v", st.Size(), blocks, err)
 	}
 	got, err := io.ReadAll(io.NewSectionReader(draft.File(), 0, draft.Size))
 	if sum := sha512.Sum512(content); err != nil || !bytes.Equal(got, content) || draft.SHA512 != hex.EncodeToString(sum[:]) {
