@@ -152,6 +152,9 @@ var attacks = map[string]struct {
 		c.do("PUT", "/image/v2/images/"+id+"/file", io.LimitReader(zeros{}, size), size, "Content-Type", "application/octet-stream")
 		c.do("DELETE", "/image/v2/images/"+id, nil, 0)
 	}},
+	"candidates": {64, func(c *caller, n int) {
+		c.do("GET", fmt.Sprint("/placement/allocation_candidates?resources=VCPU:1,MEMORY_MB:", 1+n%64), nil, 0, "OpenStack-API-Version", "placement 1.36")
+	}},
 }
 
 // run attacks and tells how many times each connection came round.
@@ -310,7 +313,8 @@ func compare(run *report.Run, name string, rounds int, measure func(attacked boo
 }
 
 // TestNeighboursOfTheAPI (I-36): one project's flood of reads, writes, object
-// bytes or images leaves another's requests as fast as they were, and whole.
+// bytes, images or candidates of placement leaves another's requests as fast as
+// they were, and whole.
 func TestNeighboursOfTheAPI(t *testing.T) {
 	share := report.Length(t, 0)
 	if share == 0 {
