@@ -31,6 +31,7 @@ type Attachment struct {
 	ProjectID string `json:"project_id"`
 	Zone      string `json:"zone"` // device_owner becomes compute:<zone>
 	Hostname  string `json:"hostname"`
+	Host      string `json:"host,omitempty"` // that the port is bound to at once; empty: none yet
 }
 
 // Address is one address of a server as compute shows it.

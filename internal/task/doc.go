@@ -5,7 +5,8 @@
 // direction. The transaction that records a step's result also carries the
 // object's change and names the next step, so the intent of step n+1 is
 // committed with the result of step n, and the intent of the first step with
-// the request. Effects carry a token that never changes between retries.
+// the request. Steps without an effect are recorded with the step before them,
+// and a step that nothing takes back begins without a record of its own. Effects carry a token that never changes between retries.
 //
 // Invariants: a live saga has one owner at a time (lease and epoch, checked by
 // every write); at most one saga that is not declared concurrent is live per

@@ -115,6 +115,7 @@ func (x *execution) delay(attempt int64) time.Duration {
 }
 
 func (x *execution) forward(step int) (over bool, err error) {
+	step = x.pass(step)
 	x.r.begin(step, x.row.Attempts, nil)
 	if x.at(step, K1) || x.at(step, K2) {
 		return false, x.e.die()
@@ -166,22 +167,6 @@ func (x *execution) perform(ctx context.Context, step int) error {
 		return fault.Unavailablef("injected: no reply")
 	}
 	return err
-}
-
-// advance records a step's result and the next step's intent.
-func (x *execution) advance(step int) (over bool, err error) {
-	next := *x.row
-	next.Attempts, next.NotBefore, next.Error.V = 0, 0, nil
-	if step+1 < len(x.g.steps) {
-		next.Step = x.g.steps[step+1].name
-	} else {
-		over = true
-	}
-	err = x.write(&next, over, x.r.commit)
-	if over && err == nil {
-		x.end(nil)
-	}
-	return over, err
 }
 
 // failed decides about a failure of a forward step.

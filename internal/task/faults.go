@@ -1,6 +1,9 @@
 package task
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // Kind is a kind of injected fault (hardening.md §6.1). The intent of a step
 // is committed with the result of the step before it (or with the request), so
@@ -65,6 +68,16 @@ func (f *Faults) Fired() int {
 		}
 	}
 	return n
+}
+
+// waits tells whether a fault is still to happen at a step: it is then run by
+// itself, so that there are the moments at which it can.
+func (f *Faults) waits(op, step string) bool {
+	if f == nil {
+		return false
+	}
+	all := f.armed.Load()
+	return all != nil && slices.ContainsFunc(*all, func(a *armed) bool { return a.Op == op && a.Step == step && !a.fired.Load() })
 }
 
 func (f *Faults) at(op, step string, kind Kind) bool {

@@ -30,6 +30,10 @@ type Step[P, S any] struct {
 	Undo func(ctx context.Context, r *Run[P, S]) error
 	// UndoCommit runs in the transaction that records the undo.
 	UndoCommit func(ctx context.Context, tx *db.Tx, r *Run[P, S]) error
+	// Skip tells from r.State that there is nothing to do and nothing to take
+	// back; nil: there always is. It is asked before the step, and must answer
+	// the same when it is asked again.
+	Skip func(r *Run[P, S]) bool
 	// Timeout of one attempt of Do or Undo; 0: 60 s.
 	Timeout time.Duration
 }
@@ -95,7 +99,7 @@ func Register[P, S any](e *Engine, s Saga[P, S]) *Handle[P] {
 		if st.Name == "" || g.index(st.Name) >= 0 || (st.Do == nil && st.Commit == nil && st.Undo == nil && st.UndoCommit == nil) {
 			panic(fmt.Sprintf("task: saga %s: step %q is empty or there twice", s.Name, st.Name))
 		}
-		info := stepInfo{name: st.Name, timeout: st.Timeout, effect: st.Do != nil}
+		info := stepInfo{name: st.Name, timeout: st.Timeout, effect: st.Do != nil, commits: st.Commit != nil, undone: st.Undo != nil || st.UndoCommit != nil}
 		if info.timeout == 0 {
 			info.timeout = time.Minute
 		}

@@ -25,6 +25,8 @@ type stepInfo struct {
 	name    string
 	timeout time.Duration
 	effect  bool // has a Do
+	commits bool // has a Commit
+	undone  bool // has an Undo or an UndoCommit
 }
 
 func (g *graph) index(step string) int {
@@ -35,6 +37,7 @@ func (g *graph) index(step string) int {
 // calls for a step.
 type runner interface {
 	begin(step int, attempt int64, why error)
+	skip(step int) bool
 	do(ctx context.Context) error
 	commit(ctx context.Context, tx *db.Tx) error
 	undo(ctx context.Context) error
@@ -60,6 +63,11 @@ func open[P, S any](steps []Step[P, S], row *sagaRow) (runner, error) {
 
 func (t *typed[P, S]) begin(step int, attempt int64, why error) {
 	t.at, t.run.step, t.run.Attempt, t.run.Err = step, t.steps[step].Name, int(attempt), why
+}
+
+func (t *typed[P, S]) skip(step int) bool {
+	f := t.steps[step].Skip
+	return f != nil && f(&t.run)
 }
 
 func (t *typed[P, S]) do(ctx context.Context) error {

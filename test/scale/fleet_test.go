@@ -121,10 +121,7 @@ func (l *light) Accept(ctx context.Context, doc hostlink.Document) error {
 	if err := json.Unmarshal(doc.Body, &body); err != nil {
 		return err
 	}
-	listed, _, ok := hostlink.Take(doc.Body)
-	if !ok {
-		return fault.Invalidf("no list")
-	}
+	listed, _, _ := hostlink.Take(doc.Body)
 	l.mu.Lock()
 	sec := l.sections[doc.Section]
 	was := sec.objects

@@ -180,7 +180,7 @@ func (s *Service) Render(ctx context.Context, host string) (any, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	doc := disk.Document{}
+	doc := disk.Document{Volumes: []disk.Spec{}}
 	for _, specs := range []func(context.Context, string) ([]disk.Spec, error){s.Volumes.Specs, s.snapshots.Specs, s.Backups.Store.Specs, s.relics.Specs} {
 		list, err := specs(ctx, host)
 		if err != nil {

@@ -27,6 +27,7 @@ type createParams struct {
 
 type createState struct {
 	Ranked []scheduler.Ranked           `json:"ranked,omitempty"`
+	Local  bool                         `json:"local,omitempty"` // no disk is a volume
 	Host   string                       `json:"host,omitempty"`
 	Zone   string                       `json:"zone,omitempty"`
 	Cards  map[string]network.Interface `json:"cards,omitempty"`
@@ -44,7 +45,7 @@ func (s *Servers) createSaga() task.Saga[createParams, createState] {
 	return task.Saga[createParams, createState]{Name: "compute.server.create", Steps: []task.Step[createParams, createState]{
 		{Name: "begin", Undo: s.noteLost, UndoCommit: s.createFailed}, // unwound last: ERROR and fault
 		{Name: "claim-host", Do: s.rankHosts, Commit: s.claimHost, UndoCommit: s.releaseHost},
-		{Name: "volumes", Do: s.ensureVolumes, Undo: s.removeVolumes},
+		{Name: "volumes", Do: s.ensureVolumes, Undo: s.removeVolumes, Skip: func(r *createRun) bool { return r.State.Local }},
 		{Name: "ports", Do: s.ensurePorts, Commit: s.keepPorts, Undo: s.releasePorts},
 		{Name: "plug", Do: s.awaitPorts},
 		{Name: "vacated", Undo: s.awaitGone},
@@ -90,7 +91,9 @@ func (s *Servers) rankHosts(ctx context.Context, r *createRun) error {
 		return err
 	}
 	local := 0
+	r.State.Local = true
 	for _, d := range disks[r.Object] {
+		r.State.Local = r.State.Local && d.VolumeID == ""
 		if d.Kind == guest.DiskImage {
 			local = max(local, d.SizeGiB)
 		}
@@ -263,7 +266,7 @@ func (s *Servers) ensurePorts(ctx context.Context, r *createRun) error {
 
 // ensurePort makes a port for a server and binds it to the server's host.
 func (s *Servers) ensurePort(ctx context.Context, one *Server, plan network.PlannedPort) (network.Interface, network.Binding, error) {
-	card, err := s.Networks.Ensure(ctx, plan, network.Attachment{ServerID: one.ID, ProjectID: one.ProjectID, Zone: one.Zone, Hostname: one.Hostname})
+	card, err := s.Networks.Ensure(ctx, plan, network.Attachment{ServerID: one.ID, ProjectID: one.ProjectID, Zone: one.Zone, Hostname: one.Hostname, Host: one.Host})
 	if err != nil {
 		return card, network.Binding{}, err
 	}

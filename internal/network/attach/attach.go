@@ -27,6 +27,9 @@ func (s *Service) Ensure(ctx context.Context, plan network.PlannedPort, a networ
 			return fault.Conflictf("Port %s is still in use.", plan.PortID).With("PortInUse")
 		}
 		p := *before
+		if p.Host == "" {
+			p.Host = a.Host
+		}
 		p.DeviceID, p.DeviceOwner = a.ServerID, network.OwnerComputePrefix+a.Zone
 		s.records.Changed(tx, network.PortScope(p.ID))
 		return s.records.UpdatePort(ctx, tx, before, &p)
@@ -55,7 +58,7 @@ func (s *Service) make(ctx context.Context, tx *db.Tx, plan network.PlannedPort,
 		return err
 	}
 	p := &network.Port{Standard: network.Standard{ID: plan.PortID, ProjectID: a.ProjectID}, NetworkID: n.ID, AdminStateUp: true, PortSecurity: n.PortSecurity,
-		DeviceID: a.ServerID, DeviceOwner: network.OwnerComputePrefix + a.Zone, Planned: true}
+		DeviceID: a.ServerID, DeviceOwner: network.OwnerComputePrefix + a.Zone, Planned: true, Host: a.Host}
 	if n.PortSecurity {
 		if p.SecurityGroups = plan.SecurityGroups; len(p.SecurityGroups) == 0 {
 			g, err := s.records.DefaultGroup(ctx, tx, a.ProjectID)
@@ -81,6 +84,10 @@ func (s *Service) make(ctx context.Context, tx *db.Tx, plan network.PlannedPort,
 
 // Bind gives the port to a host.
 func (s *Service) Bind(ctx context.Context, portID, host string) (b network.Binding, err error) {
+	if b.Revision, err = s.records.BoundAt(ctx, portID, host); err != nil || b.Revision > 0 {
+		b.PortID, b.Host = portID, host
+		return b, err
+	}
 	err = s.records.DB.Write(ctx, func(tx *db.Tx) error {
 		before, err := s.records.Ports.Lock(ctx, tx, portID)
 		if err != nil {

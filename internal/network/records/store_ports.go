@@ -2,6 +2,8 @@ package records
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -246,6 +248,15 @@ func (r *Records) BoundTo(ctx context.Context, host string, ports ...string) (ma
 		out[id] = network.PortStatus(status)
 	}
 	return out, db.Translate(rows.Err(), "look at a host's ports")
+}
+
+// BoundAt is the revision at which a port was bound to a host; 0: it is not.
+func (r *Records) BoundAt(ctx context.Context, portID, host string) (revision int64, err error) {
+	err = r.DB.QueryRowContext(ctx, "SELECT binding_revision FROM network_ports WHERE id = $1 AND host = $2", portID, host).Scan(&revision)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return revision, db.Translate(err, "ask where a port is bound")
 }
 
 // BoundHosts lists the hosts that ports are bound to.
