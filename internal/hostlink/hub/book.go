@@ -21,8 +21,9 @@ type Book interface {
 	Revisions(ctx context.Context) (map[hostlink.HostSection]int64, error)
 }
 
-// wholeAtOnce is how many hosts each repair renders, whatever their revisions
-// are: in a cloud of up to so many all of them, in a larger one in turn.
+// wholeAtOnce is how many hosts are rendered in the time of a repair, whatever
+// their revisions are: in a cloud of up to so many all of them, in a larger one
+// in turn.
 const wholeAtOnce = 200
 
 // told tells which of the sections that a host holds are as they should be
@@ -68,8 +69,34 @@ func (h *Hub) file(ctx context.Context) {
 	}
 }
 
-// repair has sections rendered again: those that are not at the revision of
-// their rows, and of some hosts all, because a poke that got lost may have had none.
+// lookAround has the hosts whose turn it is rendered whole, because a poke that
+// got lost may have had no revision: a few at each turn of Run, so that it is no
+// burst, and so many that each repair's time sees wholeAtOnce of them, or all.
+func (h *Hub) lookAround() {
+	if h.cfg.Book == nil {
+		return
+	}
+	h.mu.Lock()
+	if len(h.order) != len(h.hosts) {
+		h.order = slices.Sorted(maps.Keys(h.hosts))
+	}
+	h.owed += float64(min(wholeAtOnce, len(h.order))) * float64(h.cfg.Lease/6) / float64(h.cfg.Repair)
+	var now []string
+	for ; h.owed >= 1; h.owed-- {
+		if name := h.order[h.turn%len(h.order)]; h.hosts[name] != nil && h.hosts[name].link != nil {
+			now = append(now, name)
+		}
+		h.turn++
+	}
+	h.mu.Unlock()
+	for _, name := range now {
+		for s := range h.sections {
+			h.Poke(name, s)
+		}
+	}
+}
+
+// repair has sections rendered again that are not at the revision of their rows.
 func (h *Hub) repair(ctx context.Context) {
 	if h.cfg.Book == nil {
 		h.pokeAll()
@@ -82,21 +109,14 @@ func (h *Hub) repair(ctx context.Context) {
 	}
 	var behind []hostlink.HostSection
 	h.mu.Lock()
-	names := slices.Sorted(maps.Keys(h.hosts))
-	whole := map[string]bool{}
-	for i := range min(wholeAtOnce, len(names)) {
-		whole[names[(h.turn+i)%len(names)]] = true
-	}
-	h.turn += len(whole)
-	for _, name := range names {
-		known := h.hosts[name]
+	for name, known := range h.hosts {
 		if known.link == nil {
 			continue
 		}
 		for s := range h.sections {
 			at := hostlink.HostSection{Host: name, Section: s}
 			held := known.state(s).held
-			if whole[name] || held.Revision != present[at] || held.Epoch != h.epoch.Load() {
+			if held.Revision != present[at] || held.Epoch != h.epoch.Load() {
 				behind = append(behind, at)
 			}
 		}

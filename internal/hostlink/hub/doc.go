@@ -7,6 +7,10 @@
 // digest the host holds is not sent; what a host says is filed under the name
 // its placement authenticated, never under one it states.
 //
+// What a transaction changed by name (hostlink.Hosts.Raised) is rendered and sent
+// by itself, ahead of whole sections: somebody waits for it. What was not named,
+// what does not fit, and each host in its turn is rendered whole.
+//
 // Nothing here is durable. After a restart of the server each agent says hello
 // and repeats its reports, and that is all a hub knows, but for the Book: which
 // document each host accepted last. A host that has it still, and for which

@@ -79,9 +79,13 @@ func (h *Hub) run(link *Link, s hostlink.Section, st *state, e errand) error {
 		}
 		return nil
 	}
+	slots := h.slots
+	if e.kind == part {
+		slots = h.parts
+	}
 	select {
-	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
+	case slots <- struct{}{}:
+		defer func() { <-slots }()
 	case <-h.ctx.Done():
 		return nil
 	}

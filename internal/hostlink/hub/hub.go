@@ -20,7 +20,7 @@ type Config struct {
 	Log        *slog.Logger  // nil: slog.Default
 	Lease      time.Duration // without a beat for so long a host is not alive; 3 s
 	Repair     time.Duration // every host is compared again so often; 60 s
-	Renderings int           // how many run at once; 8
+	Renderings int           // how many of whole sections run at once, and how many of parts; 8
 	Epochs     Epochs        // nil: the database never goes back in time
 	Book       Book          // nil: every host is rendered when it connects, and at each repair
 }
@@ -42,7 +42,8 @@ type Hub struct {
 	ctx      context.Context // ends with Close
 	stop     context.CancelFunc
 	work     sync.WaitGroup
-	slots    chan struct{} // taken while rendering
+	slots    chan struct{} // taken while a whole section is rendered
+	parts    chan struct{} // taken while a part is: somebody waits for it, and it is short
 	sections map[hostlink.Section]section
 	streams  map[string]hostlink.StreamHandler
 	onFacts  []func(context.Context, hostlink.Facts) error
@@ -56,7 +57,9 @@ type Hub struct {
 	hosts map[string]*host
 	busy  int           // renderings begun and not ended
 	idle  chan struct{} // closed whenever busy falls to 0, then made anew
-	turn  int           // of the hosts that a repair renders whole
+	turn  int           // of the hosts that are rendered whole
+	owed  float64       // how many of them are due
+	order []string      // all hosts, sorted
 	// unfiled is what hosts accepted since the book was written.
 	unfiled map[hostlink.HostSection]hostlink.Held
 }
@@ -101,6 +104,7 @@ func New(cfg Config) *Hub {
 	return &Hub{
 		cfg: cfg, ctx: ctx, stop: stop,
 		slots:    make(chan struct{}, cfg.Renderings),
+		parts:    make(chan struct{}, cfg.Renderings),
 		sections: map[hostlink.Section]section{},
 		streams:  map[string]hostlink.StreamHandler{},
 		onTell:   map[hostlink.Section][]func(context.Context, string, hostlink.Message) error{},
@@ -159,6 +163,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		}
 		h.expire()
 		h.file(ctx)
+		h.lookAround()
 		if now := h.cfg.Clock.Now(); !now.Before(next) {
 			next = now.Add(h.cfg.Repair)
 			h.repair(ctx)
