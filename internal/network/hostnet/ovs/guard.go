@@ -41,10 +41,6 @@ func (d *Driver) guard(ctx context.Context) error {
 		meterFlows(&b, p.number, p.meters)
 		meters = append(meters, p.meters...)
 	}
-	// Else a first fragment would have no ports to whoever writes flows.
-	if _, err := d.openFlow(ctx, d.cfg.Integration(), "", "--no-names", "set-frags", "nx-match"); err != nil {
-		return err
-	}
 	if err := d.setMeters(ctx, meters); err != nil {
 		return err
 	}

@@ -2,9 +2,10 @@ package ovs
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -18,8 +19,9 @@ import (
 // A switch in userspace forwards in one thread, for all guests. On a busy host it
 // waits a millisecond or two for its turn whenever a frame comes, whatever its
 // niceness, and frames of one guest that sends many then stand in front of all
-// others'. So the thread runs as one of real time, which is let in at once. A
-// switch that is flooded would take a processor from all else that way: while it
+// others'. So its threads run as those of real time, which are let in at once: all
+// of them, since the one that forwards waits for locks that the others hold. A
+// switch that is flooded would take processors from all else that way: while it
 // has more to do than a share of one, it takes its turns like others again.
 
 const (
@@ -29,7 +31,7 @@ const (
 	switchNice   = -10 // as it is started
 )
 
-// hasten looks after the switch's thread until ctx ends.
+// hasten looks after the switch's threads until ctx ends.
 func (d *Driver) hasten(ctx context.Context, pid int) {
 	if !d.cfg.Userspace || pid == 0 || runtime.NumCPU() < 2 { // with one, all else would stand still
 		return
@@ -55,14 +57,14 @@ func (d *Driver) hasten(ctx context.Context, pid int) {
 	}
 }
 
-// haste is what is known of the switch's thread.
+// haste is what is known of the switch's threads.
 type haste struct {
 	known, quick bool
 	ran          time.Duration
 }
 
-// look takes note of how long the thread has run in all, and tells whether it is
-// to be let in at once, and whether that is new.
+// look takes note of how long the threads have run in all, and tells whether they
+// are to be let in at once, and whether that is new.
 func (h *haste) look(ran, passed time.Duration) (quick, changed bool) {
 	before := *h
 	share := float64(ran-h.ran) / float64(max(passed, time.Millisecond))
@@ -76,25 +78,47 @@ func (h *haste) look(ran, passed time.Duration) (quick, changed bool) {
 	return h.quick, !before.known || h.quick != before.quick
 }
 
-// ranFor reads how long the first thread of a process has run.
-func ranFor(proc string, pid int) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("%s/%d/task/%d/schedstat", proc, pid, pid))
+// threads calls f with each thread of a process. Those that they start inherit
+// what they are.
+func threads(proc string, pid int, f func(tid int) error) error {
+	tasks, err := os.ReadDir(filepath.Join(proc, strconv.Itoa(pid), "task"))
 	if err != nil {
-		return 0, err
+		return err
 	}
-	first, _, _ := strings.Cut(string(text), " ")
-	n, err := strconv.ParseInt(first, 10, 64)
-	return time.Duration(n), err
+	for _, task := range tasks {
+		tid, err := strconv.Atoi(task.Name())
+		if err == nil {
+			err = f(tid)
+		}
+		if err != nil && !errors.Is(err, unix.ESRCH) && !errors.Is(err, os.ErrNotExist) { // it ended
+			return err
+		}
+	}
+	return nil
 }
 
-// setQuick makes the first thread of a process one of real time, or an ordinary
-// one again.
+// ranFor reads how long a process has run.
+func ranFor(proc string, pid int) (sum time.Duration, err error) {
+	err = threads(proc, pid, func(tid int) error {
+		text, err := os.ReadFile(filepath.Join(proc, strconv.Itoa(pid), "task", strconv.Itoa(tid), "schedstat"))
+		if err != nil {
+			return err
+		}
+		first, _, _ := strings.Cut(string(text), " ")
+		n, err := strconv.ParseInt(first, 10, 64)
+		sum += time.Duration(n)
+		return err
+	})
+	return sum, err
+}
+
+// setQuick makes a process one of real time, or an ordinary one again.
 func setQuick(pid int, quick bool) error {
 	how := unix.SchedAttr{Policy: unix.SCHED_NORMAL, Nice: switchNice}
 	if quick {
-		how = unix.SchedAttr{Policy: unix.SCHED_RR, Priority: 1, Flags: unix.SCHED_FLAG_RESET_ON_FORK} // threads that it starts are ordinary ones
+		how = unix.SchedAttr{Policy: unix.SCHED_RR, Priority: 1}
 	}
-	return unix.SchedSetAttr(pid, &how, 0)
+	return threads("/proc", pid, func(tid int) error { return unix.SchedSetAttr(tid, &how, 0) })
 }
 
 // peerOf is the process at the other end of a connection; 0: unknown, or in

@@ -175,14 +175,17 @@ func meterFlows(b *strings.Builder, port int, meters []meter) {
 	}
 }
 
-// setMeters makes the bridge's meters those, of the numbers that are ours.
+// setMeters makes the bridge's meters those, of the numbers that are ours, and has
+// it tell fragments apart: else a first one would have no ports to who writes flows.
 func (d *Driver) setMeters(ctx context.Context, want []meter) error {
 	return d.talk(ctx, d.cfg.Integration(), func(b *bridge) error {
 		have, err := b.meters()
 		if err != nil {
 			return err
 		}
-		changed := false
+		if err := b.send(ofSetConfig, []byte{0, ofFragments, 0, 0}); err != nil {
+			return err
+		}
 		for _, m := range want {
 			was, there := have[m.id]
 			delete(have, m.id)
@@ -194,7 +197,7 @@ func (d *Driver) setMeters(ctx context.Context, want []meter) error {
 			default:
 				continue
 			}
-			if changed = true; err != nil {
+			if err != nil {
 				return err
 			}
 		}
@@ -202,12 +205,9 @@ func (d *Driver) setMeters(ctx context.Context, want []meter) error {
 			if id < firstMeter {
 				continue
 			}
-			if changed = true; b.send(ofMeterMod, m.message(meterDelete)) != nil {
-				return errors.New("a meter cannot be removed")
+			if err := b.send(ofMeterMod, m.message(meterDelete)); err != nil {
+				return err
 			}
-		}
-		if !changed {
-			return nil
 		}
 		return b.settle()
 	})

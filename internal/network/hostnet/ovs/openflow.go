@@ -23,6 +23,7 @@ const (
 	ofError            = 1
 	ofEchoRequest      = 2
 	ofEchoReply        = 3
+	ofSetConfig        = 9
 	ofMultipartRequest = 18
 	ofMultipartReply   = 19
 	ofBarrierRequest   = 20
@@ -31,6 +32,8 @@ const (
 
 	ofAggregate    = 2
 	ofMeterConfigs = 10
+
+	ofFragments = 3 // matched by themselves
 
 	ofAll     = 0xffffffff // meters, ports, groups
 	ofAllFlow = 0xff       // tables
