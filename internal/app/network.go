@@ -22,6 +22,9 @@ func (b *builder) network(context.Context) error {
 	if b.Config.Northbound != "" {
 		d.Northbound = "unix:" + b.Config.Northbound
 	}
+	if b.Peers != nil {
+		d.Homes = b.homes
+	}
 	s := networkapi.New(d)
 	b.shared.networks = s.ForCompute()
 	if b.Config.Southbound != "" {
@@ -40,4 +43,15 @@ func (b *builder) network(context.Context) error {
 	b.checks.Add(s.Checks()...)
 	b.serve(s.REST())
 	return nil
+}
+
+// homes are the host names of all machines with a server: this one's, and those
+// that have said where they are.
+func (b *builder) homes(ctx context.Context) ([]string, error) {
+	list, err := b.shared.joining.Doors(ctx)
+	out := []string{b.Config.HostName}
+	for _, d := range list {
+		out = append(out, d.Name)
+	}
+	return out, err
 }

@@ -21,13 +21,14 @@ const watchGateways = 5 * time.Second
 
 // holders remembers which hosts hold gateways, the most wanted first. Moving
 // one costs a second of traffic, so it stays where it is while its host lives,
-// through restarts of this server too: what the northbound database says is
-// where it begins. Only home gets them back: floating addresses are reached
-// through its own external bridge.
+// through restarts of this server too, and when another server takes the lead:
+// where a term as the leader begins, the northbound database says who holds them.
+// Only a home gets them back, the host on a server's machine: floating addresses
+// are reached through its own external bridge. One home is as good as another.
 type holders struct {
-	known bool
+	known bool // this server has decided, once at least
 	list  []string
-	home  time.Time // since when the home host answers; zero: it does not
+	home  time.Time // since when this server's home host answers; zero: it does not
 }
 
 // homeIs notes whether the home host answers. The caller holds mu.
@@ -44,8 +45,24 @@ func (h *holders) homeStays(now time.Time) bool {
 	return !h.home.IsZero() && now.Sub(h.home) >= homecoming
 }
 
+// first is the host that holds gateways now; empty: none does.
+func first(holding []string) string {
+	if len(holding) == 0 {
+		return ""
+	}
+	return holding[0]
+}
+
+// homes are the hosts on the machines of all servers.
+func (s *Service) homes(ctx context.Context) ([]string, error) {
+	if s.deps.Homes == nil {
+		return []string{s.deps.Home}, nil
+	}
+	return s.deps.Homes(ctx)
+}
+
 // gateways lists the hosts that may hold gateways, the most wanted first.
-func (s *Service) gateways(ctx context.Context, d northbound.Database) ([]string, error) {
+func (s *Service) gateways(ctx context.Context, d northbound.Database, m northbound.Moment) ([]string, error) {
 	var live, silent []string
 	for _, h := range s.listHosts() {
 		if h.Alive {
@@ -59,19 +76,33 @@ func (s *Service) gateways(ctx context.Context, d northbound.Database) ([]string
 		return nil, err
 	}
 	slices.Sort(bound)
+	homes, err := s.homes(ctx)
+	if err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.holders.known {
-		s.holders.known, s.holders.list = true, d.Gateways()
+	holding := s.holders.list
+	if m == northbound.Beginning || !s.holders.known {
+		if held := d.Gateways(); len(held) > 0 { // else the database is empty, and where they were is where they go
+			holding = held
+		}
 	}
 	now := s.deps.Clock.Now()
 	s.holders.homeIs(slices.Contains(live, s.deps.Home), now)
+	home, stays := s.deps.Home, s.holders.homeStays(now)
+	if first := first(holding); slices.Contains(homes, first) && slices.Contains(live, first) {
+		home, stays = first, false // they are at home
+	}
 	settling := now.Sub(s.started) < settle
 	expected := func(name string) bool { // one that was never seen may still come; one that was lost is lost
 		return settling && !slices.Contains(silent, name)
 	}
-	s.holders.list = chooseGateways(s.holders.list, s.deps.Home, s.holders.homeStays(now), live, append(silent, bound...), expected)
-	return slices.Clone(s.holders.list), nil
+	list := chooseGateways(holding, home, stays, live, append(silent, bound...), expected)
+	if m != northbound.Looking {
+		s.holders.known, s.holders.list = true, list
+	}
+	return slices.Clone(list), nil
 }
 
 // chooseGateways puts hosts in order. Home comes first once it stays; those
@@ -114,7 +145,11 @@ func chooseGateways(holding []string, home string, stays bool, live, others []st
 // gatewaysStay looks whether the hosts in the northbound database are still
 // those that should hold gateways: a host that does not come back after a
 // restart of this server loses no lease that anybody would tell of.
-func (s *Service) gatewaysStay(context.Context) error {
+func (s *Service) gatewaysStay(ctx context.Context) error {
+	homes, err := s.homes(ctx)
+	if err != nil {
+		return err
+	}
 	live := map[string]bool{}
 	for _, h := range s.listHosts() {
 		live[h.Name] = h.Alive
@@ -123,12 +158,12 @@ func (s *Service) gatewaysStay(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.holders.homeIs(live[s.deps.Home], now)
-	if !s.holders.known || len(s.holders.list) == 0 {
+	first := first(s.holders.list)
+	if !s.holders.known || first == "" {
 		return nil
 	}
-	first := s.holders.list[0]
 	lost := !live[first] && len(s.deps.Agents.Names()) > 0 && now.Sub(s.started) >= settle
-	if lost || first != s.deps.Home && s.holders.homeStays(now) {
+	if lost || !slices.Contains(homes, first) && s.holders.homeStays(now) {
 		s.queue.All()
 	}
 	return nil

@@ -351,13 +351,13 @@ func TestSilentHostKeepsGateways(t *testing.T) {
 	s.HostsChanged()
 	silent = true
 	s.HostsChanged()
-	if hosts, err := s.gateways(t.Context(), holding{}); err != nil || fmt.Sprint(hosts) != "[host-1]" {
+	if hosts, err := s.gateways(t.Context(), holding{}, northbound.Going); err != nil || fmt.Sprint(hosts) != "[host-1]" {
 		t.Errorf("after the agent fell silent: %v %v", hosts, err)
 	}
 	w := newSite(t, d, "")
 	n := w.make("network", "networks", map[string]any{"name": "n"})
 	w.make("port", "ports", map[string]any{"network_id": n, "binding:host_id": "host-1"})
-	if hosts, err := fresh().gateways(t.Context(), holding{}); err != nil || fmt.Sprint(hosts) != "[host-1]" {
+	if hosts, err := fresh().gateways(t.Context(), holding{}, northbound.Going); err != nil || fmt.Sprint(hosts) != "[host-1]" {
 		t.Errorf("after the server was restarted: %v %v", hosts, err)
 	}
 }
@@ -437,4 +437,94 @@ func TestForCompute(t *testing.T) {
 			t.Errorf("the user's port: %d %v", status, out)
 		}
 	})
+}
+
+// crew is the agents that a server hears.
+type crew struct {
+	oneHost
+	live *[]string
+}
+
+func (c crew) Names() []string { return slices.Clone(*c.live) }
+func (c crew) Facts(name string) (hostlink.Facts, bool) {
+	return hostlink.Facts{Host: name, ID: name}, true
+}
+
+// TestGatewaysStayThroughChangesOfTheLeader: two servers write one northbound
+// database in turn. Whoever takes the lead leaves gateways with the host that holds
+// them, wherever they were when it led before, and knows of one that died.
+func TestGatewaysStayThroughChangesOfTheLeader(t *testing.T) {
+	endpoint, d, now := central(t), dbtest.One(t), clock.NewFake(time.Unix(1_800_000_000, 0))
+	live := []string{"home-1", "home-2", "other"}
+	homes := func(context.Context) ([]string, error) { return []string{"home-1", "home-2"}, nil }
+	leader := ""
+	type server struct {
+		*Service
+		sync *northbound.Sync
+	}
+	join := func(home string) *server {
+		s := New(Deps{DB: d, Clock: now, Log: slog.New(slog.DiscardHandler), Agents: crew{live: &live}, Home: home, Homes: homes, Northbound: endpoint})
+		lead := func(context.Context) (func() bool, error) {
+			if leader != home {
+				return nil, nil
+			}
+			return func() bool { return leader == home }, nil
+		}
+		return &server{s, northbound.New(s.records, s.openNorthbound, s.gateways, lead, now, slog.New(slog.DiscardHandler))}
+	}
+	site := newSite(t, d, "")
+	ext := site.make("network", "networks", map[string]any{"name": "ext", "router:external": true})
+	site.make("subnet", "subnets", map[string]any{"network_id": ext, "cidr": "203.0.113.0/24", "ip_version": 4})
+	if site.make("router", "routers", map[string]any{"name": "r", "external_gateway_info": map[string]any{"network_id": ext}}) == "" {
+		t.Fatal("no router")
+	}
+	servers := map[string]*server{"home-1": join("home-1"), "home-2": join("home-2")}
+	look := func(what, who, want string) {
+		t.Helper()
+		leader = who
+		for range 4 { // longer than hosts are waited for, and than a home has to be back
+			now.Advance(watchGateways)
+			for _, s := range servers {
+				if err := s.gatewaysStay(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if err := s.sync.Run(t.Context(), s.queue); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		n, err := ovn.Open(t.Context(), endpoint, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer n.Close()
+		if got := n.Gateways(); len(got) == 0 || got[0] != want {
+			t.Errorf("%s: gateways are on %v, not on %s", what, got, want)
+		}
+	}
+	on := func(hosts ...string) {
+		live = hosts
+		for _, s := range servers {
+			s.HostsChanged()
+		}
+	}
+	on("home-1", "home-2")
+	look("first start", "home-1", "home-1")
+	look("the other leads", "home-2", "home-1")
+	on("home-2")
+	look("the host died under it", "home-2", "home-2")
+	on("home-1", "home-2")
+	look("the host is back", "home-2", "home-2")
+	look("the first leads again: what it remembers is old", "home-1", "home-2")
+	on("home-1", "other")
+	look("the host died", "home-1", "home-1")
+	on("other")
+	look("so did the other home", "home-1", "other")
+	on("home-1", "other")
+	servers["home-2"] = join("home-2") // a new process, whose host is dead
+	look("one leads whose own host is dead", "home-2", "other")
+	look("one leads whose own host is back", "home-1", "home-1")
+	on("home-1", "home-2", "other")
+	look("three live", "home-1", "home-1")
+	look("three live, the other leads", "home-2", "home-1")
 }

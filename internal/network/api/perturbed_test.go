@@ -246,11 +246,11 @@ func TestPerturbedGateways(t *testing.T) {
 		for i, away := range []bool{false, true, false, true, false} {
 			silent = away
 			look(i)
-			if _, err := s.gateways(t.Context(), holding{}); err != nil {
+			if _, err := s.gateways(t.Context(), holding{}, northbound.Going); err != nil {
 				t.Error(err)
 			}
 		}
-		hosts, err := s.gateways(t.Context(), holding{})
+		hosts, err := s.gateways(t.Context(), holding{}, northbound.Going)
 		return fmt.Sprint(hosts, err)
 	}
 	want := play(-1, -1)

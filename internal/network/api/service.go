@@ -50,11 +50,13 @@ type Agents interface {
 
 // Deps is what networking is built on.
 type Deps struct {
-	DB         *db.DB
-	Clock      clock.Clock
-	Log        *slog.Logger
-	Agents     Agents
-	Home       string // host on the server's own machine: gateways begin there
+	DB     *db.DB
+	Clock  clock.Clock
+	Log    *slog.Logger
+	Agents Agents
+	Home   string // host on the server's own machine: gateways begin there
+	// Homes lists the hosts on the machines of all servers. Nil: it is the only one.
+	Homes      func(context.Context) ([]string, error)
 	Physical   networks.Physical
 	Northbound string // endpoint of OVN's northbound database; empty: there is none
 	// Lead tells whether this server writes the northbound database, and gives

@@ -3,6 +3,7 @@ package northbound
 import (
 	"context"
 	"strings"
+	"sync"
 
 	"github.com/mekcloud/mek/internal/check"
 	"github.com/mekcloud/mek/internal/network/ovn"
@@ -27,7 +28,7 @@ func (s *Sync) check(ctx context.Context, l *check.Look) error {
 		return err
 	}
 	defer d.Close()
-	want, err := s.renderAll(ctx)
+	want, err := s.renderAll(ctx, sync.OnceValues(func() ([]string, error) { return s.gateways(ctx, d, Looking) }))
 	if err != nil {
 		return err
 	}
@@ -43,12 +44,12 @@ func (s *Sync) check(ctx context.Context, l *check.Look) error {
 }
 
 // renderAll renders every scope there should be.
-func (s *Sync) renderAll(ctx context.Context) (map[string][]ovn.Row, error) {
+func (s *Sync) renderAll(ctx context.Context, gateways func() ([]string, error)) (map[string][]ovn.Row, error) {
 	names, err := s.scopes(ctx)
 	if err != nil {
 		return nil, err
 	}
-	all, r := map[string][]ovn.Row{}, s.reading()
+	all, r := map[string][]ovn.Row{}, s.reading(gateways)
 	if err := r.ports(ctx, names); err != nil {
 		return nil, err
 	}

@@ -17,10 +17,11 @@ type reading struct {
 	*Sync
 	networks map[string]ovn.NetworkView
 	loaded   map[string]*network.Port // by id; nil: there is none
+	decided  func() ([]string, error) // where gateways should be
 }
 
-func (s *Sync) reading() *reading {
-	return &reading{Sync: s, networks: map[string]ovn.NetworkView{}, loaded: map[string]*network.Port{}}
+func (s *Sync) reading(decided func() ([]string, error)) *reading {
+	return &reading{Sync: s, decided: decided, networks: map[string]ovn.NetworkView{}, loaded: map[string]*network.Port{}}
 }
 
 // ports loads all that scopes are about at once.
@@ -187,7 +188,7 @@ func (s *reading) router(ctx context.Context, id string) (ovn.RouterView, error)
 		return ovn.RouterView{}, err
 	}
 	v := ovn.RouterView{Router: *r}
-	if v.Chassis, err = s.gateways(ctx, s.db); err != nil {
+	if v.Chassis, err = s.decided(); err != nil {
 		return v, err
 	}
 	inner, err := s.records.InterfacesOf(ctx, s.records.DB, id)

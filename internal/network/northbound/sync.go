@@ -35,15 +35,29 @@ const fullEvery = 10 * time.Minute
 type Sync struct {
 	records  *records.Records
 	open     func(context.Context) (Database, error)
-	gateways func(context.Context, Database) ([]string, error)
+	gateways Gateways
 	lead     Lead
 	clock    clock.Clock
 	log      *slog.Logger
 
-	db    Database // of Run alone
-	full  time.Time
-	holds func() bool // still the leader; nil: it was not
+	db     Database // of Run alone
+	full   time.Time
+	holds  func() bool // still the leader; nil: it was not
+	moment Moment      // of the next decision
 }
+
+// Gateways lists the hosts that may hold gateways, the most wanted first.
+type Gateways func(ctx context.Context, d Database, m Moment) ([]string, error)
+
+// Moment is when it is asked where gateways should be.
+type Moment int
+
+// The moments.
+const (
+	Looking   Moment = iota // nothing is to be decided: somebody compares
+	Beginning               // a term as the leader begins; what was decided before may be old
+	Going                   // it goes on
+)
 
 // Lead tells whether this server is the one that writes: nil when it is not,
 // else what is asked again right before each write.
@@ -52,10 +66,9 @@ type Lead func(ctx context.Context) (holds func() bool, err error)
 // alone is the Lead of a cloud with one server.
 func alone(context.Context) (func() bool, error) { return func() bool { return true }, nil }
 
-// New makes a sync. open connects to the database, again after it was lost;
-// gateways lists the hosts that may hold gateways, the most wanted first; lead
-// may be nil.
-func New(r *records.Records, open func(context.Context) (Database, error), gateways func(context.Context, Database) ([]string, error), lead Lead, c clock.Clock, log *slog.Logger) *Sync {
+// New makes a sync. open connects to the database where a term as the leader
+// begins; lead may be nil.
+func New(r *records.Records, open func(context.Context) (Database, error), gateways Gateways, lead Lead, c clock.Clock, log *slog.Logger) *Sync {
 	if lead == nil {
 		lead = alone
 	}
@@ -119,15 +132,16 @@ func (s *Sync) Run(ctx context.Context, q *Queue) error {
 		q.take()
 		return nil
 	}
-	if !led {
-		s.full = time.Time{} // what was told to another is looked for
+	if !led && s.db != nil { // another wrote meanwhile: what is known of the database is old
+		s.db.Close()
+		s.db = nil
 	}
 	if s.db == nil {
 		d, err := s.open(ctx)
 		if err != nil {
 			return err
 		}
-		s.db, s.full = d, time.Time{}
+		s.db, s.full, s.moment = d, time.Time{}, Beginning
 	}
 	if q.wantsAll() || s.clock.Now().Sub(s.full) >= fullEvery {
 		err := s.everything(ctx, q)
@@ -162,7 +176,7 @@ func (s *Sync) some(ctx context.Context, scopes []string) map[string]error {
 		}
 		return failed
 	}
-	r := s.reading()
+	r := s.reading(s.decide(ctx))
 	err := r.ports(ctx, scopes)
 	var all []ovn.Rendered
 	for _, scope := range scopes {
@@ -205,7 +219,7 @@ func (s *Sync) some(ctx context.Context, scopes []string) map[string]error {
 }
 
 func (s *Sync) one(ctx context.Context, scope string) error {
-	rows, err := s.reading().render(ctx, scope)
+	rows, err := s.reading(s.decide(ctx)).render(ctx, scope)
 	if err != nil {
 		return err
 	}
@@ -221,7 +235,7 @@ func (s *Sync) one(ctx context.Context, scope string) error {
 
 func (s *Sync) everything(ctx context.Context, q *Queue) error {
 	q.take()
-	all, err := s.renderAll(ctx)
+	all, err := s.renderAll(ctx, s.decide(ctx))
 	if err != nil {
 		return err
 	}
@@ -237,6 +251,17 @@ func (s *Sync) everything(ctx context.Context, q *Queue) error {
 	}
 	s.full = s.clock.Now()
 	return nil
+}
+
+// decide says where gateways should be, once for all who ask.
+func (s *Sync) decide(ctx context.Context) func() ([]string, error) {
+	return sync.OnceValues(func() ([]string, error) {
+		hosts, err := s.gateways(ctx, s.db, s.moment)
+		if err == nil {
+			s.moment = Going
+		}
+		return hosts, err
+	})
 }
 
 // scopes lists all there should be.
