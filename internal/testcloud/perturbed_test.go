@@ -157,7 +157,7 @@ var perturbations = map[string]perturbed{
 // perturbedElsewhere are reconcilers that other tests perturb: what they look at
 // is no row, or there is none of it in a test cloud.
 var perturbedElsewhere = map[string]string{
-	"compute.power": "TestPerturbedPowerReports", "database.ballast": "TestPerturbedBallast", "recovery.claimed": "TestARestoredDatabaseDestroysNothing",
+	"compute.power": "TestPerturbedPowerReports", "database.ballast": "TestPerturbedBallast", "recovery.claimed": "TestPerturbedClaims",
 	"identity.epochs": "TestPerturbedEpochs", "network.northbound": "TestPerturbedNorthbound", "network.gateways": "TestPerturbedGateways",
 	"objectstore.audit": storesOwn, "objectstore.expiry": storesOwn, "objectstore.reaper": storesOwn, "objectstore.sweep": storesOwn, "objectstore.scrub": storesOwn,
 	"s3.leftovers": "TestPerturbedLeftovers",
