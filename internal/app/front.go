@@ -2,6 +2,7 @@ package app
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -15,8 +16,8 @@ import (
 // front adds what the front door answers besides the services.
 func (b *builder) front() {
 	b.routes.HandleFunc("GET /healthz", b.health)
-	b.routes.Handle("GET /metrics", onlyLoopback(promhttp.HandlerFor(b.Metrics, promhttp.HandlerOpts{})))
-	b.routes.Handle("GET /metrics/profile", onlyLoopback(&profiler{clock: b.Clock}))
+	b.routes.Handle("GET /metrics", onlyHere(promhttp.HandlerFor(b.Metrics, promhttp.HandlerOpts{})))
+	b.routes.Handle("GET /metrics/profile", onlyHere(&profiler{clock: b.Clock}))
 	b.routes.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusNotFound)
@@ -51,10 +52,11 @@ func (b *builder) health(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]string{"status": state}) // a client that left needs no answer
 }
 
-// onlyLoopback hides a page from other machines.
-func onlyLoopback(h http.Handler) http.Handler {
+// onlyHere hides a page from other machines. Where the front door has one address
+// of its own, who asks from this machine comes from that.
+func onlyHere(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isLoopback(r.RemoteAddr) {
+		if own, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr); !isHere(r.RemoteAddr, own) {
 			http.NotFound(w, r)
 			return
 		}

@@ -198,7 +198,13 @@ func announce(file, address string) error {
 	return os.Rename(temporary, file)
 }
 
-func isLoopback(remote string) bool {
+// isHere tells whether who asks is on this machine; own is what it asks at, or nil.
+func isHere(remote string, own net.Addr) bool {
 	host, _, err := net.SplitHostPort(remote)
-	return err == nil && net.ParseIP(host).IsLoopback()
+	ip := net.ParseIP(host)
+	if err != nil || ip == nil {
+		return false
+	}
+	at, _ := own.(*net.TCPAddr)
+	return ip.IsLoopback() || at != nil && ip.Equal(at.IP)
 }

@@ -2,7 +2,10 @@ package acceptance
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -97,6 +100,34 @@ func (k *killing) meanwhile(what string) (over func()) {
 	}
 }
 
+// trouble sums what the server's metrics tell of faults: hosts that fell silent,
+// and operations that had to be tried again or taken back (I-42).
+func (k *killing) trouble() float64 {
+	k.t.Helper()
+	c := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DialContext: k.inside, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	sum := 0.0
+	for _, name := range []string{"mek_host_losses_total", "mek_task_troubles_total"} {
+		resp, err := c.Get("https://127.0.0.1:8443/metrics")
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		n, err := report.Metric(resp.Body, name)
+		if err := errors.Join(err, resp.Body.Close()); err != nil {
+			k.t.Fatal(err)
+		}
+		sum += n
+	}
+	return sum
+}
+
+// shows checks that a fault is seen where operators look.
+func (k *killing) shows(what string, before float64) {
+	k.t.Helper()
+	if now := k.trouble(); now <= before {
+		k.report.Violation("I-42: %s shows in no metric: %v before it, %v after it", what, before, now)
+	}
+}
+
 // boot makes a server and waits until it runs.
 func (k *killing) boot(name string) string {
 	id := k.create(k.compute, "servers", "server", map[string]any{"name": name, "flavorRef": k.flavor, "imageRef": k.image,
@@ -134,6 +165,7 @@ func (k *killing) hungGuest(name string) {
 	if pid == 0 {
 		k.t.Fatalf("no QEMU of %s", server)
 	}
+	before := k.trouble()
 	defer k.stop("guest", pid)()
 	over := k.meanwhile("guest")
 	if err := k.compute.Post(k.t.Context(), "servers/"+server+"/action", map[string]any{"reboot": map[string]any{"type": "SOFT"}}, nil); err != nil {
@@ -143,11 +175,13 @@ func (k *killing) hungGuest(name string) {
 	k.remove(k.compute, "servers", "server", server)
 	over()
 	k.until("the hung guest is gone", 10*time.Second, func() (bool, string) { return k.guestOf(server) == 0, fmt.Sprint(pid) })
+	k.shows("a guest that hangs", before)
 }
 
 // hungAgent: what needs the host waits for it, and nothing else does.
 func (k *killing) hungAgent(name string) {
 	kept := k.boot(name + "-kept")
+	before := k.trouble()
 	wake := k.stop("agent", k.processOf("agent"))
 	defer wake()
 	over := k.meanwhile("agent")
@@ -157,6 +191,7 @@ func (k *killing) hungAgent(name string) {
 	}
 	time.Sleep(8 * time.Second) // longer than the host's lease
 	over()
+	k.shows("an agent that hangs", before)
 	wake()
 	k.until("the deleted server is gone", lifeDeadline, func() (bool, string) {
 		var out map[string]any
@@ -172,7 +207,7 @@ func (k *killing) hungAgent(name string) {
 // hungServer: guests go on, and the agent comes back by itself.
 func (k *killing) hungServer(name string) {
 	server := k.boot(name)
-	pid := k.guestOf(server)
+	pid, before := k.guestOf(server), k.trouble()
 	wake := k.stop("server", k.processOf("server"))
 	time.Sleep(8 * time.Second) // agents give the connection up
 	wake()
@@ -181,4 +216,5 @@ func (k *killing) hungServer(name string) {
 		k.report.Violation("I-33: the guest of %s was process %d and is %d", server, pid, now)
 	}
 	k.remove(k.compute, "servers", "server", server)
+	k.shows("a server that hangs", before)
 }

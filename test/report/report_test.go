@@ -3,6 +3,7 @@ package report_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/mekcloud/mek/test/report"
@@ -48,5 +49,18 @@ func TestLength(t *testing.T) {
 	t.Setenv("MEK_SOAK", "90s")
 	if got := report.Length(t, 5).Seconds(); got != 90 {
 		t.Error(got)
+	}
+}
+
+func TestMetric(t *testing.T) {
+	const page = "# HELP a_total words a_total 7\na_total{host=\"x\",why=\"u\"} 2\na_total{host=\"y\",why=\"u\"} 3\na_total_more{host=\"x\"} 50\nb 1e1\n"
+	for _, c := range []struct {
+		name   string
+		labels []string
+		want   float64
+	}{{"a_total", nil, 5}, {"a_total", []string{`host="x"`}, 2}, {"a_total", []string{`why="u"`, `host="y"`}, 3}, {"b", nil, 10}, {"c", nil, 0}, {"a_total", []string{`host="z"`}, 0}} {
+		if got, err := report.Metric(strings.NewReader(page), c.name, c.labels...); err != nil || got != c.want {
+			t.Errorf("%s %v: %v %v, want %v", c.name, c.labels, got, err, c.want)
+		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/apiclient"
 	"github.com/mekcloud/mek/internal/installation/cloudsyaml"
+	"github.com/mekcloud/mek/test/report"
 )
 
 // User is somebody who uses a cloud from one of the bed's machines.
@@ -265,6 +266,22 @@ func (u *User) Hosts() map[string]string {
 		out[s.Text("host")] = s.Text("state")
 	}
 	return out
+}
+
+// Metric sums a metric of the machine's server, over the lines with some labels.
+func (m *Machine) Metric(name string, labels ...string) float64 {
+	m.bed.t.Helper()
+	c := &http.Client{Timeout: askTimeout, Transport: &http.Transport{DialContext: m.Dial, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	resp, err := c.Get("https://" + m.Address + ":8443/metrics") // for who is on the machine
+	if err != nil {
+		m.bed.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	sum, err := report.Metric(resp.Body, name, labels...)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		m.bed.t.Fatalf("metrics: %s %v", resp.Status, err)
+	}
+	return sum
 }
 
 // SSH runs a command in a guest, from this machine.

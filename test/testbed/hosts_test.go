@@ -109,6 +109,19 @@ func (p *pair) untilLeased(m *testbed.Machine, alive bool, limit time.Duration) 
 	})
 }
 
+// losses is how often the server has noticed that a host fell silent.
+func (p *pair) losses(m *testbed.Machine) float64 {
+	return p.home.Metric("mek_host_losses_total", `host="`+m.Name+`"`)
+}
+
+// seen checks that a host's loss shows where operators look.
+func (p *pair) seen(r *report.Run, what string, m *testbed.Machine, before float64) {
+	p.t.Helper()
+	if now := p.losses(m); now <= before {
+		r.Violation("I-42, %s: losses of %s are %v and were %v", what, m.Name, now, before)
+	}
+}
+
 // TestTwoHosts: guests on two machines talk, move from one to the other, and
 // go on without the server; a machine dies and comes back; it is drained and removed.
 func TestTwoHosts(t *testing.T) {
@@ -148,9 +161,11 @@ func TestTwoHosts(t *testing.T) {
 	if got := p.other.Guests(); !slices.Equal(got, []string{lost}) {
 		t.Errorf("%s runs %v, not only %s", p.other.Name, got, lost)
 	}
+	losses := p.losses(p.other)
 	p.other.PowerOff()
 	r.Fault("host lost its power", 1)
 	p.untilLeased(p.other, false, 15*time.Second)
+	p.seen(r, "a host lost its power", p.other, losses)
 	elsewhere := p.admin.Server("elsewhere", "")
 	p.admin.Await(elsewhere, "ACTIVE", time.Minute)
 	if host := p.hostOf(elsewhere); host != p.home.Name {

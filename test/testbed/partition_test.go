@@ -65,17 +65,17 @@ func TestPartitions(t *testing.T) {
 		{"flapping each 5 s, 40 s", 40 * time.Second, func() { p.Cut(p.home, p.other) }, true, false},
 		{"cut both ways, " + long.String(), long, func() { p.Cut(p.home, p.other) }, false, false},
 	} {
-		p.partition(r, c.name, c.last, c.inject, c.flap)
+		p.partition(r, c.name, c.last, c.inject, c.flap, c.joined)
 	}
 }
 
-func (p *pair) partition(r *report.Run, name string, last time.Duration, inject func(), flap bool) {
+func (p *pair) partition(r *report.Run, name string, last time.Duration, inject func(), flap, joined bool) {
 	p.t.Helper()
 	clk := clock.Real{}
 	victim := p.admin.Server("victim", p.other.Name)
 	p.admin.Await(victim, "ACTIVE", 2*time.Minute)
 	r.Fault(name, 1)
-	begun := clk.Now()
+	begun, losses := clk.Now(), p.losses(p.other)
 	inject()
 	removed := p.admin.Remove(victim, 2*time.Minute) // its host cannot be asked: the delete must not wait for it
 	r.Operations(2)
@@ -108,6 +108,9 @@ func (p *pair) partition(r *report.Run, name string, last time.Duration, inject 
 		}
 	}
 	within("the lease is back", func() (bool, string) { return p.leased(p.other) })
+	if !joined {
+		p.seen(r, name, p.other, losses)
+	}
 	within("the deleted guest is gone", func() (bool, string) {
 		guests := fmt.Sprint(p.other.Guests())
 		return !strings.Contains(guests, victim), guests

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/test/report"
+	"github.com/mekcloud/mek/test/testbed"
 )
 
 // TestThreeHosts takes one host's power while another one is cut off. The
@@ -36,12 +37,16 @@ func TestThreeHosts(t *testing.T) {
 
 	clk := clock.Real{}
 	fault := clk.Now()
+	losses := map[*testbed.Machine]float64{dead: p.losses(dead), away: p.losses(away)}
 	dead.PowerOff()
 	p.Isolate(away)
 	r.Fault("host lost its power", 1)
 	r.Fault("host cut off", 1)
 	p.untilLeased(dead, false, 20*time.Second)
 	p.untilLeased(away, false, 20*time.Second)
+	for m, before := range losses {
+		p.seen(r, "one dead, one cut off", m, before)
+	}
 	fresh := p.admin.Server("fresh", "")
 	p.admin.Await(fresh, "ACTIVE", 2*time.Minute)
 	if host := p.hostOf(fresh); host != p.home.Name {
