@@ -104,6 +104,7 @@ func Build(ctx context.Context, p Parts) (*Cloud, error) {
 		return nil, err
 	}
 	b.showTroubles()
+	b.watchStalls()
 	b.front()
 	b.background("other servers", b.listen)
 	memory, err := b.remember()

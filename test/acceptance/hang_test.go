@@ -101,12 +101,12 @@ func (k *killing) meanwhile(what string) (over func()) {
 }
 
 // trouble sums what the server's metrics tell of faults: hosts that fell silent,
-// and operations that had to be tried again or taken back (I-42).
+// operations that had to be tried again or taken back, and stalls of its own (I-42).
 func (k *killing) trouble() float64 {
 	k.t.Helper()
 	c := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DialContext: k.inside, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	sum := 0.0
-	for _, name := range []string{"mek_host_losses_total", "mek_task_troubles_total"} {
+	for _, name := range []string{"mek_host_losses_total", "mek_task_troubles_total", "mek_stalls_total"} {
 		resp, err := c.Get("https://127.0.0.1:8443/metrics")
 		if err != nil {
 			k.t.Fatal(err)
