@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/test/await"
 )
 
 // answerAtDoor is a child that tells who it is at each of its doors.
@@ -92,7 +93,7 @@ func TestDoorsOutliveTheirProcess(t *testing.T) {
 		if err := syscall.Kill(st.PID, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, func() bool { return gone(st.PID) })
+		await.That(t, "the process is gone", func() bool { return gone(st.PID) })
 		type answer struct {
 			pid int
 			err error

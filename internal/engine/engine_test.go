@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/test/await"
 )
 
 // The test binary is its own child: as a daemon that ignores SIGTERM, as one
@@ -98,7 +99,7 @@ func TestEnsureStartsOnceAndReplacesWhatChanged(t *testing.T) {
 	if other.PID == first.PID {
 		t.Fatal("a changed process was kept")
 	}
-	eventually(t, func() bool { return gone(first.PID) })
+	await.That(t, "the process is gone", func() bool { return gone(first.PID) })
 }
 
 func TestEnsureRunsAgainAfterKill(t *testing.T) {
@@ -115,7 +116,7 @@ func TestEnsureRunsAgainAfterKill(t *testing.T) {
 	if second := ensure(t, set, sleeper("a")); second.PID == first.PID || second.Adopted {
 		t.Fatalf("not started anew: %+v", second)
 	}
-	eventually(t, func() bool { return gone(first.PID) }) // no zombie either
+	await.That(t, "the process is gone", func() bool { return gone(first.PID) }) // no zombie either
 }
 
 func TestSurvivesItsStarterAndIsAdopted(t *testing.T) {
@@ -144,7 +145,7 @@ func TestSurvivesItsStarterAndIsAdopted(t *testing.T) {
 	if err := set.Stop(t.Context(), "lasting", time.Second); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool { return gone(st.PID) })
+	await.That(t, "the process is gone", func() bool { return gone(st.PID) })
 }
 
 func TestARecycledProcessIDIsNotOurs(t *testing.T) {
@@ -187,7 +188,7 @@ func TestStopKillsTheStubborn(t *testing.T) {
 	if err := set.Stop(t.Context(), "stubborn", 50*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool { return gone(st.PID) })
+	await.That(t, "the process is gone", func() bool { return gone(st.PID) })
 	if got := set.Status("stubborn"); got.Running || got.PID != 0 {
 		t.Fatalf("still known: %+v", got)
 	}
@@ -245,16 +246,6 @@ func TestNamespaceAndUser(t *testing.T) {
 func gone(pid int) bool {
 	_, err := readStat(pid)
 	return errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH)
-}
-
-func eventually(t *testing.T, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); {
-		if time.Now().After(deadline) {
-			t.Fatal("did not happen within 10 s")
-		}
-		<-time.After(5 * time.Millisecond)
-	}
 }
 
 func FuzzParseStat(f *testing.F) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/engine"
+	"github.com/mekcloud/mek/test/await"
 )
 
 func start(t *testing.T, dir string, stages [][]engine.Process) (*engine.Set, context.CancelFunc) {
@@ -43,47 +44,38 @@ func start(t *testing.T, dir string, stages [][]engine.Process) (*engine.Set, co
 	return set, stop
 }
 
-func until(t *testing.T, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); <-time.After(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("did not happen within 10 s")
-		}
-	}
-}
-
 func sleeper(name string) engine.Process {
 	return engine.Process{Name: name, Path: "/usr/bin/sleep", Args: []string{"1000"}}
 }
 
 func TestRestartsWhatDies(t *testing.T) {
 	set, _ := start(t, t.TempDir(), [][]engine.Process{{sleeper("a")}})
-	until(t, func() bool { return set.Status("a").Running })
+	await.That(t, "the process runs", func() bool { return set.Status("a").Running })
 	first := set.Status("a").PID
 	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	until(t, func() bool { st := set.Status("a"); return st.Running && st.PID != first })
+	await.That(t, "the process runs", func() bool { st := set.Status("a"); return st.Running && st.PID != first })
 }
 
 func TestABrokenStageDoesNotHoldTheNext(t *testing.T) {
 	broken := engine.Process{Name: "broken", Path: "/bin/false", Ready: func(context.Context) error { return errors.New("never") }}
 	set, _ := start(t, t.TempDir(), [][]engine.Process{{broken}, {sleeper("api")}})
-	until(t, func() bool { return set.Status("api").Running })
+	await.That(t, "the process runs", func() bool { return set.Status("api").Running })
 }
 
 func TestProcessesOutliveTheSupervisor(t *testing.T) {
 	dir := t.TempDir()
 	stages := [][]engine.Process{{sleeper("a")}}
 	set, stop := start(t, dir, stages)
-	until(t, func() bool { return set.Status("a").Running })
+	await.That(t, "the process runs", func() bool { return set.Status("a").Running })
 	pid := set.Status("a").PID
 	stop()
 	if !set.Status("a").Running {
 		t.Fatal("died with its supervisor")
 	}
 	again, _ := start(t, dir, stages)
-	until(t, func() bool { return again.Status("a").Running })
+	await.That(t, "the process runs", func() bool { return again.Status("a").Running })
 	if again.Status("a").PID != pid {
 		t.Fatal("was started a second time")
 	}

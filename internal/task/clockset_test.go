@@ -8,10 +8,7 @@ import (
 	"time"
 
 	"github.com/mekcloud/mek/internal/clock"
-	"github.com/mekcloud/mek/internal/db"
-	"github.com/mekcloud/mek/internal/db/dbtest"
 	"github.com/mekcloud/mek/internal/fault"
-	"github.com/mekcloud/mek/internal/id"
 	"github.com/mekcloud/mek/internal/task"
 )
 
@@ -33,24 +30,12 @@ func TestClockSetWhileASagaWaits(t *testing.T) {
 }
 
 func clockSet(t *testing.T, by time.Duration) {
-	now, d := new(wallClock), dbtest.SQLite(t)
-	e := task.New(task.Options{DB: d, Clock: now, Owner: "test"})
-	var tries int
-	h := task.Register(e, task.Saga[struct{}, struct{}]{Name: "test.stubborn", Steps: []task.Step[struct{}, struct{}]{
+	now, tries, began := new(wallClock), 0, time.Now()
+	s := alone(t, now, task.Saga[struct{}, struct{}]{Name: "test.stubborn", Steps: []task.Step[struct{}, struct{}]{
 		{Name: "try", Do: func(context.Context, *task.Run[struct{}, struct{}]) error {
 			tries++
 			return fault.Unavailablef("not yet")
 		}}}, Deadline: 5 * time.Minute})
-	began := time.Now()
-	if err := d.Write(t.Context(), func(tx *db.Tx) error {
-		_, err := h.Enqueue(t.Context(), tx, task.Work{Object: id.New()}, struct{}{})
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- e.Run(ctx) }()
 	time.Sleep(time.Minute)
 	now.by.Store(int64(by))
 	before := tries
@@ -58,14 +43,8 @@ func clockSet(t *testing.T, by time.Duration) {
 	if tries-before < 4 {
 		t.Errorf("%d tries in the minute after the clock was set", tries-before)
 	}
-	if err := e.Idle(ctx); err != nil {
-		t.Error(err)
-	}
+	s.end()
 	if took := time.Since(began); took < 5*time.Minute || took > 5*time.Minute+30*time.Second {
 		t.Errorf("a deadline of five minutes was over after %v", took)
-	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
 	}
 }

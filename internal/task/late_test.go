@@ -9,10 +9,7 @@ import (
 	"time"
 
 	"github.com/mekcloud/mek/internal/clock"
-	"github.com/mekcloud/mek/internal/db"
-	"github.com/mekcloud/mek/internal/db/dbtest"
 	"github.com/mekcloud/mek/internal/fault"
-	"github.com/mekcloud/mek/internal/id"
 	"github.com/mekcloud/mek/internal/task"
 )
 
@@ -34,9 +31,8 @@ func TestWhoseTimeoutIsTriedAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d, tries := dbtest.SQLite(t), 0
-				e := task.New(task.Options{DB: d, Clock: clock.Real{}, Owner: "test"})
-				h := task.Register(e, task.Saga[struct{}, struct{}]{Name: "test.late", Steps: []task.Step[struct{}, struct{}]{
+				tries := 0
+				s := alone(t, clock.Real{}, task.Saga[struct{}, struct{}]{Name: "test.late", Steps: []task.Step[struct{}, struct{}]{
 					{Name: "try", Timeout: time.Second, Do: func(ctx context.Context, _ *task.Run[struct{}, struct{}]) error {
 						if tries++; tries > 1 {
 							return nil
@@ -46,22 +42,7 @@ func TestWhoseTimeoutIsTriedAgain(t *testing.T) {
 						}
 						return c.err
 					}}}})
-				if err := d.Write(t.Context(), func(tx *db.Tx) error {
-					_, err := h.Enqueue(t.Context(), tx, task.Work{Object: id.New()}, struct{}{})
-					return err
-				}); err != nil {
-					t.Fatal(err)
-				}
-				ctx, cancel := context.WithCancel(context.Background())
-				done := make(chan error, 1)
-				go func() { done <- e.Run(ctx) }()
-				if err := e.Idle(ctx); err != nil {
-					t.Error(err)
-				}
-				cancel()
-				if err := <-done; err != nil {
-					t.Error(err)
-				}
+				s.end()
 				if tries != c.tries {
 					t.Errorf("%d tries, not %d", tries, c.tries)
 				}

@@ -26,6 +26,7 @@ import (
 	"github.com/mekcloud/mek/internal/id"
 	"github.com/mekcloud/mek/internal/reconcile"
 	"github.com/mekcloud/mek/internal/testcloud"
+	"github.com/mekcloud/mek/test/await"
 	"github.com/mekcloud/mek/test/report"
 )
 
@@ -142,7 +143,7 @@ func forgotten(t *testing.T, c *testcloud.Cloud, host *cellar) (claimed, kept st
 		t.Fatal(err)
 	}
 	for _, one := range []string{claimed, kept} {
-		eventually(t, "quarantine of what was forgotten", func() bool { return inQuarantine(t, c, one) })
+		await.That(t, "quarantine of what was forgotten", func() bool { return inQuarantine(t, c, one) })
 	}
 	c.Demo.Do("DELETE", "/volume/v3/volumes/"+claimed, nil).Expect(http.StatusAccepted)
 	return claimed, kept
@@ -232,8 +233,8 @@ func TestPerturbedClaims(t *testing.T) {
 		if err := claims.Run(t.Context()); err != nil && !errors.Is(err, away) {
 			run.Violation("%s: %v", how, err)
 		}
-		eventually(t, how+": the volume is gone", func() bool { return c.Demo.Get("/volume/v3/volumes/"+claimed).Status == http.StatusNotFound })
-		eventually(t, how+": it is not listed", func() bool { return !inQuarantine(t, c, claimed) })
+		await.That(t, how+": the volume is gone", func() bool { return c.Demo.Get("/volume/v3/volumes/"+claimed).Status == http.StatusNotFound })
+		await.That(t, how+": it is not listed", func() bool { return !inQuarantine(t, c, claimed) })
 		if !inQuarantine(t, c, kept) {
 			run.Violation("%s: a volume that nobody claims was let go", how)
 		}

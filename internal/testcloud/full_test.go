@@ -14,6 +14,7 @@ import (
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/db/dbtest"
 	"github.com/mekcloud/mek/internal/testcloud"
+	"github.com/mekcloud/mek/test/await"
 	"github.com/mekcloud/mek/test/report"
 	"github.com/mekcloud/mek/test/smalldisk"
 )
@@ -83,7 +84,7 @@ func TestAFullDiskOfTheDatabase(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "filler")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "new work", func() bool { return !d.Full() })
+	await.That(t, "new work", func() bool { return !d.Full() })
 	volume(c)
 	if err := d.Verify(t.Context()); err != nil {
 		t.Error(err)
@@ -152,12 +153,12 @@ func TestAFullDiskOfPostgreSQL(t *testing.T) {
 	if server.Ended() {
 		server.Restart()
 	}
-	eventually(t, "reads", func() bool { return c.Demo.Get("/volume/v3/volumes/"+disk).Status == http.StatusOK })
+	await.That(t, "reads", func() bool { return c.Demo.Get("/volume/v3/volumes/"+disk).Status == http.StatusOK })
 	// An answer that was lost with the server may stand for a change that happened; none that was given may be gone.
 	if got := c.Demo.Get("/volume/v3/volumes/" + disk).String("volume.description"); number(got) < number(last) {
 		run.Violation("I-18: the last change that was acknowledged is %q, and %q is there", last, got)
 	}
-	eventually(t, "new work", func() bool {
+	await.That(t, "new work", func() bool {
 		return c.Demo.Do("PUT", "/volume/v3/volumes/"+disk, object{"volume": object{"description": "after"}}).Status == http.StatusOK
 	})
 	volume(c)

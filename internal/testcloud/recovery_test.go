@@ -13,6 +13,7 @@ import (
 	"github.com/mekcloud/mek/internal/hostlink"
 	"github.com/mekcloud/mek/internal/hoststate"
 	"github.com/mekcloud/mek/internal/testcloud"
+	"github.com/mekcloud/mek/test/await"
 )
 
 // shop makes what servers are made of and answers how to make one.
@@ -61,17 +62,6 @@ func restored(t *testing.T, file string) *db.DB {
 	return d
 }
 
-// eventually waits for what hosts report.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); {
-		if time.Now().After(end) {
-			t.Fatalf("not seen in time: %s", what)
-		}
-		<-time.After(20 * time.Millisecond)
-	}
-}
-
 // kept is what hosts keep, "kind section object" in a set.
 func kept(c *testcloud.Cloud) map[string]bool {
 	out := map[string]bool{}
@@ -108,11 +98,11 @@ func TestARestoredDatabaseDestroysNothing(t *testing.T) {
 	host := c.Admin.Get("/compute/v2.1/servers/" + stays).String("server.OS-EXT-SRV-ATTR:host")
 
 	c = c.Again(restored(t, file))
-	eventually(t, "unknown guest in quarantine", func() bool { return kept(c)["unknown guests "+unknown] })
-	eventually(t, "unknown volume in quarantine", func() bool { return kept(c)["unknown volumes "+after] })
-	eventually(t, "lost server in ERROR", func() bool { return status(c, deleted) == "ERROR" })
-	eventually(t, "diverged server in ERROR", func() bool { return status(c, rebuilt) == "ERROR" })
-	eventually(t, "lost volume in error", func() bool {
+	await.That(t, "unknown guest in quarantine", func() bool { return kept(c)["unknown guests "+unknown] })
+	await.That(t, "unknown volume in quarantine", func() bool { return kept(c)["unknown volumes "+after] })
+	await.That(t, "lost server in ERROR", func() bool { return status(c, deleted) == "ERROR" })
+	await.That(t, "diverged server in ERROR", func() bool { return status(c, rebuilt) == "ERROR" })
+	await.That(t, "lost volume in error", func() bool {
 		return c.Demo.Get("/volume/v3/volumes/"+gone).Expect(http.StatusOK).String("volume.status") == "error"
 	})
 	if report := c.Admin.Get("/checks").Expect(http.StatusOK); strings.Contains(string(report.Body), `"I-22/volume-error"`) {
@@ -134,7 +124,7 @@ func TestARestoredDatabaseDestroysNothing(t *testing.T) {
 		}
 		return o
 	}
-	eventually(t, "unknown guest off", func() bool {
+	await.That(t, "unknown guest off", func() bool {
 		o := report(hostlink.Guests, unknown)
 		return o.Phase == hostlink.Quarantined && strings.Contains(string(o.Facts), `"power":"stopped"`)
 	})
@@ -163,7 +153,7 @@ func TestARestoredDatabaseDestroysNothing(t *testing.T) {
 		words := strings.Fields(k)
 		c.Admin.Do("POST", "/recovery/kept/release", object{"host": host, "section": words[1], "object": words[2]}).Expect(http.StatusOK)
 	}
-	eventually(t, "an empty list", func() bool { return len(kept(c)) == 0 })
+	await.That(t, "an empty list", func() bool { return len(kept(c)) == 0 })
 }
 
 func release(t *testing.T, c *testcloud.Cloud, host, unknown, after string, report func(hostlink.Section, string) hostlink.ObjectReport) {
@@ -173,9 +163,9 @@ func release(t *testing.T, c *testcloud.Cloud, host, unknown, after string, repo
 	c.Admin.Do("POST", path, object{"host": host, "section": "guests", "object": after}).Expect(http.StatusNotFound)
 	c.Admin.Do("POST", path, object{"host": host, "section": "guests", "object": unknown}).Expect(http.StatusOK)
 	c.Admin.Do("POST", path, object{"host": host, "section": "volumes", "object": after}).Expect(http.StatusOK)
-	eventually(t, "released guest gone", func() bool { return report(hostlink.Guests, unknown).Phase == hostlink.Absent })
-	eventually(t, "released volume gone", func() bool { return report(hostlink.Volumes, after).Phase == hostlink.Absent })
-	eventually(t, "nothing of them listed", func() bool {
+	await.That(t, "released guest gone", func() bool { return report(hostlink.Guests, unknown).Phase == hostlink.Absent })
+	await.That(t, "released volume gone", func() bool { return report(hostlink.Volumes, after).Phase == hostlink.Absent })
+	await.That(t, "nothing of them listed", func() bool {
 		list := kept(c)
 		return !list["unknown guests "+unknown] && !list["unknown volumes "+after]
 	})
@@ -199,9 +189,9 @@ func TestANewerBackupEndsQuarantine(t *testing.T) {
 		t.Fatal(err)
 	}
 	c = c.Again(restored(t, older))
-	eventually(t, "quarantine", func() bool { return kept(c)["unknown guests "+id] })
+	await.That(t, "quarantine", func() bool { return kept(c)["unknown guests "+id] })
 	c = c.Again(restored(t, newer))
-	eventually(t, "the end of quarantine", func() bool { return len(kept(c)) == 0 && status(c, id) == "ACTIVE" })
+	await.That(t, "the end of quarantine", func() bool { return len(kept(c)) == 0 && status(c, id) == "ACTIVE" })
 }
 
 // A database put back by hand, without "mek backup restore": hosts prove that it
@@ -223,7 +213,7 @@ func TestTheServerNoticesThatItsDatabaseWentBack(t *testing.T) {
 	}
 	t.Cleanup(func() { old.Close() })
 	c = c.Again(old)
-	eventually(t, "quarantine", func() bool { return kept(c)["unknown guests "+id] })
+	await.That(t, "quarantine", func() bool { return kept(c)["unknown guests "+id] })
 	server(c, "new")
 	if report := c.Admin.Get("/checks").Expect(http.StatusOK); !strings.Contains(string(report.Body), `"I-38/quarantined"`) {
 		t.Errorf("doctor does not list what is in quarantine: %s", report.Body)

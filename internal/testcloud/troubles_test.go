@@ -10,6 +10,7 @@ import (
 	"github.com/mekcloud/mek/internal/outbox"
 	"github.com/mekcloud/mek/internal/task"
 	"github.com/mekcloud/mek/internal/testcloud"
+	"github.com/mekcloud/mek/test/await"
 	"github.com/mekcloud/mek/test/report"
 )
 
@@ -28,7 +29,7 @@ func TestFaultsShow(t *testing.T) {
 	shown := func(what, metric string, labels ...string) {
 		t.Helper()
 		run.Fault(what, 1)
-		eventually(t, what+" on "+metric, func() bool { return c.Metric(metric, labels...) > 0 })
+		await.That(t, what+" on "+metric, func() bool { return c.Metric(metric, labels...) > 0 })
 	}
 	broken.Store(true)
 	c.Demo.Do("POST", "/networking/v2.0/networks", object{"network": object{}}).Expect(http.StatusServiceUnavailable)

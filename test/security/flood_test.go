@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mekcloud/mek/internal/testcloud"
+	"github.com/mekcloud/mek/test/await"
 	"github.com/mekcloud/mek/test/report"
 )
 
@@ -48,7 +49,7 @@ func TestFlood(t *testing.T) {
 	}
 	flood(total/10, time.Time{}) // caches fill
 	cloud.RunTasks()
-	eventually(t, "the cloud to file what its hosts accepted", func() bool { return !strings.HasPrefix(digest(t, cloud.DB)["hoststate_accepted"], "0 ") })
+	await.That(t, "the cloud to file what its hosts accepted", func() bool { return !strings.HasPrefix(digest(t, cloud.DB)["hoststate_accepted"], "0 ") })
 	rows, heap, goroutines := digest(t, cloud.DB), settled(), runtime.NumGoroutine()
 	asked := flood(total, time.Now().Add(report.Length(t, 0)))
 	cloud.RunTasks()
@@ -61,7 +62,7 @@ func TestFlood(t *testing.T) {
 	if after := settled(); after > heap+24<<20 {
 		run.Violation("%d MiB of memory, %d MiB before", after>>20, heap>>20)
 	}
-	eventually(t, "goroutines end", func() bool { return runtime.NumGoroutine() <= goroutines+8 })
+	await.That(t, "goroutines end", func() bool { return runtime.NumGoroutine() <= goroutines+8 })
 	for name, was := range digest(t, cloud.DB) {
 		if is := rows[name]; is != was && !strings.HasPrefix(name, "outbox") && strings.Fields(is)[0] != strings.Fields(was)[0] {
 			run.Violation("table %s had %s, has %s", name, is, was)
@@ -76,18 +77,6 @@ func settled() uint64 {
 	runtime.GC()
 	runtime.ReadMemStats(&m)
 	return m.HeapInuse
-}
-
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for end := time.After(20 * time.Second); !holds(); {
-		select {
-		case <-end:
-			t.Errorf("%s: not within 20 s", what)
-			return
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }
 
 // hostile are requests that nobody means well with.

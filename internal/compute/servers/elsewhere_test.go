@@ -14,6 +14,7 @@ import (
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/hostlink"
 	"github.com/mekcloud/mek/internal/task"
+	"github.com/mekcloud/mek/test/await"
 )
 
 // die makes the first host fall silent and count as down; what it has stays.
@@ -81,7 +82,7 @@ func TestCreateGoesElsewhere(t *testing.T) {
 			}
 			w.dead.Store(false)
 			w.rejoin()
-			until(t, "the first host lets go", func() bool { return len(w.guestsOfFirst()) == 0 })
+			await.That(t, "the first host lets go", func() bool { return len(w.guestsOfFirst()) == 0 })
 		})
 	}
 }
@@ -137,7 +138,7 @@ func TestMovedServersStayOff(t *testing.T) {
 				if err := w.driver.Crash(w.only(t).ID); err != nil {
 					return err
 				}
-				until(t, "it is off", func() bool { return w.only(t).VM == compute.VMStopped })
+				await.That(t, "it is off", func() bool { return w.only(t).VM == compute.VMStopped })
 				return migrate(w)
 			})
 			one := w.only(t)

@@ -4,24 +4,14 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/mekcloud/mek/internal/compute"
 	"github.com/mekcloud/mek/internal/compute/guest"
 	"github.com/mekcloud/mek/internal/compute/guest/sim"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/hostlink"
+	"github.com/mekcloud/mek/test/await"
 )
-
-// until polls what nothing announces, with a deadline.
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("never: " + what)
-		}
-	}
-}
 
 // A delete that comes while a server is being made, by a host that cannot make
 // it, ends both.
@@ -35,7 +25,7 @@ func TestDeleteWhileCreating(t *testing.T) {
 	}
 	out := f.want(202, "member", "2.90", "POST", "/servers", plainBody)
 	id := at(out, "server.id").(string)
-	until(t, "spawning", func() bool {
+	await.That(t, "spawning", func() bool {
 		one, err := f.servers.Get(context.Background(), id)
 		return err == nil && one.Task == compute.Spawning
 	})
@@ -52,7 +42,7 @@ func TestDeleteWithTheHostGone(t *testing.T) {
 	f := newFront(t)
 	id := f.boot(plainBody)
 	f.leave()
-	until(t, "host gone", func() bool { return !f.hub.Alive("host-a") })
+	await.That(t, "host gone", func() bool { return !f.hub.Alive("host-a") })
 	f.want(204, "member", "2.1", "DELETE", "/servers/"+id, "")
 	f.idle()
 	f.want(404, "member", "2.1", "GET", "/servers/"+id, "")
@@ -60,7 +50,7 @@ func TestDeleteWithTheHostGone(t *testing.T) {
 		t.Errorf("%d guests are still on the host", n)
 	}
 	f.rejoin()
-	until(t, "the host removed it", func() bool { return len(f.guests()) == 0 })
+	await.That(t, "the host removed it", func() bool { return len(f.guests()) == 0 })
 }
 
 func TestAHostThatCannotMakeTheGuest(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"github.com/mekcloud/mek/internal/blockstorage"
 	"github.com/mekcloud/mek/internal/compute/guest"
 	"github.com/mekcloud/mek/internal/task/tasktest"
+	"github.com/mekcloud/mek/test/await"
 )
 
 func rescue(w *surroundings) error {
@@ -100,7 +101,7 @@ func TestRescuedGuestThatGoesOff(t *testing.T) {
 	if err := f.driver.SwitchOff(id); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "power state off", func() bool {
+	await.That(t, "power state off", func() bool {
 		s := f.want(200, "member", "2.1", "GET", "/servers/"+id, "")
 		return at(s, "server.OS-EXT-STS:power_state") == 4.0 && at(s, "server.status") == "RESCUE"
 	})

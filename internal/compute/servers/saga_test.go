@@ -12,6 +12,7 @@ import (
 	"github.com/mekcloud/mek/internal/network"
 	"github.com/mekcloud/mek/internal/task"
 	"github.com/mekcloud/mek/internal/task/tasktest"
+	"github.com/mekcloud/mek/test/await"
 )
 
 // request is a server with everything: image, own volume, user's volume, card, key.
@@ -174,7 +175,7 @@ func TestPowerSaga(t *testing.T) {
 			}
 		}, func(t *testing.T, w *surroundings) {
 			w.check(t, 1, 1, 1, 1, 0, true)
-			until(t, "active again", func() bool { // the host reports on its way there
+			await.That(t, "active again", func() bool { // the host reports on its way there
 				one := w.only(t)
 				return one.Status == "ACTIVE" && one.Desired == guest.Running
 			})

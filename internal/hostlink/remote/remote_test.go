@@ -25,6 +25,7 @@ import (
 	"github.com/mekcloud/mek/internal/hostlink/hub"
 	"github.com/mekcloud/mek/internal/hostlink/linktest"
 	"github.com/mekcloud/mek/internal/hostlink/remote"
+	"github.com/mekcloud/mek/test/await"
 )
 
 // authority is a certificate authority of one test.
@@ -236,16 +237,6 @@ func TestConformance(t *testing.T) {
 	linktest.Run(t, func(t *testing.T, h *hub.Hub) linktest.World { return newWorld(t, h) })
 }
 
-// eventually polls until f holds or five seconds are over.
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not in time: %s", what)
-		}
-	}
-}
-
 func TestFrozenNetworkEndsTheLease(t *testing.T) {
 	t.Parallel()
 	h := hub.New(hub.Config{Lease: 600 * time.Millisecond, Log: slog.New(slog.DiscardHandler)})
@@ -256,11 +247,11 @@ func TestFrozenNetworkEndsTheLease(t *testing.T) {
 	a := agent.New(agent.Config{Facts: hostlink.Facts{Host: "h1"}, Journal: agent.MemoryJournal()})
 	go func() { _ = a.Run(ctx) }() // always nil
 	w.Connect(t, a)
-	eventually(t, "alive", func() bool { return h.Alive("h1") })
+	await.That(t, "alive", func() bool { return h.Alive("h1") })
 	w.proxies["h1"].freeze(true)
-	eventually(t, "lease over", func() bool { return !h.Alive("h1") })
+	await.That(t, "lease over", func() bool { return !h.Alive("h1") })
 	w.proxies["h1"].freeze(false)
-	eventually(t, "alive again", func() bool { return h.Alive("h1") })
+	await.That(t, "alive again", func() bool { return h.Alive("h1") })
 }
 
 func TestAgentsAreKeptToTheirOwnSubjects(t *testing.T) {
@@ -340,7 +331,7 @@ func TestDroppedHostsAreGone(t *testing.T) {
 		a := agent.New(agent.Config{Facts: hostlink.Facts{Host: name}, Journal: agent.MemoryJournal()})
 		go func() { _ = a.Run(ctx) }() // always nil
 		w.Connect(t, a)
-		eventually(t, name+" is alive", func() bool { return h.Alive(name) })
+		await.That(t, name+" is alive", func() bool { return h.Alive(name) })
 	}
 	if got := w.server.Connected(); !slices.Equal(got, []string{"h1", "h2"}) {
 		t.Errorf("connected: %v", got)
@@ -350,7 +341,7 @@ func TestDroppedHostsAreGone(t *testing.T) {
 		t.Error("a dropped host is alive")
 	}
 	w.server.Drop("unknown")
-	eventually(t, "a host that is not refused comes back", func() bool { return h.Alive("h1") })
+	await.That(t, "a host that is not refused comes back", func() bool { return h.Alive("h1") })
 	if !h.Alive("h2") {
 		t.Error("the other host was dropped too")
 	}

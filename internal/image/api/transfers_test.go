@@ -24,6 +24,7 @@ import (
 	"github.com/mekcloud/mek/internal/image"
 	imageapi "github.com/mekcloud/mek/internal/image/api"
 	"github.com/mekcloud/mek/internal/quota"
+	"github.com/mekcloud/mek/test/await"
 )
 
 // disk makes an image of 1 MiB by qemu-img and gives its bytes.
@@ -127,7 +128,7 @@ func TestBrokenUpload(t *testing.T) {
 		t.Fatalf("a broken upload was answered with %s", a.Status)
 	}
 	// the server learns of it in its own time: until then the first upload still runs
-	until(t, "the upload can be repeated", func() bool {
+	await.That(t, "the upload can be repeated", func() bool {
 		return g.do("alice", "PUT", "/v2/images/"+id+"/file", []byte("whole")).status == http.StatusNoContent
 	})
 	if left := g.files(); len(left) != 1 || left[0] != id+".image" {
@@ -153,7 +154,7 @@ func TestDeleteDuringUpload(t *testing.T) {
 		if _, err := out.Write([]byte("first half")); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "the upload has begun", func() bool { return g.status(id) == "saving" && len(g.files()) == 1 })
+		await.That(t, "the upload has begun", func() bool { return g.status(id) == "saving" && len(g.files()) == 1 })
 		g.do("alice", "PUT", "/v2/images/"+id+"/file", []byte("second upload")).expect(http.StatusConflict)
 		g.sweep() // leaves a running upload alone
 		if g.status(id) != "saving" {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/network"
 	"github.com/mekcloud/mek/internal/network/ovn"
+	"github.com/mekcloud/mek/test/await"
 	"github.com/mekcloud/mek/test/report"
 )
 
@@ -73,7 +74,7 @@ func newArena(t *testing.T) *arena {
 		}
 	}
 	a.answers = observeTap(t, "the sender", a.attacker)
-	eventually(t, "the network to carry frames", func() error {
+	await.Nil(t, "the network to carry frames", func() error {
 		a.send(honestKinds[0].make(mark(1 << 20)))
 		a.send(honestKinds[6].make(mark(1 << 20)))
 		if len(a.at[open].seen()) == 0 || a.marked(a.at[outside])[1<<20] == 0 {
@@ -117,7 +118,7 @@ func (a *arena) pass(i int) {
 		all := a.at[open].seen()
 		return slices.ContainsFunc(all[max(0, len(all)-20):], func(f []byte) bool { return markIn(f) == 1<<21+i })
 	}
-	eventually(a.t, "frames to pass", func() error {
+	await.Nil(a.t, "frames to pass", func() error {
 		if seen() {
 			return nil
 		}
@@ -134,7 +135,7 @@ func (a *arena) deliver(sent []kind) {
 			if !k.must || k.may&place == 0 {
 				continue
 			}
-			eventually(a.t, k.name+" at "+o.name, func() error {
+			await.Nil(a.t, k.name+" at "+o.name, func() error {
 				if a.marked(o)[i] > 0 {
 					return nil
 				}
@@ -150,7 +151,7 @@ func (a *arena) deliver(sent []kind) {
 func (a *arena) finish() {
 	a.t.Helper()
 	const last = 1<<20 + 1
-	eventually(a.t, "the last frame", func() error {
+	await.Nil(a.t, "the last frame", func() error {
 		a.send(honestKinds[0].make(mark(last)))
 		if a.marked(a.at[open])[last] == 0 {
 			return errNoise

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/network"
 	"github.com/mekcloud/mek/internal/network/ovn"
+	"github.com/mekcloud/mek/test/await"
 )
 
 // city is a network with a guest that serves and two that ask, each in a group
@@ -186,7 +187,7 @@ func (c *city) standing(t *testing.T) {
 		c.rules(c.web, let)
 		p := probe{from: c.client, network: "tcp4", to: ipB + ":7005"}
 		var conn net.Conn
-		eventually(t, "a connection", func() error {
+		await.Nil(t, "a connection", func() error {
 			return c.client.in(func() (err error) {
 				if conn, err = p.dial(); err == nil {
 					err = exchange(conn)
@@ -199,7 +200,7 @@ func (c *city) standing(t *testing.T) {
 		}
 		begun, last := time.Now(), time.Now()
 		s.cut()
-		eventually(t, s.what, func() error {
+		await.Nil(t, s.what, func() error {
 			if exchange(conn) == nil {
 				last = time.Now()
 				return errors.New("the connection still carries")

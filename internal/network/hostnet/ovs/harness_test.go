@@ -29,6 +29,7 @@ import (
 	"github.com/mekcloud/mek/internal/network/hostnet"
 	"github.com/mekcloud/mek/internal/network/hostnet/ovs"
 	"github.com/mekcloud/mek/internal/network/ovn"
+	"github.com/mekcloud/mek/test/await"
 )
 
 const inside = "MEK_TEST_IN_NAMESPACE"
@@ -204,7 +205,7 @@ func (h *host) wire(v ovn.PortView, metadata *network.Port) *os.File {
 	if err := h.drv.Ensure(ctx, []hostnet.Port{p})[p.ID]; err != nil {
 		h.t.Fatal(err)
 	}
-	eventually(h.t, "port wired", func() error {
+	await.Nil(h.t, "port wired", func() error {
 		states, err := h.drv.Inventory(ctx)
 		for _, s := range states {
 			if s.ID == p.ID && s.Wired {
@@ -213,7 +214,7 @@ func (h *host) wire(v ovn.PortView, metadata *network.Port) *os.File {
 		}
 		return errors.Join(err, errors.New("not wired"))
 	})
-	eventually(h.t, "port up in the northbound", func() error {
+	await.Nil(h.t, "port up in the northbound", func() error {
 		if !h.isUp(p.ID) {
 			return errors.New("down")
 		}
@@ -386,21 +387,6 @@ func ask(address string) (string, error) {
 	_ = c.SetDeadline(time.Now().Add(2 * time.Second))
 	b, err := io.ReadAll(c)
 	return string(b), err
-}
-
-func eventually(t *testing.T, what string, f func() error) {
-	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		err := f()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: %v", what, err)
-		}
-		time.Sleep(5 * time.Millisecond) // between looks at a condition with a deadline
-	}
 }
 
 func loopback(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/network"
 	"github.com/mekcloud/mek/internal/network/ovn"
+	"github.com/mekcloud/mek/test/await"
 )
 
 // counter counts the bytes of datagrams that reach a port of the guest.
@@ -67,7 +68,7 @@ func limits(t *testing.T, h *host, w *world, a, b *guest, view ovn.PortView) {
 		a.flood("10.1.0.11:7005", time.Second)
 		return float64(n.Load()) * 8 / 1e6
 	}
-	eventually(t, "the flood to pass", func() error {
+	await.Nil(t, "the flood to pass", func() error {
 		if got := second(); got < 10 {
 			return fmt.Errorf("%.1f Mbit/s arrive", got)
 		}
@@ -75,7 +76,7 @@ func limits(t *testing.T, h *host, w *world, a, b *guest, view ovn.PortView) {
 	})
 	view.Policy = &network.QoSPolicy{Rules: []network.QoSRule{{Kind: network.BandwidthLimit, Direction: network.Egress, Rate: 2000, Burst: 200}}}
 	h.apply(network.PortScope(view.Port.ID), ovn.RenderPort(view))
-	eventually(t, "the limit", func() error {
+	await.Nil(t, "the limit", func() error {
 		got := second()
 		if got > 4 {
 			return fmt.Errorf("%.1f Mbit/s arrive", got)
@@ -85,7 +86,7 @@ func limits(t *testing.T, h *host, w *world, a, b *guest, view ovn.PortView) {
 	})
 	view.Policy = nil
 	h.apply(network.PortScope(view.Port.ID), ovn.RenderPort(view))
-	eventually(t, "the flood to pass again", func() error {
+	await.Nil(t, "the flood to pass again", func() error {
 		got := second()
 		if got < 10 {
 			return fmt.Errorf("%.1f Mbit/s arrive", got)
@@ -101,13 +102,13 @@ func forwarding(t *testing.T, h *host) {
 	v := ovn.FloatingView{Floating: network.FloatingIP{Standard: named("fip-2"), Address: netip.MustParseAddr("172.24.4.78"), RouterID: "router-1"},
 		Forwardings: []network.Forwarding{{Protocol: "tcp", Fixed: netip.MustParseAddr("10.1.0.11"), InternalFirst: 7001, InternalLast: 7001, ExternalFirst: 8080, ExternalLast: 8080}}}
 	h.apply(network.FloatingScope("fip-2"), ovn.RenderFloating(v))
-	eventually(t, "the forwarded port from the host", func() error { _, err := ask("172.24.4.78:8080"); return err })
+	await.Nil(t, "the forwarded port from the host", func() error { _, err := ask("172.24.4.78:8080"); return err })
 	if _, err := ask("172.24.4.78:7001"); err == nil {
 		t.Error("a port that is not forwarded answers")
 	}
 	v.Forwardings = nil
 	h.apply(network.FloatingScope("fip-2"), ovn.RenderFloating(v))
-	eventually(t, "the forwarding to go", func() error {
+	await.Nil(t, "the forwarding to go", func() error {
 		if _, err := ask("172.24.4.78:8080"); err == nil {
 			return fmt.Errorf("still answers")
 		}
@@ -121,10 +122,10 @@ func addressGroup(t *testing.T, h *host, w *world, a *guest) {
 	h.apply(network.AddressGroupScope(g.ID), ovn.RenderAddressGroup(g))
 	rule := network.Rule{Standard: named("r-set"), Direction: network.Ingress, EtherType: network.IPv4, Protocol: "tcp", PortMin: ptr(7777), PortMax: ptr(7777), AddressGroupID: g.ID}
 	h.apply(network.GroupScope(w.group.ID), ovn.RenderGroup(w.group, append(w.rules[:2:2], rule)))
-	eventually(t, "the port for the group", func() error { _, err := a.ask("10.1.0.11:7777"); return err })
+	await.Nil(t, "the port for the group", func() error { _, err := a.ask("10.1.0.11:7777"); return err })
 	g.Addresses = []netip.Prefix{netip.MustParsePrefix("10.1.0.99/32")}
 	h.apply(network.AddressGroupScope(g.ID), ovn.RenderAddressGroup(g))
-	eventually(t, "the port to close", func() error {
+	await.Nil(t, "the port to close", func() error {
 		if _, err := a.ask("10.1.0.11:7777"); err == nil {
 			return fmt.Errorf("still open")
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/mekcloud/mek/internal/network"
 	"github.com/mekcloud/mek/internal/network/hostnet"
 	"github.com/mekcloud/mek/internal/network/ovn"
+	"github.com/mekcloud/mek/test/await"
 )
 
 const serviceAt = "169.254.169.254"
@@ -93,7 +94,7 @@ func TestMetadataIsOfThePort(t *testing.T) {
 	at := observeLink(t, "the way of metadata", bridge)
 	await := func(g *guest) {
 		t.Helper()
-		eventually(t, "metadata of "+g.port.ID, func() error {
+		await.Nil(t, "metadata of "+g.port.ID, func() error {
 			said, err := g.get("http://"+serviceAt+"/", "")
 			if err == nil && said != g.port.ID {
 				t.Errorf("%s was taken for %q", g.port.ID, said)

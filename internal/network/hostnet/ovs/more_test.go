@@ -15,6 +15,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/network"
 	"github.com/mekcloud/mek/internal/network/ovn"
+	"github.com/mekcloud/mek/test/await"
 )
 
 // frame is an Ethernet frame with a UDP datagram in it.
@@ -87,7 +88,7 @@ func spoofing(t *testing.T, h *host, w *world, a, b *guest) {
 	got := b.listenUDP(7050)
 	own, other, victim := netip.MustParseAddr("10.1.0.10"), netip.MustParseAddr("10.1.0.66"), netip.MustParseAddr("10.1.0.11")
 	honest := frame(a.port.MAC, b.port.MAC, own, victim, 7050)
-	eventually(t, "an honest datagram", func() error {
+	await.Nil(t, "an honest datagram", func() error {
 		if err := a.send(honest); err != nil {
 			return err
 		}
@@ -158,7 +159,7 @@ func metadata(t *testing.T, h *host, guests ...*guest) {
 		t.Fatal(err)
 	}
 	for _, g := range guests {
-		eventually(t, "metadata", func() error {
+		await.Nil(t, "metadata", func() error {
 			said, err := g.get("http://169.254.169.254/", h.ports[0].ID)
 			if err == nil && said != g.port.ID {
 				t.Errorf("%s was taken for %s", g.port.ID, said)
@@ -181,7 +182,7 @@ func metadata(t *testing.T, h *host, guests ...*guest) {
 		}
 	}
 	begun := time.Now()
-	eventually(t, "metadata after the switch was restarted", func() error { _, err := guests[0].get("http://169.254.169.254/", ""); return err })
+	await.Nil(t, "metadata after the switch was restarted", func() error { _, err := guests[0].get("http://169.254.169.254/", ""); return err })
 	t.Logf("metadata again %v after the switch was back", time.Since(begun).Round(time.Millisecond))
 }
 

@@ -11,6 +11,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/mekcloud/mek/test/await"
 )
 
 // observer collects what comes out of a descriptor.
@@ -134,7 +136,7 @@ var errNoise = errors.New("frames are still coming")
 // settle waits until nothing has come out of any for a while.
 func settle(t *testing.T, all []*observer) {
 	t.Helper()
-	eventually(t, "silence", func() error {
+	await.Nil(t, "silence", func() error {
 		for _, o := range all {
 			if !o.quietFor(300 * time.Millisecond) {
 				return errNoise

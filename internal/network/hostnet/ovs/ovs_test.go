@@ -10,6 +10,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/network"
 	"github.com/mekcloud/mek/internal/network/ovn"
+	"github.com/mekcloud/mek/test/await"
 )
 
 func fixed(subnet, address string) []network.FixedIP {
@@ -94,7 +95,7 @@ func TestNetwork(t *testing.T) {
 	b.serve(7777)
 
 	t.Run("DHCP", func(t *testing.T) {
-		eventually(t, "an offer", func() error {
+		await.Nil(t, "an offer", func() error {
 			address, options, err := c.lease()
 			if err != nil {
 				return err
@@ -107,7 +108,7 @@ func TestNetwork(t *testing.T) {
 		})
 	})
 	t.Run("rules", func(t *testing.T) {
-		eventually(t, "port that a rule opens", func() error {
+		await.Nil(t, "port that a rule opens", func() error {
 			_, err := a.ask("10.1.0.11:7001")
 			return err
 		})
@@ -116,7 +117,7 @@ func TestNetwork(t *testing.T) {
 		}
 		begun := time.Now()
 		h.apply(network.GroupScope(w.group.ID), ovn.RenderGroup(w.group, w.rules[:1]))
-		eventually(t, "the group to close", func() error {
+		await.Nil(t, "the group to close", func() error {
 			if _, err := a.ask("10.1.0.11:7001"); err == nil {
 				return fmt.Errorf("still open")
 			}
@@ -124,16 +125,16 @@ func TestNetwork(t *testing.T) {
 		})
 		t.Logf("closed within %v, a second of it the probe's own patience", time.Since(begun).Round(time.Millisecond))
 		h.apply(network.GroupScope(w.group.ID), ovn.RenderGroup(w.group, w.rules))
-		eventually(t, "the group to open", func() error { _, err := a.ask("10.1.0.11:7001"); return err })
+		await.Nil(t, "the group to open", func() error { _, err := a.ask("10.1.0.11:7001"); return err })
 	})
 	t.Run("spoofing", func(t *testing.T) { spoofing(t, h, w, a, b) })
 	t.Run("floating address", func(t *testing.T) {
 		f := network.FloatingIP{Standard: named("fip-1"), Address: netip.MustParseAddr("172.24.4.77"), PortID: b.port.ID, Fixed: netip.MustParseAddr("10.1.0.11"), RouterID: "router-1"}
 		h.apply(network.FloatingScope(f.ID), ovn.RenderFloating(ovn.FloatingView{Floating: f}))
-		eventually(t, "the floating address from the host", func() error { _, err := ask("172.24.4.77:7001"); return err })
+		await.Nil(t, "the floating address from the host", func() error { _, err := ask("172.24.4.77:7001"); return err })
 		f.PortID = ""
 		h.apply(network.FloatingScope(f.ID), ovn.RenderFloating(ovn.FloatingView{Floating: f}))
-		eventually(t, "the floating address to go", func() error {
+		await.Nil(t, "the floating address to go", func() error {
 			if _, err := ask("172.24.4.77:7001"); err == nil {
 				return fmt.Errorf("still answers")
 			}
@@ -157,7 +158,7 @@ func TestNetwork(t *testing.T) {
 				_ = c.Close()
 			}
 		}()
-		eventually(t, "the host from a guest", func() error { _, err := a.ask("172.24.4.1:7100"); return err })
+		await.Nil(t, "the host from a guest", func() error { _, err := a.ask("172.24.4.1:7100"); return err })
 		if peer := <-peers; !strings.HasPrefix(peer, "172.24.4.10:") {
 			t.Errorf("the guest came as %s", peer)
 		}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/mekcloud/mek/test/await"
 )
 
 // probe is a question of a guest, and whether it may be answered.
@@ -72,7 +74,7 @@ func exchange(c net.Conn) error {
 func expect(t *testing.T, what string, probes ...probe) {
 	t.Helper()
 	begun := time.Now()
-	eventually(t, what, func() error {
+	await.Nil(t, what, func() error {
 		wrong := make([]error, len(probes))
 		var all sync.WaitGroup
 		for i, p := range probes {
