@@ -12,6 +12,7 @@ import (
 	"github.com/mekcloud/mek/internal/network/hostnet"
 	"github.com/mekcloud/mek/internal/network/hostnet/ovs"
 	"github.com/mekcloud/mek/internal/network/ovn"
+	"github.com/mekcloud/mek/test/await"
 )
 
 // TestCapsOfPorts (I-36, I-31): what a guest sends is held to the host's frames
@@ -27,7 +28,7 @@ func TestCapsOfPorts(t *testing.T) {
 	n := b.counter(7005)
 	held := func(what string, least, most int64) { // bytes that arrive of a flood
 		t.Helper()
-		eventually(t, what, func() error {
+		await.Nil(t, what, func() error {
 			n.Store(0)
 			a.flood(ipB+":7005", 400*time.Millisecond)
 			if got := n.Load(); got < least || got > most {
@@ -90,7 +91,7 @@ func TestSwitchIsHastened(t *testing.T) {
 	}
 	policy := func(want uint32) {
 		t.Helper()
-		eventually(t, "the switch's policy", func() error {
+		await.Nil(t, "the switch's policy", func() error {
 			a, err := unix.SchedGetAttr(pid, 0)
 			if err == nil && a.Policy != want {
 				err = fmt.Errorf("policy %d, niceness %d", a.Policy, a.Nice)
