@@ -43,6 +43,7 @@ type DB struct {
 	closed  func()
 	faults  Faults // nil outside tests
 	count   *counters
+	changes *changes // nil where others write, too
 }
 
 // Open opens the database at a URL, "postgres://…" or "sqlite:///path/file.db",
@@ -102,7 +103,8 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	read.SetMaxIdleConns(2 + 2*runtime.NumCPU())
 	read.SetConnMaxIdleTime(readerRests)
 	count := &counters{}
-	d := &DB{engine: SQLite, read: read, write: write, leader: &leader{conn: conn, count: count}, path: path, count: count}
+	d := &DB{engine: SQLite, read: read, write: write, leader: &leader{conn: conn, count: count, changes: newChanges()}, path: path, count: count}
+	d.changes = d.leader.changes
 	d.closed = func() { conn.Close() }
 	return d, nil
 }
@@ -128,13 +130,16 @@ func (d *DB) Engine() Engine { return d.engine }
 // QueryContext reads outside a transaction; it sees what was committed before.
 func (d *DB) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	d.count.queries.Add(1)
-	return d.read.QueryContext(ctx, query, args...)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return d.read.QueryContext(d.calm(ctx), query, args...)
 }
 
 // QueryRowContext reads one row outside a transaction.
 func (d *DB) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
 	d.count.queries.Add(1)
-	return d.read.QueryRowContext(ctx, query, args...)
+	return d.read.QueryRowContext(d.calm(ctx), query, args...)
 }
 
 func (d *DB) migrate(ctx context.Context) error {

@@ -26,6 +26,12 @@ func (t *Table[T]) List(ctx context.Context, q Querier, query listing.Query, ext
 // and the page is made of them: neither engine does so for an OR.
 func (t *Table[T]) ListEither(ctx context.Context, q Querier, query listing.Query, either []Cond, extra ...Cond) ([]*T, error) {
 	order := t.order(query)
+	if query.Marker == "" && len(either)+len(extra) == 0 {
+		if p := (simple{text: []byte(t.selects)}); p.where(engineOf(q), query.Where) {
+			p.order(order, query.Limit)
+			return t.load(ctx, q, string(p.text), p.args, query.Back)
+		}
+	}
 	var after []any
 	if query.Marker != "" {
 		var err error
@@ -44,12 +50,16 @@ func (t *Table[T]) ListEither(ctx context.Context, q Querier, query listing.Quer
 		return nil, err
 	}
 	text, args := b.BuildWithFlavor(sqlbuilder.PostgreSQL)
+	return t.load(ctx, q, text, args, query.Back)
+}
+
+func (t *Table[T]) load(ctx context.Context, q Querier, text string, args []any, back bool) ([]*T, error) {
 	rows, err := q.QueryContext(ctx, text, args...)
 	if err != nil {
 		return nil, translate(err, "list "+t.name)
 	}
 	out, err := t.scan(rows)
-	if query.Back {
+	if back {
 		slices.Reverse(out)
 	}
 	return out, err

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"encoding/json"
-	"fmt"
 	"reflect"
 	"slices"
 	"strconv"
@@ -23,7 +22,11 @@ type Table[T any] struct {
 	name, key, noun string
 	rows            *sqlbuilder.Struct
 	columns         []string
+	fields          [][]int // of T, by column
+	keyed           int     // the key's place among the columns
+	selects         string
 	insert, get     string // statements that never differ, written once
+	upsert          string
 }
 
 // NewTable describes a table: its SQL name, its key column and the word that
@@ -31,8 +34,17 @@ type Table[T any] struct {
 func NewTable[T any](name, key, noun string) *Table[T] {
 	s := sqlbuilder.NewStruct(new(T)).For(sqlbuilder.PostgreSQL)
 	t := &Table[T]{name: name, key: key, noun: noun, rows: s, columns: s.Columns()}
+	t.fields, t.keyed = columnsOf(reflect.TypeFor[T](), t.columns), slices.Index(t.columns, key)
 	t.insert = "INSERT INTO " + name + " (" + strings.Join(t.columns, ", ") + ") VALUES "
-	t.get = "SELECT " + strings.Join(t.columns, ", ") + " FROM " + name + " WHERE " + key + " = $1 LIMIT 1"
+	t.selects = "SELECT " + strings.Join(t.columns, ", ") + " FROM " + name
+	t.get = t.selects + " WHERE " + key + " = $1 LIMIT 1"
+	sets := make([]string, 0, len(t.columns))
+	for _, c := range t.columns {
+		if c != key {
+			sets = append(sets, c+" = excluded."+c)
+		}
+	}
+	t.upsert = t.insert + tuples(1, len(t.columns)) + " ON CONFLICT (" + key + ") DO UPDATE SET " + strings.Join(sets, ", ")
 	return t
 }
 
@@ -47,7 +59,7 @@ func (t *Table[T]) Insert(ctx context.Context, tx *Tx, rows ...*T) error {
 	for some := range slices.Chunk(rows, insertedAtOnce) {
 		args := make([]any, 0, len(some)*len(t.columns))
 		for _, row := range some {
-			args = append(args, t.rows.Values(row)...)
+			args = t.values(args, row)
 		}
 		if _, err := tx.ExecContext(ctx, t.insert+tuples(len(some), len(t.columns)), args...); err != nil {
 			return translate(err, "insert into "+t.name)
@@ -78,16 +90,7 @@ func tuples(rows, columns int) string {
 
 // Upsert adds a row or replaces all columns of the one with the same key.
 func (t *Table[T]) Upsert(ctx context.Context, tx *Tx, row *T) error {
-	b := t.rows.InsertInto(t.name, row)
-	sets := make([]string, 0, len(t.columns))
-	for _, c := range t.columns {
-		if c != t.key {
-			sets = append(sets, c+" = excluded."+c)
-		}
-	}
-	b.SQL("ON CONFLICT (" + t.key + ") DO UPDATE SET " + strings.Join(sets, ", "))
-	query, args := b.BuildWithFlavor(sqlbuilder.PostgreSQL)
-	_, err := tx.ExecContext(ctx, query, args...)
+	_, err := tx.ExecContext(ctx, t.upsert, t.values(nil, row)...)
 	return translate(err, "upsert "+t.name)
 }
 
@@ -148,41 +151,46 @@ func (t *Table[T]) Find(ctx context.Context, q Querier, terms ...listing.Term) (
 
 // Update writes all columns of a row by its key; NotFound when it is gone.
 func (t *Table[T]) Update(ctx context.Context, tx *Tx, row *T) error {
-	b := t.rows.Update(t.name, row)
-	key := t.keyOf(row)
-	b.Where(b.Equal(t.key, key))
-	query, args := b.BuildWithFlavor(sqlbuilder.PostgreSQL)
-	return t.affect(ctx, tx, fmt.Sprint(key), query, args)
+	p, values := simple{text: []byte("UPDATE " + t.name + " SET ")}, t.values(nil, row)
+	for i, c := range t.columns {
+		p.set(c, values[i])
+	}
+	query, args := p.key(t.key, values[t.keyed])
+	return t.affect(ctx, tx, values[t.keyed], query, args)
 }
 
 // Set writes some columns of the row with a key; NotFound when it is gone.
 func (t *Table[T]) Set(ctx context.Context, tx *Tx, key string, values map[string]any) error {
-	b := sqlbuilder.PostgreSQL.NewUpdateBuilder().Update(t.name)
+	p := simple{text: []byte("UPDATE " + t.name + " SET ")}
 	for _, c := range t.columns { // in a fixed order, and only columns that exist
 		if v, ok := values[c]; ok {
-			b.SetMore(b.Assign(c, v))
+			p.set(c, v)
 		}
 	}
-	b.Where(b.Equal(t.key, key))
-	query, args := b.Build()
+	query, args := p.key(t.key, key)
 	return t.affect(ctx, tx, key, query, args)
 }
 
 // Delete removes the row with a key; NotFound when it is gone.
 func (t *Table[T]) Delete(ctx context.Context, tx *Tx, key string) error {
-	b := sqlbuilder.PostgreSQL.NewDeleteBuilder().DeleteFrom(t.name)
-	b.Where(b.Equal(t.key, key))
-	query, args := b.Build()
+	p := simple{text: []byte("DELETE FROM " + t.name)}
+	query, args := p.key(t.key, key)
 	return t.affect(ctx, tx, key, query, args)
 }
 
 // DeleteWhere removes all rows that meet all terms and tells how many.
 func (t *Table[T]) DeleteWhere(ctx context.Context, tx *Tx, terms ...listing.Term) (int64, error) {
-	b := sqlbuilder.PostgreSQL.NewDeleteBuilder().DeleteFrom(t.name)
-	if err := t.where(&b.Cond, func(s ...string) { b.Where(s...) }, terms, tx.engine); err != nil {
-		return 0, err
+	p := simple{text: []byte("DELETE FROM " + t.name)}
+	query, args := "", []any(nil)
+	if p.where(tx.engine, terms) {
+		query, args = string(p.text), p.args
+	} else {
+		b := sqlbuilder.PostgreSQL.NewDeleteBuilder().DeleteFrom(t.name)
+		if err := t.where(&b.Cond, func(s ...string) { b.Where(s...) }, terms, tx.engine); err != nil {
+			return 0, err
+		}
+		query, args = b.Build()
 	}
-	query, args := b.Build()
 	done, err := tx.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, translate(err, "delete from "+t.name)
@@ -197,6 +205,9 @@ func (t *Table[T]) Count(ctx context.Context, q Querier, terms ...listing.Term) 
 
 // CountWhere is Count with conditions that a store writes itself.
 func (t *Table[T]) CountWhere(ctx context.Context, q Querier, terms []listing.Term, extra ...Cond) (int64, error) {
+	if p := (simple{text: []byte("SELECT COUNT(*) FROM " + t.name)}); len(extra) == 0 && p.where(engineOf(q), terms) {
+		return t.number(ctx, q, string(p.text), p.args)
+	}
 	b := sqlbuilder.PostgreSQL.NewSelectBuilder().Select("COUNT(*)").From(t.name)
 	if err := t.where(&b.Cond, func(s ...string) { b.Where(s...) }, terms, engineOf(q)); err != nil {
 		return 0, err
@@ -205,30 +216,32 @@ func (t *Table[T]) CountWhere(ctx context.Context, q Querier, terms []listing.Te
 		b.Where(bind(&b.Cond, c))
 	}
 	query, args := b.Build()
-	var n int64
-	err := q.QueryRowContext(ctx, query, args...).Scan(&n)
+	return t.number(ctx, q, query, args)
+}
+
+func (t *Table[T]) number(ctx context.Context, q Querier, query string, args []any) (n int64, err error) {
+	err = q.QueryRowContext(ctx, query, args...).Scan(&n)
 	return n, translate(err, "count "+t.name)
 }
 
-func (t *Table[T]) affect(ctx context.Context, tx *Tx, key, query string, args []any) error {
+func (t *Table[T]) affect(ctx context.Context, tx *Tx, key any, query string, args []any) error {
 	done, err := tx.ExecContext(ctx, query, args...)
 	if err != nil {
 		return translate(err, "change "+t.name)
 	}
 	if n, err := done.RowsAffected(); err == nil && n == 0 {
-		return fault.NotFoundf("%s %s could not be found.", t.noun, key)
+		return fault.NotFoundf("%s %v could not be found.", t.noun, key)
 	}
 	return nil
 }
 
-func (t *Table[T]) keyOf(row *T) any {
-	i := slices.Index(t.columns, t.key)
-	return reflect.Indirect(reflect.ValueOf(t.rows.Addr(row)[i])).Interface()
-}
-
 func (t *Table[T]) scan(rows *sql.Rows) ([]*T, error) {
 	defer rows.Close()
-	r := reading[T]{rows: rows, into: func(row *T) []any { return t.rows.Addr(row) }, out: []*T{}}
+	places := make([]any, len(t.fields))
+	r := reading[T]{rows: rows, out: []*T{}, into: func(row *T) []any {
+		t.into(places, row)
+		return places
+	}}
 	if err := r.all(); err != nil {
 		return nil, translate(err, "read "+t.name)
 	}

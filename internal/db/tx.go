@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -27,23 +28,29 @@ type Tx struct {
 	after  []func()
 	notes  []string // for other servers
 	count  *counters
+
+	changes *changes // nil where others write, too
+	touched []*atomic.Uint64
 }
 
 // ExecContext runs a statement.
 func (t *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	t.count.queries.Add(1)
+	t.note(query)
 	return t.exec.ExecContext(context.WithoutCancel(ctx), query, args...)
 }
 
 // QueryContext reads, seeing this transaction's own changes.
 func (t *Tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	t.count.queries.Add(1)
+	t.note(query)
 	return t.exec.QueryContext(context.WithoutCancel(ctx), query, args...)
 }
 
 // QueryRowContext reads one row, seeing this transaction's own changes.
 func (t *Tx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
 	t.count.queries.Add(1)
+	t.note(query)
 	return t.exec.QueryRowContext(context.WithoutCancel(ctx), query, args...)
 }
 
@@ -186,8 +193,9 @@ func call(fn func(tx *Tx) error, tx *Tx) (err error) {
 // leader lets one of several waiting writers run all of their transactions as
 // one: each in a savepoint, one durable commit for all.
 type leader struct {
-	conn  *sql.Conn // used only while lead is held
-	count *counters
+	conn    *sql.Conn // used only while lead is held
+	count   *counters
+	changes *changes
 
 	lead  sync.Mutex
 	mu    sync.Mutex
@@ -214,6 +222,9 @@ func (l *leader) write(ctx context.Context, fn func(tx *Tx) error) error {
 		l.mu.Unlock()
 		l.run(batch)
 		for _, b := range batch {
+			if b.tx != nil {
+				b.tx.over()
+			}
 			close(b.done)
 		}
 	}
@@ -289,7 +300,7 @@ func (r *request) play(l *leader) error {
 	if err := r.ctx.Err(); err != nil {
 		return fault.Unavailablef("The request was given up.").Because(err)
 	}
-	r.tx = &Tx{exec: l.conn, engine: SQLite, count: l.count}
+	r.tx = &Tx{exec: l.conn, engine: SQLite, count: l.count, changes: l.changes}
 	return call(r.fn, r.tx)
 }
 

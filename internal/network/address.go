@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/big"
 	"net/netip"
-	"slices"
 )
 
 // Contains tells whether an address lies in a pool.
@@ -96,13 +95,4 @@ func EUI64(cidr netip.Prefix, mac string) netip.Addr {
 // AutoAddressed tells whether ports of a subnet make their own addresses.
 func (s Subnet) AutoAddressed() bool {
 	return s.IPVersion == 6 && (s.IPv6AddressMode == "slaac" || s.IPv6AddressMode == "dhcpv6-stateless")
-}
-
-// Overlaps tells whether any of the subnets overlaps a range.
-func Overlaps(subnets []Subnet, p netip.Prefix) (Subnet, bool) {
-	i := slices.IndexFunc(subnets, func(s Subnet) bool { return s.CIDR.Overlaps(p) })
-	if i < 0 {
-		return Subnet{}, false
-	}
-	return subnets[i], true
 }

@@ -28,17 +28,18 @@ type Quota struct {
 	service   string
 	resources []Resource
 	more      func(ctx context.Context, q db.Querier) ([]Resource, error)
+	limits    *db.Kept[string, map[string]map[string]int64]
 }
 
 // New declares the resources of a service (OpenStack's service type).
 func New(service string, resources ...Resource) *Quota {
-	return &Quota{service: service, resources: resources}
+	return &Quota{service: service, resources: resources, limits: db.Keep[string, map[string]map[string]int64]("quota_limits")}
 }
 
 // With is a quota that has further resources, which rows of the service
 // declare: one for each volume type.
 func (q *Quota) With(more func(ctx context.Context, q db.Querier) ([]Resource, error)) *Quota {
-	return &Quota{service: q.service, resources: q.resources, more: more}
+	return &Quota{service: q.service, resources: q.resources, more: more, limits: q.limits}
 }
 
 // all are the resources of the moment.
@@ -180,7 +181,7 @@ func (q *Quota) overlay(ctx context.Context, r db.Querier, resources []Resource,
 	for _, res := range resources {
 		out[res.Name] = res.Default
 	}
-	set, err := limitsOf(ctx, r, q.service, owners...)
+	set, err := q.limits.Get(r, owners[len(owners)-1], func() (map[string]map[string]int64, error) { return limitsOf(ctx, r, q.service, owners...) })
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/event"
 	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/later"
 	"github.com/mekcloud/mek/internal/microversion"
 	"github.com/mekcloud/mek/internal/policy"
 )
@@ -39,6 +40,7 @@ type Call struct {
 	turn       Turn // nil: without a gate, or inside of another request
 	trace      *Trace
 	watched    bool
+	later      *later.List // what the request sets off; nil of one that only reads
 }
 
 // Var is the value of a placeholder of the route's path.

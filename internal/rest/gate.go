@@ -69,6 +69,15 @@ func (c *Call) paceAnswer(w http.ResponseWriter) (paced http.ResponseWriter, rel
 	return c.turn.Send(c.Context(), w)
 }
 
+// setOff begins what the request sets off, behind its answer, which would
+// otherwise be handed to the system when all else is done.
+func (c *Call) setOff(w http.ResponseWriter) {
+	if c.later.Waits() {
+		_ = http.NewResponseController(w).Flush() // a client that left needs no answer
+		c.later.Run()
+	}
+}
+
 // leave ends the turn, and charges the lengths of the bodies as they were said.
 func (c *Call) leave() {
 	if c.turn == nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/mekcloud/mek/internal/event"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/id"
+	"github.com/mekcloud/mek/internal/later"
 	"github.com/mekcloud/mek/internal/policy"
 )
 
@@ -185,6 +186,7 @@ func (s *Server) serve(m *mounted, w http.ResponseWriter, r *http.Request, path 
 	}
 	reply, err := s.answer(c, m, path)
 	defer c.leave()
+	defer c.later.Run()
 	c.trace.ended(c, err)
 	if err != nil {
 		if told := fault.OfService(err); told != err {
@@ -206,6 +208,7 @@ func (s *Server) serve(m *mounted, w http.ResponseWriter, r *http.Request, path 
 		}
 	}
 	if reply.Stream != nil {
+		c.later.Run()
 		c.watch()
 		var release func()
 		w, release = c.paceAnswer(w)
@@ -216,6 +219,7 @@ func (s *Server) serve(m *mounted, w http.ResponseWriter, r *http.Request, path 
 			s.log.Warn("answer broke off", "request", c.RequestID, "path", masked(path), "error", err)
 		}
 	}
+	c.setOff(w)
 	if reply.Close != nil {
 		if err := reply.Close(); err != nil {
 			s.log.Warn("answer not closed", "request", c.RequestID, "path", masked(path), "error", err)
@@ -266,6 +270,9 @@ func (s *Server) answer(c *Call, m *mounted, path string) (reply Reply, err erro
 		return Reply{}, err
 	}
 	ctx := event.WithActor(c.Context(), event.Actor{UserID: c.Auth.UserID, ProjectID: c.Auth.ProjectID, RequestID: c.RequestID, NewWork: c.newWork()})
+	if c.Method != http.MethodGet && c.Method != http.MethodHead {
+		ctx, c.later = later.With(ctx)
+	}
 	c.Request = c.Request.WithContext(ctx)
 	return c.dispatch()
 }

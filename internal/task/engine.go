@@ -197,7 +197,14 @@ func (e *Engine) announce() {
 
 // push puts a saga into the queue, unless it is in hand already.
 func (e *Engine) push(id, project string, preempt bool) {
+	e.put(id, project, preempt)
+	e.nudge()
+}
+
+// put is push for a caller who wakes the engine.
+func (e *Engine) put(id, project string, preempt bool) {
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	h := e.known[id]
 	switch {
 	case h == nil:
@@ -210,8 +217,6 @@ func (e *Engine) push(id, project string, preempt bool) {
 		h.until = 0
 		e.queue.push(h.item)
 	}
-	e.mu.Unlock()
-	e.nudge()
 }
 
 // interrupt makes a saga look at its cancel flag: a running step's context
@@ -380,6 +385,7 @@ func (e *Engine) term() int64 {
 // it the caller reads from the object. For requests whose answer says what an
 // effect made; most answer before.
 func (e *Engine) Await(ctx context.Context, id string) error {
+	e.nudge() // it may wait for the answer of the request that waits for it
 	for {
 		e.mu.Lock()
 		changed := e.changed

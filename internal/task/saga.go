@@ -13,6 +13,7 @@ import (
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/id"
+	"github.com/mekcloud/mek/internal/later"
 )
 
 // Step is one thing that a saga does. Names are stored: renaming one is a migration.
@@ -142,7 +143,10 @@ func (h *Handle[P]) Enqueue(ctx context.Context, tx *db.Tx, w Work, params P) (s
 		}
 		if done {
 			if row.State == stateLive {
-				tx.AfterCommit(func() { h.e.push(row.ID, row.ProjectID, row.Preempt) })
+				tx.AfterCommit(func() {
+					h.e.put(row.ID, row.ProjectID, row.Preempt)
+					later.Do(ctx, h.e.nudge)
+				})
 			}
 			return row.ID, nil
 		}

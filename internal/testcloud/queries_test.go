@@ -60,13 +60,13 @@ func TestStatementsOfHotRoutes(t *testing.T) {
 		{"GET", "/networking/v2.0/ports/" + port, nil, 6, 0},
 		{"GET", "/networking/v2.0/security-groups", nil, 4, 0},
 		{"GET", "/image/v2/images", nil, 1, 0},
-		{"GET", "/volume/v3/volumes/detail", nil, 3, 0},
-		{"GET", "/volume/v3/volumes?with_count=true&limit=1", nil, 4, 0},
+		{"GET", "/volume/v3/volumes/detail", nil, 2, 1},
+		{"GET", "/volume/v3/volumes?with_count=true&limit=1", nil, 3, 1},
 		{"GET", "/placement/allocation_candidates?resources=VCPU:1", nil, 8, 0},
-		{"POST", "/networking/v2.0/networks", object{"network": object{"name": "x"}}, 6, 2},
-		{"POST", "/networking/v2.0/subnets", object{"subnet": object{"network_id": network, "cidr": "10.10.0.0/24", "ip_version": 4}}, 15, 5},
-		{"POST", "/networking/v2.0/ports", object{"port": object{"network_id": network}}, 12, 3},
-		{"POST", "/networking/v2.0/security-groups", object{"security_group": object{"name": "x"}}, 8, 2},
+		{"POST", "/networking/v2.0/networks", object{"network": object{"name": "x"}}, 4, 4},
+		{"POST", "/networking/v2.0/subnets", object{"subnet": object{"network_id": network, "cidr": "10.10.0.0/24", "ip_version": 4}}, 10, 6},
+		{"POST", "/networking/v2.0/ports", object{"port": object{"network_id": network}}, 11, 4},
+		{"POST", "/networking/v2.0/security-groups", object{"security_group": object{"name": "x"}}, 6, 4},
 	} {
 		client, headers := c.Demo, []string{}
 		if strings.HasPrefix(r.path, "/volume") {

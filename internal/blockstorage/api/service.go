@@ -64,12 +64,13 @@ type Service struct {
 	groups      *groups.Groups
 	relics      *manageable.Store
 	manageable  *manageable.API
+	limited     *db.Kept[struct{}, []quota.Resource] // what is limited for each volume type
 }
 
 // New puts the service together and registers its sagas.
 func New(d Deps) *Service {
 	s := &Service{db: d.DB, messages: messages.NewStore(d.DB, d.Clock), groupTypes: grouptypes.New(d.DB, d.Clock),
-		relics: manageable.NewStore(d.DB)}
+		relics: manageable.NewStore(d.DB), limited: db.Keep[struct{}, []quota.Resource]("blockstorage_types")}
 	taken, kept, saved, sets := snapshots.NewStore(d.DB, d.Clock), attachments.NewStore(d.DB), backups.NewStore(d.DB, d.Clock), groups.NewStore(d.DB, d.Clock)
 	quota := quotas.Declare(s.counts(), d.Quotas)
 	s.types = types.New(d.DB, d.Clock, quotas.FollowType(quota))
@@ -97,6 +98,10 @@ func (s *Service) counts() quotas.Counts {
 
 // perType declares what is limited for each volume type.
 func (s *Service) perType(ctx context.Context, q db.Querier) ([]quota.Resource, error) {
+	return s.limited.Get(q, struct{}{}, func() ([]quota.Resource, error) { return limitedTypes(ctx, q) })
+}
+
+func limitedTypes(ctx context.Context, q db.Querier) ([]quota.Resource, error) {
 	all, err := types.NamesIn(ctx, q)
 	var out []quota.Resource
 	for typeID, name := range all {

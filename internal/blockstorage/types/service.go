@@ -2,6 +2,7 @@ package types
 
 import (
 	"context"
+	"maps"
 	"strings"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
@@ -23,6 +24,9 @@ type Types struct {
 	db      *db.DB
 	clock   clock.Clock
 	renamed Renamed
+
+	defaults *db.Kept[string, *blockstorage.Type] // by project
+	names    *db.Kept[struct{}, map[string]string]
 }
 
 // Renamed follows a type to its new name, in the transaction that gives it.
@@ -31,7 +35,11 @@ type Renamed func(ctx context.Context, tx *db.Tx, from, to string) error
 var _ blockstorage.Types = (*Types)(nil)
 
 // New makes the service.
-func New(d *db.DB, c clock.Clock, renamed Renamed) *Types { return &Types{store{d}, d, c, renamed} }
+func New(d *db.DB, c clock.Clock, renamed Renamed) *Types {
+	const types, defaults = "blockstorage_types", "blockstorage_default_types"
+	return &Types{store: store{d}, db: d, clock: c, renamed: renamed, defaults: db.Keep[string, *blockstorage.Type](types, defaults),
+		names: db.Keep[struct{}, map[string]string](types)}
+}
 
 // Prepare makes the default type when there is none.
 func (s *Types) Prepare(ctx context.Context) error {
@@ -74,24 +82,27 @@ func (s *Types) Resolve(ctx context.Context, word, project string, admin bool) (
 
 // Default is what a project gets when it names no type.
 func (s *Types) Default(ctx context.Context, project string) (*blockstorage.Type, error) {
-	own, err := s.store.defaultOf(ctx, project)
+	t, err := s.defaults.Get(s.db, project, func() (*blockstorage.Type, error) {
+		own, err := s.store.defaultOf(ctx, project)
+		if err != nil {
+			return nil, err
+		}
+		if own != "" {
+			return s.store.Get(ctx, own)
+		}
+		return s.store.byName(ctx, DefaultName)
+	})
 	if err != nil {
 		return nil, err
 	}
-	if own != "" {
-		return s.store.Get(ctx, own)
-	}
-	return s.store.byName(ctx, DefaultName)
+	own := *t
+	own.ExtraSpecs = maps.Clone(t.ExtraSpecs)
+	return &own, nil
 }
 
-// Names maps ids to names.
+// Names maps ids to names. Callers do not change it.
 func (s *Types) Names(ctx context.Context) (map[string]string, error) {
-	list, err := s.store.List(ctx, listing.Query{})
-	out := map[string]string{}
-	for _, t := range list {
-		out[t.ID] = t.Name
-	}
-	return out, err
+	return s.names.Get(s.db, struct{}{}, func() (map[string]string, error) { return NamesIn(ctx, s.db) })
 }
 
 func taken(name string) error {

@@ -19,18 +19,23 @@ type Flavors struct {
 	store store
 	db    *db.DB
 	clock clock.Clock
+	kept  *db.Kept[string, *compute.Flavor]
 }
 
 // New makes the service.
-func New(d *db.DB, c clock.Clock) *Flavors { return &Flavors{store: store{d}, db: d, clock: c} }
+func New(d *db.DB, c clock.Clock) *Flavors {
+	return &Flavors{store: store{d}, db: d, clock: c, kept: db.Keep[string, *compute.Flavor]("compute_flavors")}
+}
 
 // Get loads a flavor that a project may use; others look missing. An empty
 // project may use all.
 func (s *Flavors) Get(ctx context.Context, flavorID, project string) (*compute.Flavor, error) {
-	f, err := s.store.Get(ctx, flavorID)
+	known, err := s.kept.Get(s.db, flavorID, func() (*compute.Flavor, error) { return s.store.Get(ctx, flavorID) })
 	if err != nil {
 		return nil, err
 	}
+	f := new(*known)
+	f.ExtraSpecs = maps.Clone(known.ExtraSpecs)
 	if f.Public || project == "" {
 		return f, nil
 	}

@@ -73,6 +73,22 @@ func (r *Records) PickAddress(ctx context.Context, tx *db.Tx, s network.Subnet) 
 	if err := subnetRows.Hold(ctx, tx, s.ID); err != nil {
 		return netip.Addr{}, err
 	}
+	if a, err := randomAddress(s, func(a netip.Addr) (bool, error) { return r.Taken(ctx, tx, s.ID, a) }); err != nil || a.IsValid() {
+		return a, err
+	}
+	rows, err := addressRows.Find(ctx, tx, Is("subnet_id", s.ID))
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	used := map[netip.Addr]bool{}
+	for _, row := range rows {
+		used[addr(row.Address)] = true
+	}
+	return firstAddress(s, used)
+}
+
+// randomAddress is a free address, or none when a few tries met none.
+func randomAddress(s network.Subnet, taken func(netip.Addr) (bool, error)) (netip.Addr, error) {
 	// A few random tries find one in a subnet that is not crowded, without
 	// reading what is taken, and an address is not soon given out again.
 	for range 8 {
@@ -80,30 +96,56 @@ func (r *Records) PickAddress(ctx context.Context, tx *db.Tx, s network.Subnet) 
 		if !ok {
 			return netip.Addr{}, errFull(s.NetworkID)
 		}
-		taken, err := r.Taken(ctx, tx, s.ID, a)
+		used, err := taken(a)
 		if err != nil {
 			return netip.Addr{}, err
 		}
-		if !taken && a != s.Gateway {
+		if !used && a != s.Gateway {
 			return a, nil
 		}
 	}
-	rows, err := addressRows.Find(ctx, tx, Is("subnet_id", s.ID))
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	used := map[netip.Addr]bool{s.Gateway: true}
-	for _, row := range rows {
-		used[addr(row.Address)] = true
-	}
+	return netip.Addr{}, nil
+}
+
+// firstAddress is the first one that is not used.
+func firstAddress(s network.Subnet, used map[netip.Addr]bool) (netip.Addr, error) {
 	for _, pool := range s.Pools {
 		for a := pool.Start; a.Compare(pool.End) <= 0; a = a.Next() {
-			if !used[a] {
+			if !used[a] && a != s.Gateway {
 				return a, nil
 			}
 		}
 	}
 	return netip.Addr{}, errFull(s.NetworkID)
+}
+
+// AddAddress gives a port of a network an address of a subnet that was just made,
+// behind those that it has. found is false when the network has no such port.
+func (r *Records) AddAddress(ctx context.Context, tx *db.Tx, owner string, s network.Subnet) (found bool, err error) {
+	ports, err := portRows.Find(ctx, tx, Is("network_id", s.NetworkID), Is("device_owner", owner))
+	if err != nil || len(ports) == 0 {
+		return false, err
+	}
+	a, err := randomAddress(s, func(netip.Addr) (bool, error) { return false, nil }) // nobody has one of it yet
+	if err == nil && !a.IsValid() {
+		a, err = firstAddress(s, nil)
+	}
+	if err != nil {
+		return true, err
+	}
+	p := ports[0]
+	if _, err := tx.ExecContext(ctx, `INSERT INTO network_addresses (subnet_id, address, port_id, position)
+		SELECT CAST($1 AS text), CAST($2 AS text), CAST($3 AS text), COUNT(*) FROM network_addresses WHERE port_id = $3`, s.ID, a.String(), p.ID); err != nil {
+		return true, db.Translate(err, "add an address")
+	}
+	set := map[string]any{"revision": p.Revision + 1, "updated_at": r.Now()}
+	if p.Host != "" {
+		if set["binding_revision"], err = r.raise(ctx, tx, p.Host, p.ID); err != nil {
+			return true, err
+		}
+	}
+	r.Changed(tx, network.PortScope(p.ID))
+	return true, portRows.Set(ctx, tx, p.ID, set)
 }
 
 func randomNumber() uint64 {

@@ -190,25 +190,30 @@ func (r *Records) DeleteRule(ctx context.Context, tx *db.Tx, ruleID string) erro
 
 // KnownDefaultGroup is DefaultGroup of a project that has one; empty otherwise.
 func (r *Records) KnownDefaultGroup(ctx context.Context, projectID string) (string, error) {
-	row, err := defaultGroupRows.Get(ctx, r.DB, projectID)
+	groupID, err := r.ownGroup(ctx, r.DB, projectID)
 	if fault.Is(err, fault.NotFound) {
 		return "", nil
 	}
-	if err != nil {
-		return "", err
-	}
-	return row.GroupID, nil
+	return groupID, err
+}
+
+// ownGroup is a project's default group; NotFound when it has none yet.
+func (r *Records) ownGroup(ctx context.Context, q db.Querier, projectID string) (string, error) {
+	return r.ownGroups.Get(q, projectID, func() (string, error) {
+		row, err := defaultGroupRows.Get(ctx, q, projectID)
+		if err != nil {
+			return "", err
+		}
+		return row.GroupID, nil
+	})
 }
 
 // DefaultGroup is a project's own group, made on first use with the rules that
 // the templates name: at first everything out, everything in from its members.
 func (r *Records) DefaultGroup(ctx context.Context, tx *db.Tx, projectID string) (string, error) {
-	row, err := defaultGroupRows.Get(ctx, tx, projectID)
+	groupID, err := r.ownGroup(ctx, tx, projectID)
 	if err == nil || !fault.Is(err, fault.NotFound) {
-		if row == nil {
-			return "", err
-		}
-		return row.GroupID, err
+		return groupID, err
 	}
 	g := &network.SecurityGroup{Stateful: true, Standard: network.Standard{ID: id.New(), ProjectID: projectID, Name: "default", Description: "Default security group"}}
 	r.Begin(&g.Standard)
@@ -240,7 +245,7 @@ func (r *Records) FirstRules(ctx context.Context, q db.Querier, g *network.Secur
 	if isDefault {
 		column = "in_default"
 	}
-	found, err := r.Templates.Where(ctx, q, Is(column, true))
+	found, err := r.newTemplates.Get(q, column, func() ([]*network.RuleTemplate, error) { return r.Templates.Where(ctx, q, Is(column, true)) })
 	if err != nil {
 		return nil, err
 	}

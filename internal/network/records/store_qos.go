@@ -147,9 +147,11 @@ func PinPolicy(ctx context.Context, tx *db.Tx, before, after string) error {
 
 // DefaultPolicy is the QoS policy that new networks of a project get; empty: none.
 func (r *Records) DefaultPolicy(ctx context.Context, q db.Querier, projectID string) (string, error) {
-	found, err := policyRows.Find(ctx, q, Is("project_id", projectID), Is("is_default", true))
-	if err != nil || len(found) == 0 {
-		return "", err
-	}
-	return found[0].ID, nil
+	return r.ownPolicies.Get(q, projectID, func() (string, error) {
+		found, err := policyRows.Find(ctx, q, Is("project_id", projectID), Is("is_default", true))
+		if err != nil || len(found) == 0 {
+			return "", err
+		}
+		return found[0].ID, nil
+	})
 }

@@ -3,6 +3,7 @@ package records
 import (
 	"context"
 	"net/netip"
+	"strings"
 
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/network"
@@ -111,6 +112,35 @@ func (r *Records) DeleteSubnet(ctx context.Context, tx *db.Tx, subnetID string) 
 func (r *Records) SubnetsOf(ctx context.Context, q db.Querier, networkID string) ([]network.Subnet, error) {
 	items, err := r.Subnets.Where(ctx, q, Is("network_id", networkID))
 	return values(items), err
+}
+
+// Neighbours is what there is on a network of one pool, of one version.
+type Neighbours struct {
+	PoolID string // empty: of none
+	Ranges []netip.Prefix
+}
+
+// NeighboursOf tells what a new subnet of a version has to fit to. Networks have
+// hundreds of subnets, of which nothing else is read.
+func (r *Records) NeighboursOf(ctx context.Context, q db.Querier, networkID string, version int) ([]Neighbours, error) {
+	rows, err := q.QueryContext(ctx, "SELECT pool_id, string_agg(cidr, ' ') FROM network_subnets WHERE network_id = $1 AND ip_version = $2 GROUP BY pool_id ORDER BY pool_id", networkID, version)
+	if err != nil {
+		return nil, db.Translate(err, "look at a network's ranges")
+	}
+	defer rows.Close()
+	var out []Neighbours
+	for rows.Next() {
+		var n Neighbours
+		var ranges string
+		if err := rows.Scan(&n.PoolID, &ranges); err != nil {
+			return nil, db.Translate(err, "look at a network's ranges")
+		}
+		for text := range strings.FieldsSeq(ranges) {
+			n.Ranges = append(n.Ranges, prefix(text))
+		}
+		out = append(out, n)
+	}
+	return out, db.Translate(rows.Err(), "look at a network's ranges")
 }
 
 func values[T any](items []*T) []T {

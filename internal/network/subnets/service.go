@@ -48,15 +48,19 @@ func (s *Service) add(ctx context.Context, tx *db.Tx, d *Draft, reach string) er
 	if err != nil {
 		return err
 	}
-	others, err := s.records.SubnetsOf(ctx, tx, n.ID)
+	others, err := s.records.NeighboursOf(ctx, tx, n.ID, sub.IPVersion)
 	if err != nil {
 		return err
 	}
 	if err := s.cut(ctx, tx, d, others, reach); err != nil {
 		return err
 	}
-	if other, overlap := network.Overlaps(others, sub.CIDR); overlap {
-		return fault.Invalidf("Invalid input for operation: Requested subnet with cidr: %s for network: %s overlaps with another subnet (%s).", sub.CIDR, n.ID, other.CIDR).With("InvalidInput")
+	for _, other := range others {
+		for _, taken := range other.Ranges {
+			if taken.Overlaps(sub.CIDR) {
+				return fault.Invalidf("Invalid input for operation: Requested subnet with cidr: %s for network: %s overlaps with another subnet (%s).", sub.CIDR, n.ID, taken).With("InvalidInput")
+			}
+		}
 	}
 	if err := s.quota.Check(ctx, tx, sub.ProjectID, map[string]int64{"subnet": 1}); err != nil {
 		return err
@@ -69,15 +73,34 @@ func (s *Service) add(ctx context.Context, tx *db.Tx, d *Draft, reach string) er
 	if err := s.selfAddress(ctx, tx, sub); err != nil {
 		return err
 	}
-	return s.metadata(ctx, tx, n, append(others, *sub))
+	if !answers(n, *sub) {
+		return nil
+	}
+	found, err := s.records.AddAddress(ctx, tx, network.OwnerMetadata, *sub)
+	if err == nil && !found {
+		err = s.metadataPort(ctx, tx, n, []records.Want{{SubnetID: sub.ID}})
+	}
+	return s.ignoreFull(err)
 }
 
-// metadata keeps the network's metadata port: one address on each IPv4 subnet
-// that DHCP serves; no such subnet, no port.
+// answers tells whether a network's metadata port has an address on a subnet:
+// on each IPv4 subnet that DHCP serves.
+func answers(n *network.Network, sub network.Subnet) bool {
+	return sub.IPVersion == 4 && sub.EnableDHCP && !n.External
+}
+
+func (s *Service) metadataPort(ctx context.Context, tx *db.Tx, n *network.Network, wants []records.Want) error {
+	p := &network.Port{Standard: network.Standard{ID: id.New(), ProjectID: n.ProjectID}, NetworkID: n.ID, AdminStateUp: true,
+		DeviceID: "ovnmeta-" + n.ID, DeviceOwner: network.OwnerMetadata}
+	return s.records.MakePort(ctx, tx, p, wants)
+}
+
+// metadata keeps the network's metadata port, when subnets that were there change
+// what it is to have; no such subnet, no port.
 func (s *Service) metadata(ctx context.Context, tx *db.Tx, n *network.Network, subnets []network.Subnet) error {
 	var wants []records.Want
 	for _, sub := range subnets {
-		if sub.IPVersion == 4 && sub.EnableDHCP && !n.External {
+		if answers(n, sub) {
 			wants = append(wants, records.Want{SubnetID: sub.ID})
 		}
 	}
@@ -89,9 +112,7 @@ func (s *Service) metadata(ctx context.Context, tx *db.Tx, n *network.Network, s
 	case len(ports) == 0 && len(wants) == 0:
 		return nil
 	case len(ports) == 0:
-		p := &network.Port{Standard: network.Standard{ID: id.New(), ProjectID: n.ProjectID}, NetworkID: n.ID, AdminStateUp: true,
-			DeviceID: "ovnmeta-" + n.ID, DeviceOwner: network.OwnerMetadata}
-		return s.ignoreFull(s.records.MakePort(ctx, tx, p, wants))
+		return s.ignoreFull(s.metadataPort(ctx, tx, n, wants))
 	case len(wants) == 0:
 		return s.records.RemovePort(ctx, tx, ports[0])
 	}

@@ -13,18 +13,18 @@ import (
 
 // cut gives a draft its range of a pool, if one was asked for, and refuses
 // neighbours on the network that come from elsewhere.
-func (s *Service) cut(ctx context.Context, tx *db.Tx, d *Draft, others []network.Subnet, reach string) error {
+func (s *Service) cut(ctx context.Context, tx *db.Tx, d *Draft, others []records.Neighbours, reach string) error {
 	pool, err := s.poolOf(ctx, tx, d, reach)
 	if err != nil {
 		return err
 	}
 	if pool == nil {
-		return s.affine(ctx, tx, d.Subnet, nil, others)
+		return s.affine(ctx, tx, nil, others)
 	}
 	if pool.IPVersion != d.IPVersion {
 		return badRequest("Cannot allocate IPv%d subnet from IPv%d subnet pool.", d.IPVersion, pool.IPVersion)
 	}
-	if err := s.affine(ctx, tx, d.Subnet, pool, others); err != nil {
+	if err := s.affine(ctx, tx, pool, others); err != nil {
 		return err
 	}
 	siblings, err := s.records.Subnets.Where(ctx, tx, records.Is("pool_id", pool.ID))
@@ -76,13 +76,10 @@ func (s *Service) poolOf(ctx context.Context, tx *db.Tx, d *Draft, reach string)
 }
 
 // affine keeps the subnets of one version on a network in one pool, or at
-// least in one address scope.
-func (s *Service) affine(ctx context.Context, tx *db.Tx, sub *network.Subnet, pool *network.SubnetPool, others []network.Subnet) error {
+// least in one address scope. others are of that version.
+func (s *Service) affine(ctx context.Context, tx *db.Tx, pool *network.SubnetPool, others []records.Neighbours) error {
 	scope := ""
 	for _, other := range others {
-		if other.IPVersion != sub.IPVersion {
-			continue
-		}
 		found, err := s.records.PoolScope(ctx, tx, other.PoolID)
 		if err != nil {
 			return err
@@ -95,9 +92,6 @@ func (s *Service) affine(ctx context.Context, tx *db.Tx, sub *network.Subnet, po
 		return fault.Invalidf("Subnets of the same address family hosted on the same network must all participate in the same address scope.").With("NetworkAddressScopeAffinityError")
 	}
 	for _, other := range others {
-		if other.IPVersion != sub.IPVersion {
-			continue
-		}
 		if pool == nil && other.PoolID != "" || pool != nil && other.PoolID != pool.ID && scope == "" {
 			return fault.Invalidf("Subnets hosted on the same network must be allocated from the same subnet pool.").With("NetworkSubnetPoolAffinityError")
 		}
