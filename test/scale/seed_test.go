@@ -69,6 +69,7 @@ func (f *field) seed(all *fleet) {
 	begun := time.Now()
 	f.names(o)
 	f.copyAll(o)
+	all.Leave() // nobody tells them anything meanwhile
 	f.heldBySeed(all)
 	f.do("DROP TABLE scale_seed")
 	f.do("DROP TABLE scale_hosts")
@@ -268,7 +269,7 @@ func (f *field) heldBySeed(all *fleet) {
 				sec.sown(member)
 				values = append(values, fmt.Sprintf("('%s', '%s', %d, '%s', 0)", l.name, section, seededRevision, sec.held.Digest))
 			}
-			f.do("INSERT INTO hoststate_accepted (host, section, revision, digest, epoch) VALUES " + strings.Join(values, ", "))
+			f.do("INSERT INTO hoststate_accepted (host, section, revision, digest, epoch) VALUES " + strings.Join(values, ", ") + " ON CONFLICT (host, section) DO UPDATE SET revision = excluded.revision, digest = excluded.digest")
 		}
 	}
 }
