@@ -201,7 +201,7 @@ func TestOnlyChangesTravel(t *testing.T) {
 
 // An end that knows no deltas gets none.
 func TestOlderEnds(t *testing.T) {
-	for _, c := range []wire{{old: true}, {oldHub: true}, {old: true, oldHub: true}} {
+	for _, c := range []struct{ old, oldHub bool }{{old: true}, {oldHub: true}, {old: true, oldHub: true}} {
 		r, shelf := newRows(t, hub.Config{}), linktest.NewShelf()
 		w := newWire(t, shelf)
 		w.old, w.oldHub = c.old, c.oldHub
