@@ -17,7 +17,7 @@ import (
 func (b *builder) front() {
 	b.routes.HandleFunc("GET /healthz", b.health)
 	b.routes.Handle("GET /metrics", onlyHere(promhttp.HandlerFor(b.Metrics, promhttp.HandlerOpts{})))
-	b.routes.Handle("GET /metrics/profile", onlyHere(&profiler{clock: b.Clock}))
+	b.routes.Handle("GET "+profilePath, onlyHere(&profiler{clock: b.Clock}))
 	b.routes.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusNotFound)
@@ -34,7 +34,11 @@ func (b *builder) others() http.Handler {
 			http.Error(w, "Too many requests. Try again later.", http.StatusTooManyRequests)
 			return
 		}
-		defer turn.Leave(0)
+		if r.URL.Path == profilePath { // it only waits: nobody needs to give way to it
+			turn.Leave(0)
+		} else {
+			defer turn.Leave(0)
+		}
 		b.routes.ServeHTTP(w, r)
 	})
 }

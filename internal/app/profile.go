@@ -11,6 +11,7 @@ import (
 )
 
 const (
+	profilePath    = "/metrics/profile"
 	profileSeconds = 5  // when nothing is asked for
 	longestProfile = 60 // seconds
 )
