@@ -136,10 +136,11 @@ func (s *Set) adoptOrStart(ctx context.Context, p Process) (record, bool, error)
 	want := p.digest()
 	if r, ok := s.load(p.Name); ok && r.alive() {
 		s.takeDoors(p, r.PID)
-		if r.Digest == want {
+		if dying := r.dying(); !dying && r.Digest == want {
 			return r, true, nil
+		} else if !dying {
+			s.log.Info("process changed, replacing it", "process", p.Name, "pid", r.PID)
 		}
-		s.log.Info("process changed, replacing it", "process", p.Name, "pid", r.PID)
 		if err := s.end(ctx, r, 10*time.Second); err != nil {
 			return record{}, false, err
 		}
@@ -250,7 +251,7 @@ func (s *Set) Status(name string) State {
 // Current tells whether a process with exactly this description runs now.
 func (s *Set) Current(p Process) bool {
 	r, ok := s.load(p.Name)
-	return ok && r.Digest == p.digest() && r.alive()
+	return ok && r.Digest == p.digest() && r.alive() && !r.dying()
 }
 
 // List is every process that was ever started here and not stopped, by name.

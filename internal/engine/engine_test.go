@@ -119,6 +119,43 @@ func TestEnsureRunsAgainAfterKill(t *testing.T) {
 	await.That(t, "the process is gone", func() bool { return gone(first.PID) }) // no zombie either
 }
 
+// TestWhoDiesIsNotTakenForOneWhoWorks asks for a process that was killed and that
+// the kernel has not ended yet: "kill -9; mek up" on a busy machine.
+func TestWhoDiesIsNotTakenForOneWhoWorks(t *testing.T) {
+	group := filepath.Join("/sys/fs/cgroup/freezer", "mek-test-"+strconv.Itoa(os.Getpid()))
+	if err := os.Mkdir(group, 0o755); err != nil {
+		t.Skip("no frozen processes here:", err)
+	}
+	t.Cleanup(func() { await.That(t, "the group is empty", func() bool { return os.Remove(group) == nil }) })
+	tell := func(file, what string) {
+		if err := os.WriteFile(filepath.Join(group, file), []byte(what), 0o644); err != nil {
+			t.Error(err)
+		}
+	}
+	set := newSet(t)
+	first := ensure(t, set, sleeper("a"))
+	tell("cgroup.procs", strconv.Itoa(first.PID))
+	tell("freezer.state", "FROZEN")
+	if err := syscall.Kill(first.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if set.Current(sleeper("a")) {
+		t.Error("who was killed is said to run")
+	}
+	second := make(chan State, 1)
+	go func() {
+		st, err := set.Ensure(t.Context(), sleeper("a"))
+		if err != nil {
+			t.Error(err)
+		}
+		second <- st
+	}()
+	tell("freezer.state", "THAWED")
+	if st := <-second; st.PID == first.PID || st.Adopted || !set.Current(sleeper("a")) {
+		t.Errorf("not started anew: %+v after %+v", st, first)
+	}
+}
+
 func TestSurvivesItsStarterAndIsAdopted(t *testing.T) {
 	dir := t.TempDir()
 	cmd := exec.Command(os.Args[0])

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -73,6 +75,25 @@ func (s *Set) save(r record) error {
 
 // alive tells whether the recorded process is the one that runs now.
 func (r record) alive() bool { return Alive(r.PID, r.Start, r.Boot) }
+
+// dying tells whether it will not run any more: it was killed, and the kernel has
+// not come round to it yet. Nobody may take such a process for one that works.
+func (r record) dying() bool {
+	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(r.PID), "status"))
+	if err != nil {
+		return true // it is gone
+	}
+	for line := range strings.Lines(string(status)) {
+		name, value, _ := strings.Cut(line, ":")
+		if name != "SigPnd" && name != "ShdPnd" {
+			continue
+		}
+		if waiting, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64); err == nil && waiting&(1<<(syscall.SIGKILL-1)) != 0 {
+			return true
+		}
+	}
+	return false
+}
 
 // Alive tells whether the process that once had this id runs still: start is
 // in clock ticks after boot, boot the kernel's boot id. A zombie does not run.
