@@ -131,8 +131,8 @@ func (s *Servers) observeOne(ctx context.Context, host string, o hostlink.Object
 	if o.Kept == hostlink.KeptLost || o.Kept == hostlink.KeptDiverged {
 		return s.apart(ctx, host, o)
 	}
-	if len(o.Facts) == 0 || !ours {
-		return nil
+	if len(o.Facts) == 0 || !ours || o.Phase == hostlink.Quarantined || o.Kept == hostlink.KeptUnknown {
+		return nil // who is in quarantine was switched off by its host, and will be let go on
 	}
 	var f guest.Facts
 	if err := json.Unmarshal(o.Facts, &f); err != nil {
