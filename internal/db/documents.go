@@ -35,18 +35,23 @@ func (r *reading[T]) all() error {
 	read := make(chan []*text, 8)
 	read <- first
 	return beside.Do(
-		func() (err error) {
+		func() error {
+			defer func() {
+				for range read { // the reader waits for who decodes, also for one that failed
+				}
+			}()
 			for texts := range read {
-				if err == nil {
-					err = decode(texts)
+				if err := decode(texts); err != nil {
+					return err
 				}
 			}
-			return err
+			return nil
 		},
 		func() error {
 			defer close(read)
 			for more {
 				var texts []*text
+				var err error
 				if texts, more, err = r.next(); err != nil {
 					return err
 				}
@@ -90,13 +95,7 @@ func (t *text) Scan(src any) (err error) {
 	return err
 }
 
-// decode also turns a panic into an error: the reader waits for whoever decodes.
-func decode(texts []*text) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("decode a document: panic: %v", p)
-		}
-	}()
+func decode(texts []*text) error {
 	for _, t := range texts {
 		if err := t.of.decode(t.content); err != nil {
 			return err

@@ -54,3 +54,31 @@ func TestDocumentsOfLongLists(t *testing.T) {
 		}
 	})
 }
+
+// bomb is a document whose decoding panics.
+type bomb struct{}
+
+func (*bomb) UnmarshalJSON([]byte) error { panic("boom") }
+
+type mined struct {
+	ID   string        `db:"id"`
+	Tags db.JSON[bomb] `db:"tags"`
+}
+
+// TestDecodingThatPanics beside the reader is an error of the list, and nobody
+// waits for it.
+func TestDecodingThatPanics(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		create(t, d)
+		var rows []*thing
+		for i := range 2000 {
+			name := fmt.Sprint(i)
+			rows = append(rows, &thing{ID: name, Name: name, Tags: db.J([]string{name})})
+		}
+		write(t, d, func(tx *db.Tx) error { return things.Insert(t.Context(), tx, rows...) })
+		_, err := db.NewTable[mined]("things", "id", "Thing").List(t.Context(), d, listing.Query{Order: []listing.Order{{Column: "id"}}})
+		if err == nil || !strings.Contains(err.Error(), "boom") {
+			t.Errorf("%v", err)
+		}
+	})
+}
