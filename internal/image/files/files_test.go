@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/iotest"
@@ -23,29 +22,22 @@ import (
 	"github.com/mekcloud/mek/internal/id"
 	"github.com/mekcloud/mek/internal/image/files"
 	"github.com/mekcloud/mek/internal/pace"
+	"github.com/mekcloud/mek/internal/pace/pacetest"
 )
-
-// crowd is the flow of a body while others ask; it counts turns.
-type crowd struct{ work, disk atomic.Int32 }
-
-func (c *crowd) Crowded() bool              { return true }
-func (c *crowd) Work(fn func())             { c.work.Add(1); fn() }
-func (c *crowd) Disk(fn func() error) error { c.disk.Add(1); return fn() }
-func (c *crowd) Rest()                      {}
 
 // TestPiecesWhileOthersAsk (I-36): beside others an image is hashed and written a
 // piece a turn, whole.
 func TestPiecesWhileOthersAsk(t *testing.T) {
 	s, _ := open(t)
-	c, content := &crowd{}, pattern(2<<20+17)
+	c, content := &pacetest.Crowd{}, pattern(2<<20+17)
 	ctx := pace.With(t.Context(), c)
 	draft, err := s.Write(ctx, id.New(), bytes.NewReader(content), math.MaxInt64)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const pieces = 2<<20/pace.Piece + 1
-	if c.work.Load() != 2*pieces || c.disk.Load() != pieces {
-		t.Errorf("hashed in %d turns, want twice %d; written in %d, want %d", c.work.Load(), pieces, c.disk.Load(), pieces)
+	if c.Worked.Load() != 2*pieces || c.Wrote.Load() != pieces {
+		t.Errorf("hashed in %d turns, want twice %d; written in %d, want %d", c.Worked.Load(), pieces, c.Wrote.Load(), pieces)
 	}
 	st, err := draft.File().Stat()
 	if blocks := st.Sys().(*syscall.Stat_t).Blocks; err != nil || st.Size() != int64(len(content)) || blocks*512 > 3<<20 {
@@ -55,8 +47,8 @@ func TestPiecesWhileOthersAsk(t *testing.T) {
 	if sum := sha512.Sum512(content); err != nil || !bytes.Equal(got, content) || draft.SHA512 != hex.EncodeToString(sum[:]) {
 		t.Errorf("%d bytes came, %v", len(got), err)
 	}
-	if err := draft.Keep(ctx, files.Image); err != nil || c.disk.Load() != pieces+1 {
-		t.Errorf("kept in %d turns: %v", c.disk.Load()-pieces, err)
+	if err := draft.Keep(ctx, files.Image); err != nil || c.Wrote.Load() != pieces+1 {
+		t.Errorf("kept in %d turns: %v", c.Wrote.Load()-pieces, err)
 	}
 }
 

@@ -4,22 +4,14 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/mekcloud/mek/internal/objectstore"
 	"github.com/mekcloud/mek/internal/pace"
+	"github.com/mekcloud/mek/internal/pace/pacetest"
 )
-
-// crowd is the flow of a body while others ask; it counts turns.
-type crowd struct{ work, disk atomic.Int32 }
-
-func (c *crowd) Crowded() bool              { return true }
-func (c *crowd) Work(fn func())             { c.work.Add(1); fn() }
-func (c *crowd) Disk(fn func() error) error { c.disk.Add(1); return fn() }
-func (c *crowd) Rest()                      {}
 
 // TestPiecesWhileOthersAsk (I-36): beside others an object is hashed and written
 // a piece a turn, whole, on a disk and where files have no descriptors.
@@ -30,14 +22,14 @@ func TestPiecesWhileOthersAsk(t *testing.T) {
 	}
 	for name, c := range map[string]Config{"disk": {}, "memory": {FS: vfs.NewMem(), Dir: "/objects"}} {
 		t.Run(name, func(t *testing.T) {
-			s, turns := fresh(t, c), &crowd{}
+			s, turns := fresh(t, c), &pacetest.Crowd{}
 			ctx := pace.With(context.Background(), turns)
 			if _, err := s.Put(ctx, objectstore.Put{Key: keyOf("o"), Size: int64(len(content))}, bytes.NewReader(content)); err != nil {
 				t.Fatal(err)
 			}
 			const pieces = 1<<20/pace.Piece + 1
-			if turns.work.Load() != pieces || turns.disk.Load() != pieces+1 { // and the flush
-				t.Errorf("hashed in %d turns, want %d; written in %d, want one more", turns.work.Load(), pieces, turns.disk.Load())
+			if turns.Worked.Load() != pieces || turns.Wrote.Load() != pieces+1 { // and the flush
+				t.Errorf("hashed in %d turns, want %d; written in %d, want one more", turns.Worked.Load(), pieces, turns.Wrote.Load())
 			}
 			_, got, err := s.Open(ctx, keyOf("o"))
 			if err != nil {
