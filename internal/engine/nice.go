@@ -1,13 +1,11 @@
 package engine
 
 import (
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mekcloud/mek/internal/threads"
 )
 
 // prefer gives every thread of a process its niceness; those that they start
@@ -23,18 +21,10 @@ func (s *Set) prefer(p Process, pid int) {
 }
 
 func renice(pid, nice int) error {
-	tasks, err := os.ReadDir(filepath.Join("/proc", strconv.Itoa(pid), "task"))
-	if err != nil {
-		return fmt.Errorf("threads of process %d: %w", pid, err)
-	}
-	for _, task := range tasks {
-		tid, err := strconv.Atoi(task.Name())
-		if err != nil {
-			continue // not a thread
-		}
-		if err := unix.Setpriority(unix.PRIO_PROCESS, tid, nice); err != nil && !errors.Is(err, unix.ESRCH) {
+	return threads.Each(threads.Proc, pid, func(tid int) error {
+		if err := unix.Setpriority(unix.PRIO_PROCESS, tid, nice); err != nil {
 			return fmt.Errorf("priority of process %d: %w", pid, err)
 		}
-	}
-	return nil
+		return nil
+	})
 }

@@ -1,13 +1,10 @@
 package qemu
 
 import (
-	"bytes"
-	"os"
-	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/threads"
 )
 
 // Weights of control groups share a processor evenly even in the few milliseconds
@@ -89,10 +86,11 @@ func (m *machine) taste(a *appetite) {
 		a.pid = 0 // who stands still proves nothing
 		return
 	}
-	want, err := wanted("/proc", proc.pid)
+	ran, waited, err := threads.Times(threads.Proc, proc.pid)
 	if err != nil {
-		return // it ended, or this kernel does not count: then all guests weigh the same
+		return // it ended
 	}
+	want := ran + waited // nothing where the kernel does not count: then all guests weigh the same
 	at := clock.Elapsed(m.d.cfg.Clock)
 	first := a.pid != proc.pid // its weight may be one that an earlier driver gave it
 	if first {
@@ -109,27 +107,4 @@ func (m *machine) taste(a *appetite) {
 			m.d.cfg.Log.Debug("a guest keeps its weight", "guest", m.id, "error", err) // it ended meanwhile, or there are no groups
 		}
 	}
-}
-
-// wanted is how long the threads of a process have run or waited to run.
-func wanted(proc string, pid int) (sum time.Duration, err error) {
-	dir := filepath.Join(proc, strconv.Itoa(pid), "task")
-	tasks, err := os.ReadDir(dir)
-	if err != nil {
-		return 0, err
-	}
-	for _, task := range tasks {
-		text, err := os.ReadFile(filepath.Join(dir, task.Name(), "schedstat"))
-		if err != nil {
-			continue // a thread that ended
-		}
-		for _, word := range bytes.Fields(text)[:min(2, len(bytes.Fields(text)))] {
-			n, err := strconv.ParseInt(string(word), 10, 64)
-			if err != nil {
-				return 0, err
-			}
-			sum += time.Duration(n)
-		}
-	}
-	return sum, nil
 }

@@ -1,8 +1,6 @@
 package qemu
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 )
@@ -41,33 +39,5 @@ func TestModestGuestsGoFirst(t *testing.T) {
 		if modest != c.want {
 			t.Errorf("%s: modest %v", name, modest)
 		}
-	}
-}
-
-// TestWantedOfThreads: the time of all threads, run and waited for; some may end
-// while one looks.
-func TestWantedOfThreads(t *testing.T) {
-	t.Parallel()
-	proc := t.TempDir()
-	for tid, text := range map[string]string{"7": "1000 200 5\n", "8": "30 4 1\n", "9": ""} {
-		dir := filepath.Join(proc, "7", "task", tid)
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if tid == "9" {
-			continue
-		}
-		if err := os.WriteFile(filepath.Join(dir, "schedstat"), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got, err := wanted(proc, 7); err != nil || got != 1234 {
-		t.Errorf("%d, error %v", got, err)
-	}
-	if got, err := wanted("/proc", os.Getpid()); err != nil || got == 0 {
-		t.Errorf("of this process %v, error %v", got, err)
-	}
-	if _, err := wanted(proc, 8); err == nil {
-		t.Error("a process that is gone is known")
 	}
 }

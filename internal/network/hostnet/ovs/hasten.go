@@ -2,18 +2,14 @@ package ovs
 
 import (
 	"context"
-	"errors"
 	"net"
-	"os"
-	"path/filepath"
 	"runtime"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/mekcloud/mek/internal/clock"
+	"github.com/mekcloud/mek/internal/threads"
 )
 
 // A switch in userspace forwards in one thread, for all guests. On a busy host it
@@ -38,7 +34,7 @@ func (d *Driver) hasten(ctx context.Context, pid int) {
 	}
 	h, steady := haste{}, clock.Real{}
 	for at := steady.Elapsed(); ; {
-		ran, err := ranFor("/proc", pid)
+		ran, _, err := threads.Times(threads.Proc, pid)
 		if err != nil {
 			return // it ended
 		}
@@ -78,47 +74,13 @@ func (h *haste) look(ran, passed time.Duration) (quick, changed bool) {
 	return h.quick, !before.known || h.quick != before.quick
 }
 
-// threads calls f with each thread of a process. Those that they start inherit
-// what they are.
-func threads(proc string, pid int, f func(tid int) error) error {
-	tasks, err := os.ReadDir(filepath.Join(proc, strconv.Itoa(pid), "task"))
-	if err != nil {
-		return err
-	}
-	for _, task := range tasks {
-		tid, err := strconv.Atoi(task.Name())
-		if err == nil {
-			err = f(tid)
-		}
-		if err != nil && !errors.Is(err, unix.ESRCH) && !errors.Is(err, os.ErrNotExist) { // it ended
-			return err
-		}
-	}
-	return nil
-}
-
-// ranFor reads how long a process has run.
-func ranFor(proc string, pid int) (sum time.Duration, err error) {
-	err = threads(proc, pid, func(tid int) error {
-		text, err := os.ReadFile(filepath.Join(proc, strconv.Itoa(pid), "task", strconv.Itoa(tid), "schedstat"))
-		if err != nil {
-			return err
-		}
-		first, _, _ := strings.Cut(string(text), " ")
-		n, err := strconv.ParseInt(first, 10, 64)
-		sum += time.Duration(n)
-		return err
-	})
-	return sum, err
-}
-
 // setQuick makes a process one of real time, or an ordinary one again.
 func setQuick(pid int, quick bool) error {
 	how := unix.SchedAttr{Policy: unix.SCHED_NORMAL, Nice: switchNice}
 	if quick {
 		how = unix.SchedAttr{Policy: unix.SCHED_RR, Priority: 1}
 	}
-	return threads("/proc", pid, func(tid int) error { return unix.SchedSetAttr(tid, &how, 0) })
+	return threads.Each(threads.Proc, pid, func(tid int) error { return unix.SchedSetAttr(tid, &how, 0) })
 }
 
 // peerOf is the process at the other end of a connection; 0: unknown, or in
