@@ -156,6 +156,31 @@ func TestWhoDiesIsNotTakenForOneWhoWorks(t *testing.T) {
 	}
 }
 
+// TestACopyIsNotAdopted kills a process while a child of it has not executed its
+// own program: the child has its parent's command line, marker and, by then, a
+// session of its own.
+func TestACopyIsNotAdopted(t *testing.T) {
+	set := newSet(t)
+	file := filepath.Join(t.TempDir(), "child")
+	p := Process{Name: "a", Path: "/usr/bin/perl", Args: []string{"-MPOSIX", "-e",
+		`if (!fork) { POSIX::setsid(); open(F, ">", "$ARGV[0].new"); print F $$; close F; rename "$ARGV[0].new", $ARGV[0]; alarm 30; sleep 3600; exit } sleep 3600`, file}}
+	first := ensure(t, set, p)
+	var child int
+	await.That(t, "the child leads a session", func() bool {
+		text, err := os.ReadFile(file)
+		child, _ = strconv.Atoi(string(text))
+		return err == nil && child != 0
+	})
+	if err := syscall.Kill(first.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	await.That(t, "the process is gone", func() bool { return gone(first.PID) })
+	second := ensure(t, set, p)
+	if second.Adopted || second.PID == child {
+		t.Errorf("a copy is taken for the process: %+v", second)
+	}
+}
+
 func TestSurvivesItsStarterAndIsAdopted(t *testing.T) {
 	dir := t.TempDir()
 	cmd := exec.Command(os.Args[0])

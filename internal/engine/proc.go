@@ -16,7 +16,11 @@ type procStat struct {
 	parent  int    // process id of the parent
 	session int    // session id
 	start   uint64 // clock ticks between boot and start: with the id, unique per boot
+	copied  bool   // forked, and has not executed a program of its own (yet)
 }
+
+// forkNoExec is that flag of a process (PF_FORKNOEXEC in the kernel's sched.h).
+const forkNoExec = 0x40
 
 // parseStat reads one line of /proc/PID/stat. The command name may contain
 // blanks and parentheses, so fields are counted from the last parenthesis.
@@ -32,10 +36,11 @@ func parseStat(line []byte) (procStat, error) {
 	parent, err1 := strconv.Atoi(f[1])
 	session, err2 := strconv.Atoi(f[3])
 	start, err3 := strconv.ParseUint(f[19], 10, 64)
-	if err := errors.Join(err1, err2, err3); err != nil {
+	flags, err4 := strconv.ParseUint(f[6], 10, 64)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return procStat{}, fmt.Errorf("stat line: %w", err)
 	}
-	return procStat{state: f[0][0], parent: parent, session: session, start: start}, nil
+	return procStat{state: f[0][0], parent: parent, session: session, start: start, copied: flags&forkNoExec != 0}, nil
 }
 
 // readStat reads the state of one process; the error is os.ErrNotExist when it is gone.
@@ -77,7 +82,8 @@ func eachProcess(fn func(pid int) bool) error {
 
 // findMarked looks for the session leader that carries the marker and runs
 // exactly this command line. Children inherit the marker, and a process may
-// start others in sessions of their own, hence all three conditions.
+// start others in sessions of their own, hence all three conditions. Between fork
+// and exec such a child meets them all: that it was never executed gives it away.
 func findMarked(marker string, argv []string) (int, bool) {
 	want := "\x00" + marker + "\x00"
 	cmdline := strings.Join(argv, "\x00") + "\x00"
@@ -93,7 +99,7 @@ func findMarked(marker string, argv []string) (int, bool) {
 			return true
 		}
 		st, err := readStat(pid)
-		if err != nil || st.state == 'Z' || st.session != pid {
+		if err != nil || st.state == 'Z' || st.session != pid || st.copied {
 			return true
 		}
 		found = pid
