@@ -81,7 +81,7 @@ func RunServer(ctx context.Context, cfg config.Server, log *slog.Logger, level *
 	}
 	group.Go(func() error { return cloud.Run(ctx) })
 	if shipper != nil {
-		group.Go(func() error { return shipper.Run(ctx) })
+		group.Go(func() error { return shipper.Run(ctx, parts.DB) })
 	}
 	group.Go(func() error { return returnMemory(ctx, parts.Clock) })
 	group.Go(func() error { return Serve(ctx, listener, cloud.Handler, cfg.Limits, log) })

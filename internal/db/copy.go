@@ -93,3 +93,14 @@ func (d *DB) LeaveCheckpoints(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Alone runs fn while nobody writes by this handle, and writers wait for it: for
+// another connection whose turn would hardly come among theirs, since SQLite
+// lets those who wait ask again now and then instead of queueing them.
+func (d *DB) Alone(fn func() error) error {
+	if d.engine == SQLite {
+		d.leader.lead.Lock()
+		defer d.leader.lead.Unlock()
+	}
+	return fn()
+}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
+
 	"os"
 	"path/filepath"
 	"sync"
@@ -23,6 +25,8 @@ const (
 	pause = 100 * time.Millisecond
 	// keptHistories are those of epochs before: a wrong restore is not the end.
 	keptHistories = 2
+	// longLog is from which length on the log is folded into the database file.
+	longLog = 4 << 20
 )
 
 // Config is what Start needs.
@@ -57,7 +61,9 @@ type Shipper struct {
 func Start(ctx context.Context, c Config) (*Shipper, error) {
 	s := &Shipper{cfg: c, shipped: c.Clock.Now()}
 	s.db = litestream.NewDB(c.Database)
-	s.db.MonitorInterval = 0 // Run looks at the log
+	s.db.MonitorInterval = 0                // Run looks at the log
+	s.db.MinCheckpointPageN = math.MaxInt32 // and folds it: looking waits for nobody
+	s.db.CheckpointInterval = 0
 	s.folder = &folder{root: c.Dir}
 	s.db.Replica = litestream.NewReplicaWithClient(s.db, s.folder)
 	s.db.Replica.MonitorEnabled = false
@@ -110,8 +116,14 @@ func (s *Shipper) prepare(ctx context.Context) (err error) {
 	return nil
 }
 
+// Writers are those of the database that is shipped.
+type Writers interface {
+	// Alone runs fn while none of them writes.
+	Alone(fn func() error) error
+}
+
 // Run ships until ctx ends.
-func (s *Shipper) Run(ctx context.Context) error {
+func (s *Shipper) Run(ctx context.Context, w Writers) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -124,7 +136,19 @@ func (s *Shipper) Run(ctx context.Context) error {
 			return nil
 		}
 		s.note(begun, err)
+		if err := s.fold(ctx, w); err != nil && ctx.Err() == nil {
+			s.cfg.Log.Debug("the database's log is folded later", "error", err) // somebody reads an older state
+		}
 	}
+}
+
+// fold moves a long log into the database file. It takes the lock of writers,
+// for which it would wait for seconds while they work.
+func (s *Shipper) fold(ctx context.Context, w Writers) error {
+	if s.db.SyncDiagnostic().LastSyncedWALOffset < longLog {
+		return nil
+	}
+	return w.Alone(func() error { return s.db.Checkpoint(ctx, litestream.CheckpointModePassive) })
 }
 
 func (s *Shipper) ship(ctx context.Context) error {

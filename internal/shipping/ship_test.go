@@ -207,3 +207,36 @@ func TestAFolderOfAnotherCloudIsRefused(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestTheLogIsFolded holds that a log which is shipped stays short, and that
+// looking at it waits for no writer: only folding takes their lock, in their turn.
+func TestTheLogIsFolded(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.db.Write(t.Context(), func(tx *db.Tx) error {
+		for range 3000 {
+			if _, err := tx.ExecContext(t.Context(), "INSERT INTO shipped (text) VALUES ($1)", strings.Repeat("x", 2000)); err != nil {
+				return err
+			}
+			w.rows++
+		}
+		return nil
+	}))
+	w.must(w.db.Alone(func() error { // as a writer that goes on: its lock is taken
+		other := w.open()
+		defer other.Close()
+		return other.Write(t.Context(), func(*db.Tx) error { return w.look() })
+	}))
+	if got := w.ship.db.SyncDiagnostic(); got.CheckpointMode != "" {
+		t.Errorf("a look waits for the lock of writers: %+v", got)
+	}
+	long := w.ship.db.SyncDiagnostic().LastSyncedWALOffset
+	w.must(w.ship.fold(t.Context(), w.db))
+	w.write(1)
+	w.must(w.look())
+	if short := w.ship.db.SyncDiagnostic().LastSyncedWALOffset; long < longLog || short > longLog/10 {
+		t.Errorf("the log was %d bytes long, and %d when it had been folded", long, short)
+	}
+	if got := w.restored(); got != w.rows {
+		t.Errorf("%d of %d rows came back", got, w.rows)
+	}
+}
