@@ -11,7 +11,7 @@
 // first byte. One process reads one image. If any of that cannot be had, the
 // work is refused: there is no unsandboxed way.
 //
-// Limits: 1 GiB of address space, 30 s of CPU, one minute (inspection) or one
+// Limits: 1 GiB of memory (4 of address space), 30 s of CPU, one minute (inspection) or one
 // hour (conversion) of wall time, output no longer than was allowed.
 //
 // Refused contents (SEC-01, SEC-02): backing files, external data files,

@@ -39,9 +39,9 @@ func limitResources(output uint64) error {
 // lowPriority is a worker's nice value: a tenth of the weight of who answers requests.
 const lowPriority = 10
 
-// become bounds the address space and replaces this process by a program. The
-// two belong together: Go reserves more than the bound when it likes, and must
-// not allocate any more once the bound is set.
+// become bounds the memory and replaces this process by a program. The two
+// belong together: this process may have more already, and must not allocate
+// any more once the bounds are set.
 func become(program string, argv, env []string) error {
 	path, err := unix.BytePtrFromString(program)
 	if err != nil {
@@ -56,8 +56,11 @@ func become(program string, argv, env []string) error {
 		return fmt.Errorf("image worker: environment: %w", err)
 	}
 	debug.SetGCPercent(-1)
-	bound := &unix.Rlimit{Cur: addressSpace, Max: addressSpace}
-	_, _, errno := unix.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_AS, uintptr(unsafe.Pointer(bound)), 0, 0, 0)
+	data, all := &unix.Rlimit{Cur: memory, Max: memory}, &unix.Rlimit{Cur: addressSpace, Max: addressSpace}
+	_, _, errno := unix.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_DATA, uintptr(unsafe.Pointer(data)), 0, 0, 0)
+	if errno == 0 {
+		_, _, errno = unix.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_AS, uintptr(unsafe.Pointer(all)), 0, 0, 0)
+	}
 	if errno == 0 {
 		_, _, errno = unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(path)), uintptr(unsafe.Pointer(&args[0])), uintptr(unsafe.Pointer(&vars[0])))
 	}

@@ -29,7 +29,8 @@ const (
 )
 
 const (
-	addressSpace = 1 << 30 // bytes
+	memory       = 1 << 30 // bytes that it may write to
+	addressSpace = 4 << 30 // with what the runtime only reserves, more than a GiB of it
 	cpuSeconds   = 30
 	maxOpenFiles = 64
 )

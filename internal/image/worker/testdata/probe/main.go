@@ -38,8 +38,10 @@ func main() {
 	try("socket", err)
 	try("ptrace", unix.PtraceAttach(1))
 	try("user namespace", unix.Unshare(unix.CLONE_NEWUSER))
-	_, err = unix.Mmap(-1, 0, 2<<30, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANON)
+	_, err = unix.Mmap(-1, 0, 2<<30, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	try("2 GiB", err)
+	_, err = unix.Mmap(-1, 0, 2<<30, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	try("reserve 2 GiB", err)
 	if n, _ := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); n == 1 && os.Getuid() != 0 {
 		did["privileges"] = "none"
 	}
