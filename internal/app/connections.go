@@ -18,6 +18,7 @@ type bounded struct {
 	net.Listener
 	all, each int
 	stalled   time.Duration // how long what was sent may lie unread
+	room      sync.Pool     // for answers that go out whole
 
 	mu    sync.Mutex
 	open  int
@@ -25,7 +26,7 @@ type bounded struct {
 }
 
 func bound(l net.Listener, c config.Limits) *bounded {
-	return &bounded{Listener: l, all: c.Connections, each: c.PerAddress, stalled: 2 * c.StallTimeout, hosts: map[string]int{}}
+	return &bounded{Listener: l, all: c.Connections, each: c.PerAddress, stalled: 2 * c.StallTimeout, room: sync.Pool{New: newRoom}, hosts: map[string]int{}}
 }
 
 // Accept gives the next connection that may be.
@@ -40,7 +41,7 @@ func (b *bounded) Accept() (net.Conn, error) {
 			host = ""
 		}
 		if b.enter(host) {
-			return &boundedConn{Conn: c, stalled: b.stalled, leave: sync.OnceFunc(func() { b.leave(host) })}, nil
+			return &boundedConn{Conn: c, stalled: b.stalled, held: held{room: &b.room}, leave: sync.OnceFunc(func() { b.leave(host) })}, nil
 		}
 		_ = c.Close() // nobody has spoken on it
 	}
@@ -71,6 +72,7 @@ type boundedConn struct {
 	net.Conn
 	stalled time.Duration
 	leave   func()
+	held    held
 
 	mu    sync.Mutex
 	until time.Time
@@ -100,6 +102,13 @@ func (c *boundedConn) Read(p []byte) (int, error) {
 const patient = 16 << 20
 
 func (c *boundedConn) Write(p []byte) (int, error) {
+	if c.held.add(p) {
+		return len(p), nil
+	}
+	return c.sendWith(p)
+}
+
+func (c *boundedConn) write(p []byte) (int, error) {
 	if err := c.hurry(); err != nil {
 		return 0, err
 	}
@@ -113,6 +122,14 @@ func (c *boundedConn) ReadFrom(r io.Reader) (total int64, err error) {
 		return io.Copy(struct{ io.Writer }{c}, r)
 	}
 	part, limited := r.(*io.LimitedReader)
+	if limited {
+		if n, done, err := c.held.fill(part); done {
+			return n, err
+		}
+	}
+	if err := c.Send(); err != nil {
+		return 0, err
+	}
 	if !limited {
 		if err := c.hurry(); err != nil {
 			return 0, err

@@ -169,7 +169,7 @@ func Listen(cfg config.Server, address string, descriptor int) (net.Listener, er
 
 // Serve answers until ctx ends, then lets running requests finish.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, limits config.Limits, log *slog.Logger) error {
-	s := &http.Server{Handler: h, ReadHeaderTimeout: limits.HeaderTimeout, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 64 << 10,
+	s := &http.Server{Handler: h, ReadHeaderTimeout: limits.HeaderTimeout, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 64 << 10, ConnContext: together,
 		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: 128, SendPingTimeout: time.Minute, WriteByteTimeout: 2 * limits.StallTimeout},
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	stopped := make(chan struct{})

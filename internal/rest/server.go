@@ -215,7 +215,7 @@ func (s *Server) serve(m *mounted, w http.ResponseWriter, r *http.Request, path 
 		defer release()
 	}
 	if reply.Status != statusHijacked {
-		if err := reply.send(w, r.Method == http.MethodHead); err != nil {
+		if err := reply.whole(w, r); err != nil {
 			s.log.Warn("answer broke off", "request", c.RequestID, "path", masked(path), "error", err)
 		}
 	}

@@ -1,6 +1,6 @@
 // Package passwords hashes and checks what people type.
 //
-// New hashes are argon2id with 19 MiB and two passes (about 23 ms). Imported
+// New hashes are argon2id with 19 MiB and two passes (about 18 ms). Imported
 // bcrypt and scrypt hashes (Keystone's own formats) are accepted and reported
 // as stale, so that the caller stores a new one at the next login.
 //

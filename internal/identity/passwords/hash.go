@@ -41,14 +41,15 @@ const (
 
 // Hasher makes and checks hashes. Safe for concurrent use.
 type Hasher struct {
-	cost  Cost
-	slots chan struct{}
-	dummy string
+	cost   Cost
+	slots  chan struct{}
+	memory *memory
+	dummy  string
 }
 
 // New makes a hasher that computes at most parallel hashes at once.
 func New(cost Cost, parallel int) *Hasher {
-	h := &Hasher{cost: cost, slots: make(chan struct{}, max(parallel, 1))}
+	h := &Hasher{cost: cost, slots: make(chan struct{}, max(parallel, 1)), memory: &memory{blocks: int(blocksOf(cost.MemoryKiB)) + scratch}}
 	h.dummy = h.encode(id.Secret(saltBytes), id.Bytes(saltBytes))
 	return h
 }
@@ -84,9 +85,9 @@ func (h *Hasher) Check(ctx context.Context, hash, password string) (identity.Ver
 		password = ""
 		hash = ""
 	}
-	ok, known := compare(hash, password)
+	ok, known := h.compare(hash, password)
 	if !known {
-		compare(h.dummy, password)
+		h.compare(h.dummy, password)
 		return identity.Verdict{}, nil
 	}
 	return identity.Verdict{OK: ok, Stale: ok && !strings.HasPrefix(hash, h.prefix())}, nil
@@ -115,17 +116,27 @@ func (h *Hasher) encode(password string, salt []byte) string {
 			return string(hash)
 		}
 	}
-	key := argon2.IDKey([]byte(password), salt, h.cost.Passes, h.cost.MemoryKiB, 1, keyBytes)
+	key := h.argon(password, salt, h.cost.Passes, h.cost.MemoryKiB, 1, keyBytes)
 	return h.prefix() + b64.EncodeToString(salt) + "$" + b64.EncodeToString(key)
 }
 
 var b64 = base64.RawStdEncoding
 
+// argon is argon2id, in memory that is kept unless it is of other hashes than ours.
+func (h *Hasher) argon(password string, salt []byte, passes, memory uint32, lanes uint8, keyLen uint32) []byte {
+	if lanes != 1 || int(blocksOf(memory))+scratch > h.memory.blocks {
+		return argon2.IDKey([]byte(password), salt, passes, memory, lanes, keyLen)
+	}
+	r := h.memory.take()
+	defer h.memory.give(r)
+	return argonID(r.blocks, []byte(password), salt, passes, memory, keyLen)
+}
+
 // compare tells whether the password fits, and whether the hash was understood.
-func compare(hash, password string) (ok, known bool) {
+func (h *Hasher) compare(hash, password string) (ok, known bool) {
 	switch {
 	case strings.HasPrefix(hash, "$argon2id$"):
-		return compareArgon(hash, password)
+		return h.compareArgon(hash, password)
 	case strings.HasPrefix(hash, "$2a$"), strings.HasPrefix(hash, "$2b$"), strings.HasPrefix(hash, "$2y$"):
 		if len(password) > bcryptMax {
 			password = password[:bcryptMax]
@@ -139,7 +150,7 @@ func compare(hash, password string) (ok, known bool) {
 }
 
 // compareArgon reads $argon2id$v=19$m=19456,t=2,p=1$salt$key.
-func compareArgon(hash, password string) (ok, known bool) {
+func (h *Hasher) compareArgon(hash, password string) (ok, known bool) {
 	parts := strings.Split(hash, "$")
 	if len(parts) != 6 || parts[2] != "v="+strconv.Itoa(argon2.Version) {
 		return false, false
@@ -153,7 +164,7 @@ func compareArgon(hash, password string) (ok, known bool) {
 	if err1 != nil || err2 != nil || len(want) < 16 || len(want) > 64 {
 		return false, false
 	}
-	got := argon2.IDKey([]byte(password), salt, uint32(p["t"]), uint32(p["m"]), uint8(p["p"]), uint32(len(want)))
+	got := h.argon(password, salt, uint32(p["t"]), uint32(p["m"]), uint8(p["p"]), uint32(len(want)))
 	return subtle.ConstantTimeCompare(got, want) == 1, true
 }
 
