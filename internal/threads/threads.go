@@ -35,25 +35,40 @@ func Each(proc string, pid int, f func(tid int) error) error {
 	return nil
 }
 
-// Times is how long the threads of a process have run, and have waited to run, in
-// all (schedstat of proc(5)). Zero where the kernel does not count.
-func Times(proc string, pid int) (ran, waited time.Duration, err error) {
-	err = Each(proc, pid, func(tid int) error {
+// Time is how long a thread has run, and has waited to run.
+type Time struct{ Ran, Waited time.Duration }
+
+// Times tells of each thread of a process (schedstat of proc(5)). Zero where the
+// kernel does not count.
+func Times(proc string, pid int) (map[int]Time, error) {
+	all := map[int]Time{}
+	err := Each(proc, pid, func(tid int) error {
 		text, err := os.ReadFile(filepath.Join(folder(proc, pid), strconv.Itoa(tid), "schedstat"))
 		if err != nil {
 			return err
 		}
+		var t Time
 		words := strings.Fields(string(text))
-		for i, sum := range []*time.Duration{&ran, &waited}[:min(2, len(words))] {
+		for i, d := range []*time.Duration{&t.Ran, &t.Waited}[:min(2, len(words))] {
 			n, err := strconv.ParseInt(words[i], 10, 64)
 			if err != nil {
 				return fmt.Errorf("times of thread %d: %w", tid, err)
 			}
-			*sum += time.Duration(n)
+			*d = time.Duration(n)
 		}
+		all[tid] = t
 		return nil
 	})
-	return ran, waited, err
+	return all, err
+}
+
+// Ran is how long the threads of a process have run in all.
+func Ran(proc string, pid int) (sum time.Duration, err error) {
+	all, err := Times(proc, pid)
+	for _, t := range all {
+		sum += t.Ran
+	}
+	return sum, err
 }
 
 func folder(proc string, pid int) string { return filepath.Join(proc, strconv.Itoa(pid), "task") }

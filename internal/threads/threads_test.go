@@ -1,6 +1,7 @@
 package threads_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -24,13 +25,17 @@ func TestTimes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if ran, waited, err := threads.Times(proc, 7); err != nil || ran != 1030 || waited != 204 {
-		t.Errorf("ran %d, waited %d, error %v", ran, waited, err)
+	want := map[int]threads.Time{7: {Ran: 1000, Waited: 200}, 8: {Ran: 30, Waited: 4}, 9: {}}
+	if all, err := threads.Times(proc, 7); err != nil || !maps.Equal(all, want) {
+		t.Errorf("%v, error %v", all, err)
 	}
-	if ran, _, err := threads.Times(threads.Proc, os.Getpid()); err != nil || ran == 0 {
+	if ran, err := threads.Ran(proc, 7); err != nil || ran != 1030 {
+		t.Errorf("ran %d, error %v", ran, err)
+	}
+	if ran, err := threads.Ran(threads.Proc, os.Getpid()); err != nil || ran == 0 {
 		t.Errorf("of this process %v, error %v", ran, err)
 	}
-	if _, _, err := threads.Times(proc, 8); err == nil {
+	if _, err := threads.Times(proc, 8); err == nil {
 		t.Error("a process that is gone is known")
 	}
 }

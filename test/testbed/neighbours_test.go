@@ -43,6 +43,8 @@ func TestMain(m *testing.M) {
 // caller is a project's client.
 type caller struct {
 	URL, Token, Project string
+	Login               string // what it logged in by
+	Server              string // what it asks for a server by
 	client              *http.Client
 }
 
@@ -63,7 +65,8 @@ func login(t *testing.T, m *testbed.Machine, name string) *caller {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := c.client.Post(c.URL+"/identity/v3/auth/tokens", "application/json", strings.NewReader(string(body)))
+	c.Login = string(body)
+	r, err := c.client.Post(c.URL+"/identity/v3/auth/tokens", "application/json", strings.NewReader(c.Login))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,6 +158,24 @@ var attacks = map[string]struct {
 	"candidates": {64, func(c *caller, n int) {
 		c.do("GET", fmt.Sprint("/placement/allocation_candidates?resources=VCPU:1,MEMORY_MB:", 1+n%64), nil, 0, "OpenStack-API-Version", "placement 1.36")
 	}},
+	"logins": {16, func(c *caller, _ int) {
+		c.do("POST", "/identity/v3/auth/tokens", strings.NewReader(c.Login), 0)
+	}},
+	"servers": {8, func(c *caller, _ int) {
+		path := "/compute/v2.1/servers/" + c.made("/compute/v2.1/servers", "server", c.Server)
+		c.until(path, `"status":"ACTIVE"`)
+		c.do("DELETE", path, nil, 0)
+		c.until(path, "itemNotFound")
+	}},
+}
+
+// until asks until an answer has some words, which may never be.
+func (c *caller) until(path, words string) {
+	for begun := time.Now(); time.Since(begun) < 5*time.Second; {
+		if _, answer := c.do("GET", path, nil, 0); strings.Contains(string(answer), words) {
+			return
+		}
+	}
 }
 
 // run attacks and tells how many times each connection came round.
@@ -313,8 +334,8 @@ func compare(run *report.Run, name string, rounds int, measure func(attacked boo
 }
 
 // TestNeighboursOfTheAPI (I-36): one project's flood of reads, writes, object
-// bytes, images or candidates of placement leaves another's requests as fast as
-// they were, and whole.
+// bytes, images, candidates of placement, logins, or servers that are made and
+// deleted all the time leaves another's requests as fast as they were, and whole.
 func TestNeighboursOfTheAPI(t *testing.T) {
 	share := report.Length(t, 0)
 	if share == 0 {
@@ -324,7 +345,9 @@ func TestNeighboursOfTheAPI(t *testing.T) {
 	m := testbed.New(t, 1, 1).Machines[0]
 	m.Up("--simulate", "2")
 	attacker, v := login(t, m, "admin"), &victim{caller: login(t, m, "demo")}
-	demo := m.User("demo")
+	demo, admin := m.User("demo"), m.User("admin")
+	attacker.Server = fmt.Sprintf(`{"server":{"name":"flood","flavorRef":%q,"imageRef":%q,"networks":[{"uuid":%q}]}}`,
+		admin.Named(admin.Compute, "flavors", "flavors", "m1.tiny"), admin.Named(admin.Image, "images", "images", "tiny"), admin.Named(admin.Network, "networks", "networks", "private"))
 	v.server = demo.Server("mine", "")
 	demo.Await(v.server, "ACTIVE", time.Minute)
 	v.do("PUT", v.account()+"/mine", nil, 0)

@@ -18,7 +18,7 @@ const (
 	lookPerGuest = 10 * time.Millisecond  // and for each of them at least so long
 	shortLook    = 200 * time.Millisecond // too little to judge by
 
-	greedyFrom  = 0.8 // of its processors' time that a guest's threads run or want to
+	greedyFrom  = 0.8 // of its processors' time that a guest would take if nobody else were there
 	modestBelow = 0.7
 	modestAfter = 8 // looks
 
@@ -29,19 +29,36 @@ const (
 type appetite struct {
 	pid  int // 0: not looked at
 	at   time.Duration
-	want time.Duration // that its threads have run or waited to run, in all
-	calm int           // looks in a row at which it was modest
+	seen map[int]threads.Time // of its threads, at that time
+	calm int                  // looks in a row at which it was modest
 }
 
-// look takes note of what threads wanted up to a time, and tells whether the
-// guest is a modest one now.
-func (a *appetite) look(at, want time.Duration, cpus int, was bool) bool {
+// duty is the part of the time that a thread would run if it never had to wait:
+// of the time in which it did not wait. One that would take little, but waits for
+// another guest that takes all, wants no more for that; one that takes all it can
+// get, and gets little beside others like it, wants all.
+func duty(before, now threads.Time, passed time.Duration) float64 {
+	ran := now.Ran - before.Ran
+	free := passed - (now.Waited - before.Waited) // the kernel adds a wait when it ends: it may have begun earlier
+	if ran <= 0 {
+		return 0
+	}
+	return float64(ran) / float64(max(free, ran))
+}
+
+// look takes note of the times of a guest's threads at a moment, and tells
+// whether it is a modest one now.
+func (a *appetite) look(at time.Duration, now map[int]threads.Time, cpus int, was bool) bool {
 	passed := at - a.at
 	if passed < shortLook {
 		return was
 	}
-	share := float64(want-a.want) / float64(passed) / float64(max(cpus, 1))
-	a.at, a.want = at, want
+	share := 0.0
+	for tid, t := range now {
+		share += duty(a.seen[tid], t, passed)
+	}
+	share /= float64(max(cpus, 1))
+	a.at, a.seen = at, now
 	switch {
 	case share >= greedyFrom:
 		a.calm = 0
@@ -86,17 +103,16 @@ func (m *machine) taste(a *appetite) {
 		a.pid = 0 // who stands still proves nothing
 		return
 	}
-	ran, waited, err := threads.Times(threads.Proc, proc.pid)
+	now, err := threads.Times(threads.Proc, proc.pid) // zero where the kernel does not count: then all guests weigh the same
 	if err != nil {
 		return // it ended
 	}
-	want := ran + waited // nothing where the kernel does not count: then all guests weigh the same
 	at := clock.Elapsed(m.d.cfg.Clock)
 	first := a.pid != proc.pid // its weight may be one that an earlier driver gave it
 	if first {
-		*a = appetite{pid: proc.pid, at: at, want: want}
+		*a = appetite{pid: proc.pid, at: at, seen: now}
 	}
-	modest := !first && a.look(at, want, cpus, m.modest.Load())
+	modest := !first && a.look(at, now, cpus, m.modest.Load())
 	if m.modest.Swap(modest) == modest && !first {
 		return
 	}

@@ -34,7 +34,7 @@ func (d *Driver) hasten(ctx context.Context, pid int) {
 	}
 	h, steady := haste{}, clock.Real{}
 	for at := steady.Elapsed(); ; {
-		ran, _, err := threads.Times(threads.Proc, pid)
+		ran, err := threads.Ran(threads.Proc, pid)
 		if err != nil {
 			return // it ended
 		}
