@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/event"
 	"github.com/mekcloud/mek/internal/fault"
 )
@@ -197,31 +198,29 @@ type leader struct {
 	count   *counters
 	changes *changes
 
-	lead  sync.Mutex
-	mu    sync.Mutex
-	queue turns
+	lead   sync.Mutex
+	commit time.Duration // that the last one took; used only while lead is held
+	mu     sync.Mutex
+	queue  turns
 }
 
 type request struct {
-	ctx  context.Context
-	fn   func(tx *Tx) error
-	tx   *Tx
-	err  error
-	done chan struct{}
+	ctx     context.Context
+	project string
+	fn      func(tx *Tx) error
+	tx      *Tx
+	err     error
+	done    chan struct{}
 }
 
 func (l *leader) write(ctx context.Context, fn func(tx *Tx) error) error {
-	r := &request{ctx: ctx, fn: fn, done: make(chan struct{})}
+	r := &request{ctx: ctx, project: event.ActorOf(ctx).ProjectID, fn: fn, done: make(chan struct{})}
 	l.mu.Lock()
-	l.queue.Add(event.ActorOf(ctx).ProjectID, r)
+	l.queue.Add(r.project, r)
 	l.mu.Unlock()
 	l.lead.Lock()
 	for !r.finished() {
-		l.mu.Lock()
-		batch := l.queue.next()
-		l.mu.Unlock()
-		l.run(batch)
-		for _, b := range batch {
+		for _, b := range l.run() {
 			if b.tx != nil {
 				b.tx.over()
 			}
@@ -247,39 +246,65 @@ func (r *request) finished() bool {
 	}
 }
 
-func (l *leader) run(batch []*request) {
+// next takes the next request of a batch that has been worked on for a while.
+func (l *leader) next(b *batch, worked time.Duration) (*request, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.queue.next(b, worked)
+}
+
+// begin takes the first of a batch.
+func (l *leader) begin() (*batch, *request) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.queue.begin(l.commit)
+	r, _ := l.queue.next(b, 0) // somebody waits: the caller
+	return b, r
+}
+
+// run writes one batch and gives who was in it.
+func (l *leader) run() []*request {
 	ctx := context.Background() // a batch is not cut short by one caller who gave up
-	fail := func(err error) {
-		for _, r := range batch {
-			if r.err == nil {
-				r.err = err
-			}
+	var steady clock.Real
+	b, r := l.begin()
+	begun := steady.Elapsed()
+	_, err := l.conn.ExecContext(ctx, "BEGIN IMMEDIATE")
+	switch {
+	case err != nil:
+		b.fail(translate(err, "begin"))
+		return b.requests
+	case b.most == 1: // nobody else's work has to survive its failure
+		if l.runAlone(ctx, r) != nil {
+			return b.requests
+		}
+	default:
+		for n, ok := 0, true; ok; n++ {
+			r.err = l.runOne(ctx, r, fmt.Sprintf("s%d", n))
+			r, ok = l.next(b, steady.Elapsed()-begun)
 		}
 	}
-	if _, err := l.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-		fail(translate(err, "begin"))
-		return
-	}
-	if len(batch) == 1 { // nobody else's work has to survive its failure
-		if r := batch[0]; l.runAlone(ctx, r) != nil {
-			return
-		}
-	} else {
-		for i, r := range batch {
-			r.err = l.runOne(ctx, r, fmt.Sprintf("s%d", i))
-		}
-	}
+	worked := steady.Elapsed()
 	if _, err := l.conn.ExecContext(ctx, "COMMIT"); err != nil {
-		fail(translate(err, "commit"))
-		if _, err := l.conn.ExecContext(ctx, "ROLLBACK"); err != nil {
-			return // a failed commit may already have rolled back
-		}
-		return
+		b.fail(translate(err, "commit"))
+		// A failed commit may already have rolled back.
+		_, _ = l.conn.ExecContext(ctx, "ROLLBACK")
+		return b.requests
 	}
+	l.commit = steady.Elapsed() - worked
 	l.count.commits.Add(1)
-	for _, r := range batch {
+	for _, r := range b.requests {
 		if r.err == nil {
 			l.count.writes.Add(1)
+		}
+	}
+	return b.requests
+}
+
+// fail gives those of a batch that have not failed themselves an error.
+func (b *batch) fail(err error) {
+	for _, r := range b.requests {
+		if r.err == nil {
+			r.err = err
 		}
 	}
 }
