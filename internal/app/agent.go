@@ -172,6 +172,8 @@ func (t taps) OpenTap(ctx context.Context, portID string, l guest.Limits) (*os.F
 	return t.net.OpenTap(ctx, portID)
 }
 
+func (t taps) Wired(ctx context.Context, portID string) error { return t.net.Wired(ctx, portID) }
+
 func accelerator(word string) string {
 	if word == "auto" {
 		return ""

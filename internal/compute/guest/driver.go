@@ -134,4 +134,6 @@ type Taps interface {
 	// for a guest, and holds it to the limits of ports. The caller closes the
 	// file. Unavailable when it is not here yet.
 	OpenTap(ctx context.Context, portID string, limits Limits) (*os.File, error)
+	// Wired returns when what a guest sends by a port passes on.
+	Wired(ctx context.Context, portID string) error
 }

@@ -47,10 +47,10 @@ func (s *Servers) createSaga() task.Saga[createParams, createState] {
 		{Name: "claim-host", Do: s.rankHosts, Commit: s.claimHost, UndoCommit: s.releaseHost},
 		{Name: "volumes", Do: s.ensureVolumes, Undo: s.removeVolumes, Skip: func(r *createRun) bool { return r.State.Local }},
 		{Name: "ports", Do: s.ensurePorts, Commit: s.keepPorts, Undo: s.releasePorts},
-		{Name: "plug", Do: s.awaitPorts},
+		{Name: "plug"}, // where sagas of earlier releases stand
 		{Name: "vacated", Undo: s.awaitGone},
-		{Name: "define", Commit: s.define, UndoCommit: s.unmake},
-		{Name: "spawn", Do: s.awaitGuest},
+		{Name: "define", Commit: s.define, UndoCommit: s.unmake}, // the host starts the guest while it connects its ports
+		{Name: "spawn", Do: s.awaitSpawned},
 		{Name: "active", Do: s.completeVolumes, Commit: s.markActive},
 	}, Deadline: time.Hour}
 }
@@ -383,6 +383,14 @@ func (s *Servers) undefine(ctx context.Context, tx *db.Tx, r *createRun) error {
 
 func (s *Servers) awaitGone(ctx context.Context, r *createRun) error {
 	return s.vacate(ctx, r.State.Gone, r.Object)
+}
+
+// awaitSpawned waits for the ports first: a guest waits for one that fails.
+func (s *Servers) awaitSpawned(ctx context.Context, r *createRun) error {
+	if err := s.awaitPorts(ctx, r); err != nil {
+		return err
+	}
+	return s.awaitGuest(ctx, r)
 }
 
 func (s *Servers) awaitGuest(ctx context.Context, r *createRun) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/hostlink"
 )
@@ -147,6 +148,9 @@ func (h *Hub) renderLoop(known *host, s hostlink.Section, st *state) {
 		err := h.run(link, s, st, e)
 		if err == nil {
 			pause = firstPause
+			if e.kind == part {
+				h.gather(link, st)
+			}
 			continue
 		}
 		misfit := fault.As(err).Code == hostlink.WholeWanted && e.listed.Member != ""
@@ -165,6 +169,28 @@ func (h *Hub) renderLoop(known *host, s hostlink.Section, st *state) {
 		case <-h.cfg.Clock.After(pause):
 		}
 		pause = min(2*pause, lastPause)
+	}
+}
+
+// partsApart is the pause after a part where the next is there already: a host that
+// is told of many objects one by one puts its whole document on disk for each.
+const partsApart = 10 * time.Millisecond
+
+// gather waits for what comes soon after a part, if anything came while it was sent.
+func (h *Hub) gather(link *Link, st *state) {
+	h.mu.Lock()
+	more := false
+	for revision := range st.named {
+		more = more || revision > st.held.Revision
+	}
+	h.mu.Unlock()
+	if !more {
+		return
+	}
+	select {
+	case <-clock.Real{}.After(partsApart):
+	case <-link.ctx.Done():
+	case <-h.ctx.Done():
 	}
 }
 

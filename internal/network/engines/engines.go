@@ -160,7 +160,7 @@ func (h Host) Processes() ([]engine.Process, error) {
 	}
 	args := []string{h.Database(), "--unixctl=" + at("vswitchd.ctl"), "-vsyslog:off", "-vconsole:info"}
 	if h.Userspace {
-		args = append(args, "--disable-system")
+		args = append(args, "--disable-system", "--disable-system-route")
 	}
 	return []engine.Process{db, {
 		Name: "ovs-vswitchd", Path: vswitchd, Args: args, Env: runDirs(h.Run), Dir: h.Run, Log: filepath.Join(h.Logs, "ovs-vswitchd.log"),

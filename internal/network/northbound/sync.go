@@ -42,8 +42,9 @@ type Sync struct {
 
 	db     Database // of Run alone
 	full   time.Time
-	holds  func() bool // still the leader; nil: it was not
-	moment Moment      // of the next decision
+	holds  func() bool   // still the leader; nil: it was not
+	moment Moment        // of the next decision
+	wrote  time.Duration // reading of the clock when it last began to; 0: never
 }
 
 // Gateways lists the hosts that may hold gateways, the most wanted first.
@@ -150,6 +151,9 @@ func (s *Sync) Run(ctx context.Context, q *Queue) error {
 		}
 		return err
 	}
+	if !s.gather(ctx) {
+		return ctx.Err()
+	}
 	var failed []error
 	for some := range slices.Chunk(q.take(), together) {
 		for scope, err := range s.some(ctx, some) {
@@ -166,6 +170,26 @@ func (s *Sync) Run(ctx context.Context, q *Queue) error {
 // everything again after each transaction, so that a hundred ports one by one
 // would cost it a hundred looks.
 const together = 128
+
+// apart is the least time between writes: as long as northd's look at everything
+// takes. What comes meanwhile is written together; what comes alone does not wait.
+const apart = 20 * time.Millisecond
+
+// gather waits until the next write is due. False: ctx has ended.
+func (s *Sync) gather(ctx context.Context) bool {
+	steady := clock.Real{} // another process is at work
+	defer func() { s.wrote = steady.Elapsed() }()
+	left := apart - (steady.Elapsed() - s.wrote)
+	if s.wrote == 0 || left <= 0 {
+		return true
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-steady.After(left):
+		return true
+	}
+}
 
 // some brings scopes in line, and answers those that it could not.
 func (s *Sync) some(ctx context.Context, scopes []string) map[string]error {

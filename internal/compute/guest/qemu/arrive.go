@@ -26,6 +26,19 @@ func (m *machine) tap(ctx context.Context, portID string, limits guest.Limits) (
 	return f, nil
 }
 
+// connected waits until what the guest sends passes on: its ports are made while
+// its process starts, and its first question, for an address, is not to be lost.
+func (m *machine) connected(ctx context.Context, spec guest.Spec) error {
+	ctx, cancel := context.WithTimeout(ctx, arriveLimit)
+	defer cancel()
+	for _, n := range spec.NICs {
+		if err := m.d.cfg.Taps.Wired(ctx, n.PortID); err != nil {
+			return fault.Unavailablef("a port of the server is not connected yet").Because(err)
+		}
+	}
+	return nil
+}
+
 // volume finds a volume once it is there.
 func (m *machine) volume(ctx context.Context, volumeID string) (at guest.VolumeFile, err error) {
 	err = m.arrive(ctx, func() error {
@@ -43,7 +56,7 @@ func (m *machine) volume(ctx context.Context, volumeID string) (at guest.VolumeF
 func (m *machine) arrive(ctx context.Context, look func() error) error {
 	limited, cancel := context.WithTimeout(ctx, arriveLimit)
 	defer cancel()
-	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 250*time.Millisecond) {
+	for wait := 2 * time.Millisecond; ; wait = min(2*wait, 250*time.Millisecond) {
 		err := look()
 		if !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Unavailable) {
 			return err

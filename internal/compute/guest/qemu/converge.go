@@ -98,6 +98,9 @@ func (m *machine) reach(ctx context.Context, spec guest.Spec) error {
 		if err := <-leave; err != nil {
 			return errors.Join(err, m.end(m.d.ctx, ""))
 		}
+		if err := m.connected(ctx, spec); err != nil {
+			return err
+		}
 	}
 	if spec.Power == guest.Paused {
 		return m.halt(ctx)

@@ -91,6 +91,7 @@ func (s oneImage) Volume(context.Context, string) (guest.VolumeFile, error) {
 func (s oneImage) OpenTap(context.Context, string, guest.Limits) (*os.File, error) {
 	return nil, os.ErrNotExist
 }
+func (s oneImage) Wired(context.Context, string) error { return nil }
 
 // TestDriverIsKilledAnywhere kills a driver's process at random moments; the
 // next one must find what is there, make what should be, and leave nothing.

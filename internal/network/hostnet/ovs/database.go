@@ -3,6 +3,7 @@ package ovs
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -44,13 +45,21 @@ type (
 
 const (
 	callTimeout = 10 * time.Second
-	pollEvery   = 5 * time.Millisecond
+	// lookEvery is how often our copy is looked at though nothing is told of it:
+	// what tells of changes may lose one.
+	lookEvery = 100 * time.Millisecond
 )
 
 // database is a connection to the switch's database, with a copy of it.
-type database struct{ client client.Client }
+type database struct {
+	client client.Client
 
-func openDatabase(ctx context.Context, endpoint string, onChange func()) (*database, error) {
+	mu      sync.Mutex
+	changed chan struct{} // closed at each change of the copy, then made anew
+}
+
+// openDatabase connects; onPorts is told of changes of ports, and must not block.
+func openDatabase(ctx context.Context, endpoint string, onPorts func()) (*database, error) {
 	dbModel, err := model.NewClientDBModel("Open_vSwitch", map[string]model.Model{
 		"Open_vSwitch": &switchRow{}, "Bridge": &bridgeRow{}, "Port": &portRow{}, "Interface": &ifaceRow{}})
 	if err != nil {
@@ -65,10 +74,17 @@ func openDatabase(ctx context.Context, endpoint string, onChange func()) (*datab
 	if err := c.Connect(ctx); err != nil {
 		return nil, fault.Unavailablef("the host's switch does not answer").Because(err)
 	}
+	d := &database{client: c, changed: make(chan struct{})}
+	note := func(table string) {
+		d.note()
+		if table == "Interface" {
+			onPorts()
+		}
+	}
 	c.Cache().AddEventHandler(&cache.EventHandlerFuncs{
-		AddFunc:    func(string, model.Model) { onChange() },
-		UpdateFunc: func(string, model.Model, model.Model) { onChange() },
-		DeleteFunc: func(string, model.Model) { onChange() },
+		AddFunc:    func(table string, _ model.Model) { note(table) },
+		UpdateFunc: func(table string, _, _ model.Model) { note(table) },
+		DeleteFunc: func(table string, _ model.Model) { note(table) },
 	})
 	// The columns must be named: the copy stumbles over those that it has no field for.
 	sw, br, po, in := &switchRow{}, &bridgeRow{}, &portRow{}, &ifaceRow{}
@@ -78,7 +94,22 @@ func openDatabase(ctx context.Context, endpoint string, onChange func()) (*datab
 		c.Close()
 		return nil, fmt.Errorf("watch the switch: %w", err)
 	}
-	return &database{c}, nil
+	return d, nil
+}
+
+// note wakes those who wait for a change.
+func (d *database) note() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	close(d.changed)
+	d.changed = make(chan struct{})
+}
+
+// next is closed when our copy has changed.
+func (d *database) next() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.changed
 }
 
 // commit runs one transaction and waits until the switch has done what it
@@ -105,7 +136,7 @@ func (d *database) commit(ctx context.Context, ops ...ovsdb.Operation) error {
 	}
 	want, _ := rows[0]["next_cfg"].(float64) // a number in the schema
 	return d.await(ctx, func() bool {
-		sw, ok := d.root(ctx)
+		sw, ok := d.root()
 		return ok && sw.CurCfg >= int(want)
 	})
 }
@@ -115,43 +146,80 @@ func look() ovsdb.Operation {
 	return ovsdb.Operation{Op: ovsdb.OperationSelect, Table: "Open_vSwitch", Columns: []string{"next_cfg"}}
 }
 
-// await polls our copy of the database until done.
+// await waits until our copy of the database is as done says.
 func (d *database) await(ctx context.Context, done func() bool) error {
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
-	for !done() {
+	for {
+		next := d.next()
+		if done() {
+			return nil
+		}
+		timer := time.NewTimer(lookEvery)
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return fault.Unavailablef("the host's switch is slow").Because(ctx.Err())
-		case <-tick.C:
+		case <-next:
+		case <-timer.C:
 		}
+		timer.Stop()
 	}
-	return nil
 }
 
-func (d *database) root(ctx context.Context) (switchRow, bool) {
-	var rows []switchRow
-	if err := d.client.List(ctx, &rows); err != nil || len(rows) != 1 {
+func (d *database) root() (switchRow, bool) {
+	rows := rowsOf[*switchRow](d, "Open_vSwitch")
+	if len(rows) != 1 {
 		return switchRow{}, false
 	}
-	return rows[0], true
+	return *rows[0], true
 }
 
-// interfaces lists those that fit, of this switch.
-func (d *database) interfaces(ctx context.Context, fits func(*ifaceRow) bool) ([]ifaceRow, error) {
-	var rows []ifaceRow
-	if err := d.client.WhereCache(fits).List(ctx, &rows); err != nil {
-		return nil, fmt.Errorf("list interfaces of the switch: %w", err)
+// rowsOf lists the rows of a table of our copy. They are not to be changed.
+func rowsOf[T model.Model](d *database, table string) []T {
+	cached := d.client.Cache().Table(table)
+	if cached == nil {
+		return nil // the connection is being made again
 	}
-	return rows, nil
+	all := cached.RowsShallow()
+	out := make([]T, 0, len(all))
+	for _, row := range all {
+		if r, ok := row.(T); ok {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
-func (d *database) iface(ctx context.Context, name string) (ifaceRow, bool) {
-	rows, err := d.interfaces(ctx, func(i *ifaceRow) bool { return i.Name == name })
-	if err != nil || len(rows) == 0 {
+// interfaces lists those that fit, of this switch. Their maps are not to be changed.
+func (d *database) interfaces(fits func(*ifaceRow) bool) []ifaceRow {
+	var out []ifaceRow
+	for _, i := range rowsOf[*ifaceRow](d, "Interface") {
+		if fits(i) {
+			out = append(out, *i)
+		}
+	}
+	return out
+}
+
+func (d *database) iface(name string) (ifaceRow, bool) {
+	row, ok := rowOf(d, "Interface", &ifaceRow{Name: name})
+	if !ok {
 		return ifaceRow{}, false
 	}
-	return rows[0], true
+	return *row, true
+}
+
+// rowOf finds a row of our copy by what the database tells rows apart by.
+func rowOf[T model.Model](d *database, table string, like T) (row T, ok bool) {
+	cached := d.client.Cache().Table(table)
+	if cached == nil {
+		return row, false
+	}
+	_, found, err := cached.RowByModel(like)
+	if err != nil || found == nil {
+		return row, false
+	}
+	row, ok = found.(T)
+	return row, ok
 }
 
 // addPort is the transaction that puts a new port with one interface into a bridge.
@@ -167,19 +235,15 @@ func addPort(bridge, name, kind string, options, external map[string]string) []o
 }
 
 // dropPort takes a port off whatever bridge it is in; its rows are collected.
-func (d *database) dropPort(ctx context.Context, name string) []ovsdb.Operation {
-	var ports []portRow
-	if err := d.client.WhereCache(func(p *portRow) bool { return p.Name == name }).List(ctx, &ports); err != nil {
+func (d *database) dropPort(name string) []ovsdb.Operation {
+	port, ok := rowOf(d, "Port", &portRow{Name: name})
+	if !ok {
 		return nil // not in the copy means not there
 	}
-	var ops []ovsdb.Operation
-	for _, p := range ports {
-		id := ovsdb.OvsSet{GoSet: []any{ovsdb.UUID{GoUUID: p.UUID}}}
-		ops = append(ops, ovsdb.Operation{Op: ovsdb.OperationMutate, Table: "Bridge",
-			Where:     []ovsdb.Condition{{Column: "ports", Function: ovsdb.ConditionIncludes, Value: id}},
-			Mutations: []ovsdb.Mutation{{Column: "ports", Mutator: ovsdb.MutateOperationDelete, Value: id}}})
-	}
-	return ops
+	id := ovsdb.OvsSet{GoSet: []any{ovsdb.UUID{GoUUID: port.UUID}}}
+	return []ovsdb.Operation{{Op: ovsdb.OperationMutate, Table: "Bridge",
+		Where:     []ovsdb.Condition{{Column: "ports", Function: ovsdb.ConditionIncludes, Value: id}},
+		Mutations: []ovsdb.Mutation{{Column: "ports", Mutator: ovsdb.MutateOperationDelete, Value: id}}}}
 }
 
 func ovsMap(m map[string]string) ovsdb.OvsMap {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 
+	"sigs.k8s.io/knftables"
+
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/network/hostnet"
 )
@@ -34,11 +36,14 @@ type Driver struct {
 
 	sealMu sync.Mutex
 	sealed map[string]int // taps by name, with their index
+	nft    knftables.Interface
 
 	guardMu sync.Mutex // one writer of guards at a time
+	guarded flows      // that were written; nil: whatever there is
 
 	metadataMu    sync.Mutex
 	metadataPorts []hostnet.Port // of the last Metadata
+	led           flows          // of the metadata bridge that were written; nil: whatever there is
 
 	mu      sync.RWMutex
 	numbers map[string]uint32     // of ports, for metadata
@@ -64,10 +69,7 @@ func Open(ctx context.Context, cfg Config) (*Driver, error) {
 		db.client.Close()
 		return nil, err
 	}
-	if err := d.recall(ctx); err != nil {
-		db.client.Close()
-		return nil, err
-	}
+	d.recall()
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	d.stop = stop
 	d.work.Go(func() { d.watchSwitch(life) })
@@ -102,20 +104,25 @@ func (d *Driver) OpenTap(_ context.Context, portID string) (*os.File, error) {
 	return openTap(d.tap(portID), !d.cfg.Userspace)
 }
 
+// Wired waits until the switch forwards for a port.
+func (d *Driver) Wired(ctx context.Context, portID string) error {
+	return d.db.await(ctx, func() bool {
+		row, joined := d.db.iface(d.tap(portID))
+		return joined && wired(row) && linkExists(row.Name)
+	})
+}
+
 // Inventory lists the ports of this cloud that are in the switch, and taps
 // that were made and not joined.
-func (d *Driver) Inventory(ctx context.Context) ([]hostnet.State, error) {
-	rows, err := d.db.interfaces(ctx, func(i *ifaceRow) bool { return i.External[idPort] != "" })
-	if err != nil {
-		return nil, err
-	}
+func (d *Driver) Inventory(context.Context) ([]hostnet.State, error) {
+	rows := d.db.interfaces(isPort)
 	links, taps, err := tapLinks(d.cfg.prefix())
 	if err != nil {
 		return nil, err
 	}
 	out := make([]hostnet.State, 0, len(rows))
 	for _, i := range rows {
-		out = append(out, hostnet.State{ID: i.External[idPort], Tap: i.Name, Wired: i.External[idWired] == "true" && forwards(i) && links[i.Name]})
+		out = append(out, hostnet.State{ID: i.External[idPort], Tap: i.Name, Wired: wired(i) && links[i.Name]})
 		delete(taps, i.Name)
 	}
 	for name := range taps { // an agent died in between; the name holds only the beginning of the port's id, which is enough to remove it

@@ -3,10 +3,13 @@ package ovs
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/ovn-kubernetes/libovsdb/ovsdb"
+	"github.com/vishvananda/netlink"
 
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/network/hostnet"
@@ -28,7 +31,7 @@ type tap struct {
 // Ensure makes the taps of ports and joins them to the integration bridge.
 func (d *Driver) Ensure(ctx context.Context, ports []hostnet.Port) map[string]error {
 	failed := map[string]error{}
-	for some := range slices.Chunk(ports, together) {
+	for some := range slices.Chunk(d.lacking(ports), together) {
 		if ctx.Err() != nil {
 			break // nobody wants to know
 		}
@@ -49,8 +52,37 @@ func (d *Driver) Ensure(ctx context.Context, ports []hostnet.Port) map[string]er
 	return failed
 }
 
-// ensure notes in failed what concerns one port alone; its error concerns all.
+// lacking are the ports of which something is not there, or not as it should be: a
+// host with many shall not go through all of them for each that comes.
+func (d *Driver) lacking(ports []hostnet.Port) []hostnet.Port {
+	list, err := netlink.LinkList()
+	if err != nil {
+		return ports // each is looked at by itself
+	}
+	links := make(map[string]*netlink.LinkAttrs, len(list))
+	for _, l := range list {
+		links[l.Attrs().Name] = l.Attrs()
+	}
+	have := d.byName()
+	d.sealMu.Lock()
+	defer d.sealMu.Unlock()
+	return slices.DeleteFunc(slices.Clone(ports), func(p hostnet.Port) bool {
+		name := d.tap(p.ID)
+		link, row := links[name], have[name]
+		return link != nil && link.Flags&net.FlagUp != 0 && (p.MTU <= 0 || link.MTU == p.MTU) && (!d.cfg.Userspace || d.sealed[name] == link.Index) &&
+			(tap{port: p, name: name, index: link.Index}).is(row) && forwards(row)
+	})
+}
+
+// ensureLimit is how long ports that are made together may take.
+const ensureLimit = time.Minute
+
+// ensure notes in failed what concerns one port alone; its error concerns all. A
+// newer document does not cut it short: it would find taps that are joined to
+// nothing, and one after the other none would ever be finished.
 func (d *Driver) ensure(ctx context.Context, ports []hostnet.Port, failed map[string]error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ensureLimit)
+	defer cancel()
 	changes := make([]hostnet.Change, len(ports))
 	for i, p := range ports {
 		changes[i] = hostnet.Change{Kind: "link", Name: d.tap(p.ID)}
@@ -95,7 +127,7 @@ func (d *Driver) join(ctx context.Context, taps []tap) error {
 			continue
 		}
 		if joined { // a tap made anew under its old row is silently cut off: join it anew
-			drop = append(drop, d.db.dropPort(ctx, t.name)...)
+			drop = append(drop, d.db.dropPort(t.name)...)
 		}
 		number, err := d.numberOf(t.port.ID)
 		if err != nil {
@@ -106,9 +138,6 @@ func (d *Driver) join(ctx context.Context, taps []tap) error {
 	if len(add) == 0 {
 		return nil
 	}
-	// A newer document does not cut this short: what it adds is joined by the
-	// next change, for which the switch would have to be waited for anyway.
-	ctx = context.WithoutCancel(ctx)
 	if err := d.db.commit(ctx, drop...); err != nil {
 		return err
 	}
@@ -127,29 +156,31 @@ func (d *Driver) join(ctx context.Context, taps []tap) error {
 // number yet, the switch is given the time to do what it was told: an earlier
 // call may not have waited for it.
 func (d *Driver) settled(ctx context.Context, taps []tap) (map[string]ifaceRow, error) {
-	have, err := d.byName(ctx)
-	if err != nil {
-		return nil, err
-	}
+	have := d.byName()
 	if !slices.ContainsFunc(taps, func(t tap) bool { row, joined := have[t.name]; return joined && t.is(row) && !forwards(row) }) {
 		return have, nil
 	}
-	if err := d.db.commit(context.WithoutCancel(ctx), look()); err != nil {
+	if err := d.db.commit(ctx, look()); err != nil {
 		return nil, err
 	}
-	return d.byName(ctx)
+	return d.byName(), nil
 }
 
-func (d *Driver) byName(ctx context.Context) (map[string]ifaceRow, error) {
-	rows, err := d.db.interfaces(ctx, func(i *ifaceRow) bool { return i.External[idPort] != "" })
+func (d *Driver) byName() map[string]ifaceRow {
+	rows := d.db.interfaces(isPort)
 	out := make(map[string]ifaceRow, len(rows))
 	for _, row := range rows {
 		out[row.Name] = row
 	}
-	return out, err
+	return out
 }
 
+func isPort(i *ifaceRow) bool { return i.External[idPort] != "" }
+
 func forwards(i ifaceRow) bool { return i.Ofport != nil && *i.Ofport > 0 }
+
+// wired tells whether all of OVN's flows of a port are in the switch.
+func wired(i ifaceRow) bool { return i.External[idWired] == "true" && forwards(i) }
 
 // is tells whether a row of the switch says what it should of the tap.
 func (t tap) is(row ifaceRow) bool {
@@ -168,7 +199,7 @@ func (d *Driver) Remove(ctx context.Context, portIDs ...string) error {
 	var drop []ovsdb.Operation
 	for i, id := range portIDs {
 		names[i] = d.tap(id)
-		drop = append(drop, d.db.dropPort(ctx, names[i])...)
+		drop = append(drop, d.db.dropPort(names[i])...)
 	}
 	if err := d.db.commit(ctx, drop...); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -23,29 +24,70 @@ const guardCookie = 0x6d656b67
 // restarted ovn-controller can leave ports without.
 const guardEvery = 3 * time.Second
 
-// guard writes the flows of all ports, and the meters that they lead through.
+// guard writes the flows of ports that changed, and the meters that they lead
+// through: of all ports where others are missing.
 func (d *Driver) guard(ctx context.Context) error {
 	d.guardMu.Lock()
 	defer d.guardMu.Unlock()
-	want, err := d.guards()
+	want, ports := flows{}, d.guards()
+	var meters []meter
+	for _, p := range ports {
+		want[p.number] = p.flows()
+		meters = append(meters, p.meters...)
+	}
+	there := 0
+	err := d.talk(ctx, d.cfg.Integration(), func(b *bridge) (err error) {
+		if err = b.setMeters(meters); err == nil {
+			there, err = b.countFlows(guardCookie)
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	var meters []meter
-	var b strings.Builder
-	fmt.Fprintf(&b, "delete cookie=%#x/-1\n", guardCookie)
-	for _, p := range want {
-		for _, what := range p.dropped() {
-			fmt.Fprintf(&b, "add cookie=%#x,table=0,priority=%d,in_port=%d,%s,actions=drop\n", guardCookie, guardPriority, p.number, what)
+	text, whole := want.since(d.guarded, there, func(number int) string {
+		return fmt.Sprintf("delete cookie=%#x/-1,table=0,in_port=%d\n", guardCookie, number)
+	})
+	if whole {
+		text = fmt.Sprintf("delete cookie=%#x/-1\n", guardCookie) + text
+	}
+	d.guarded = nil
+	if text != "" {
+		if _, err := d.openFlow(ctx, d.cfg.Integration(), text, "--bundle", "add-flows", "-"); err != nil {
+			return err
 		}
-		meterFlows(&b, p.number, p.meters)
-		meters = append(meters, p.meters...)
 	}
-	if err := d.setMeters(ctx, meters); err != nil {
-		return err
+	d.guarded = want
+	return nil
+}
+
+// flows are those of a bridge, as text, by the port they are for. None is empty.
+type flows map[int]string
+
+// since is what makes these flows out of others that were written, of which so
+// many are there: of all, where some are missing.
+func (f flows) since(was flows, there int, remove func(port int) string) (text string, whole bool) {
+	var b strings.Builder
+	if whole = was == nil || there < was.count(); !whole {
+		for _, port := range slices.Sorted(maps.Keys(was)) {
+			if was[port] != f[port] {
+				b.WriteString(remove(port))
+			}
+		}
 	}
-	_, err = d.openFlow(ctx, d.cfg.Integration(), b.String(), "--bundle", "add-flows", "-")
-	return err
+	for _, port := range slices.Sorted(maps.Keys(f)) {
+		if whole || was[port] != f[port] {
+			b.WriteString(f[port])
+		}
+	}
+	return b.String(), whole
+}
+
+func (f flows) count() (n int) {
+	for _, text := range f {
+		n += strings.Count(text, "\n")
+	}
+	return n
 }
 
 // guarded is what no guest may send: advertisements of routers; what says that it
@@ -63,6 +105,16 @@ type guardedPort struct {
 	meters []meter
 }
 
+// flows are what stands in front of OVN's for the port.
+func (p guardedPort) flows() string {
+	var b strings.Builder
+	for _, what := range p.dropped() {
+		fmt.Fprintf(&b, "add cookie=%#x,table=0,priority=%d,in_port=%d,%s,actions=drop\n", guardCookie, guardPriority, p.number, what)
+	}
+	meterFlows(&b, p.number, p.meters)
+	return b.String()
+}
+
 // dropped is what the port may not send.
 func (p guardedPort) dropped() []string {
 	if p.open {
@@ -72,28 +124,28 @@ func (p guardedPort) dropped() []string {
 }
 
 // guards are the ports in the bridge.
-func (d *Driver) guards() ([]guardedPort, error) {
-	rows, err := d.db.interfaces(context.Background(), func(i *ifaceRow) bool { return i.External[idPort] != "" && forwards(*i) })
+func (d *Driver) guards() []guardedPort {
+	rows := d.db.interfaces(func(i *ifaceRow) bool { return isPort(i) && forwards(*i) })
 	out := make([]guardedPort, len(rows))
 	for n, i := range rows {
 		out[n] = guardedPort{number: *i.Ofport, open: i.External[idOpen] == "true", meters: d.metersOf(i.External[idPort])}
 	}
 	slices.SortFunc(out, func(a, b guardedPort) int { return cmp.Compare(a.number, b.number) })
-	return out, err
+	return out
 }
 
 // keepGuard writes the flows again when they are not there.
 func (d *Driver) keepGuard(ctx context.Context) {
 	for pause(ctx, guardEvery) {
-		want, err := d.guards()
-		if err != nil || len(want) == 0 {
+		want := d.guards()
+		if len(want) == 0 {
 			continue
 		}
 		least, have := 0, 0
 		for _, p := range want {
 			least += len(p.dropped()) + len(p.meters)
 		}
-		err = d.talk(ctx, d.cfg.Integration(), func(b *bridge) (err error) {
+		err := d.talk(ctx, d.cfg.Integration(), func(b *bridge) (err error) {
 			have, err = b.countFlows(guardCookie)
 			return err
 		})

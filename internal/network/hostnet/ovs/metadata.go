@@ -29,11 +29,11 @@ func (d *Driver) writeMetadata(ctx context.Context, ports []hostnet.Port) error 
 	if err := d.patches(ctx, wanted); err != nil {
 		return err
 	}
-	flows, err := d.flows(ctx, ports)
+	want, err := d.leads(ports)
 	if err != nil {
 		return err
 	}
-	return d.replaceFlows(ctx, flows)
+	return d.lead(ctx, want)
 }
 
 // Ingress tells which port an address of the metadata range stands for.
@@ -54,17 +54,14 @@ func (d *Driver) patchNames(metadataID string) (inner, outer string) {
 
 // patches makes the patches of wanted metadata ports and drops the others.
 func (d *Driver) patches(ctx context.Context, wanted map[string]bool) error {
-	have, err := d.db.interfaces(ctx, func(i *ifaceRow) bool { return i.External[idPatch] != "" })
-	if err != nil {
-		return err
-	}
+	have := d.db.interfaces(func(i *ifaceRow) bool { return i.External[idPatch] != "" })
 	present := map[string]int{}
 	var ops []ovsdb.Operation
 	for _, i := range have {
 		id := i.External[idPatch]
 		present[id]++
 		if !wanted[id] {
-			ops = append(ops, d.db.dropPort(ctx, i.Name)...)
+			ops = append(ops, d.db.dropPort(i.Name)...)
 		}
 	}
 	for id := range wanted {
@@ -78,45 +75,72 @@ func (d *Driver) patches(ctx context.Context, wanted map[string]bool) error {
 	return d.db.commit(ctx, ops...)
 }
 
-// flows renders the metadata bridge: two flows per port and address, nothing else.
-func (d *Driver) flows(ctx context.Context, ports []hostnet.Port) (string, error) {
+// leads renders the metadata bridge: two flows per port and address, by the number
+// that stands for the port, and which the flows carry.
+func (d *Driver) leads(ports []hostnet.Port) (flows, error) {
 	listen := d.cfg.MetadataListen()
 	local := hardwareAddress(d.cfg.MetadataBridge())
-	var b strings.Builder
-	b.WriteString("table=0,priority=0,actions=drop\n")
+	out, ways := flows{0: "add table=0,priority=0,actions=drop\n"}, map[string]int{}
 	for _, p := range ports {
 		if p.MetadataID == "" {
 			continue
 		}
-		_, outer := d.patchNames(p.MetadataID)
-		patch, ok := d.db.iface(ctx, outer)
-		if !ok || patch.Ofport == nil || *patch.Ofport <= 0 {
-			return "", fault.Unavailablef("the switch has no way for metadata of network %s yet", p.NetworkID)
+		way, known := ways[p.MetadataID]
+		if !known {
+			_, outer := d.patchNames(p.MetadataID)
+			patch, ok := d.db.iface(outer)
+			if !ok || !forwards(patch) {
+				return nil, fault.Unavailablef("the switch has no way for metadata of network %s yet", p.NetworkID)
+			}
+			way = *patch.Ofport
+			ways[p.MetadataID] = way
 		}
 		number, err := d.numberOf(p.ID)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		stand := d.standIn(number)
 		for _, a := range p.Addresses {
 			if !a.Is4() {
 				continue
 			}
-			fmt.Fprintf(&b, "table=0,priority=100,in_port=%d,tcp,dl_src=%s,nw_src=%s,nw_dst=169.254.169.254,tp_dst=80,"+
+			out[int(number)] = fmt.Sprintf("add cookie=%d,table=0,priority=100,in_port=%d,tcp,dl_src=%s,nw_src=%s,nw_dst=169.254.169.254,tp_dst=80,"+
 				"actions=mod_nw_src:%s,mod_nw_dst:%s,mod_tp_dst:%d,mod_dl_dst:%s,output:LOCAL\n",
-				*patch.Ofport, p.MAC, a, stand, listen.Addr(), listen.Port(), local)
-			fmt.Fprintf(&b, "table=0,priority=100,in_port=LOCAL,tcp,nw_src=%s,nw_dst=%s,tp_src=%d,"+
-				"actions=mod_nw_src:169.254.169.254,mod_tp_src:80,mod_nw_dst:%s,mod_dl_src:%s,mod_dl_dst:%s,output:%d\n",
-				listen.Addr(), stand, listen.Port(), a, p.MetadataMAC, p.MAC, *patch.Ofport)
+				number, way, p.MAC, a, stand, listen.Addr(), listen.Port(), local) +
+				fmt.Sprintf("add cookie=%d,table=0,priority=100,in_port=LOCAL,tcp,nw_src=%s,nw_dst=%s,tp_src=%d,"+
+					"actions=mod_nw_src:169.254.169.254,mod_tp_src:80,mod_nw_dst:%s,mod_dl_src:%s,mod_dl_dst:%s,output:%d\n",
+					number, listen.Addr(), stand, listen.Port(), a, p.MetadataMAC, p.MAC, way)
 			break // one address names the port; a second IPv4 address asks through the first
 		}
 	}
-	return b.String(), nil
+	return out, nil
 }
 
-func (d *Driver) replaceFlows(ctx context.Context, flows string) error {
-	_, err := d.openFlow(ctx, d.cfg.MetadataBridge(), flows, "--bundle", "replace-flows", "-")
-	return err
+// lead makes the metadata bridge's flows those: in one bundle, and what changed
+// alone, where the others are there. The caller holds metadataMu.
+func (d *Driver) lead(ctx context.Context, want flows) error {
+	there := 0
+	if d.led != nil {
+		err := d.talk(ctx, d.cfg.MetadataBridge(), func(b *bridge) (err error) {
+			there, err = b.countFlows(everyCookie)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	text, whole := want.since(d.led, there, func(number int) string { return fmt.Sprintf("delete cookie=%d/-1\n", number) })
+	if whole { // what nobody wrote goes
+		text = "delete table=0\n" + text
+	}
+	d.led = nil
+	if text != "" {
+		if _, err := d.openFlow(ctx, d.cfg.MetadataBridge(), text, "--bundle", "add-flows", "-"); err != nil {
+			return err
+		}
+	}
+	d.led = want
+	return nil
 }
 
 // openFlow gives a bridge a command, and answers what the bridge says.
@@ -177,14 +201,10 @@ func (d *Driver) standIn(n uint32) netip.Addr {
 }
 
 // recall reads the numbers and caps that ports had before the driver was opened.
-func (d *Driver) recall(ctx context.Context) error {
-	rows, err := d.db.interfaces(ctx, func(i *ifaceRow) bool { return i.External[idPort] != "" })
-	if err != nil {
-		return err
-	}
+func (d *Driver) recall() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, i := range rows {
+	for _, i := range d.db.interfaces(isPort) {
 		if own := readCaps(i.External[idCaps]); own.OutBytes > 0 {
 			d.caps[i.External[idPort]] = own
 		}
@@ -195,7 +215,6 @@ func (d *Driver) recall(ctx context.Context) error {
 		d.numbers[i.External[idPort]] = uint32(n)
 		d.ingress[d.standIn(uint32(n))] = i.External[idPort]
 	}
-	return nil
 }
 
 // hardwareAddress is a bridge's own, always the same.

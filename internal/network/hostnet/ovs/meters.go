@@ -84,7 +84,7 @@ func (d *Driver) Cap(ctx context.Context, portID string, caps hostnet.Caps) erro
 // keepCaps writes the caps of a port where the next agent finds them. One that
 // is not joined yet is written when it is.
 func (d *Driver) keepCaps(ctx context.Context, portID string) error {
-	row, joined := d.db.iface(ctx, d.tap(portID))
+	row, joined := d.db.iface(d.tap(portID))
 	want := ""
 	if own := d.capsOf(portID); own.OutBytes > 0 {
 		want = capsText(own)
@@ -177,40 +177,38 @@ func meterFlows(b *strings.Builder, port int, meters []meter) {
 
 // setMeters makes the bridge's meters those, of the numbers that are ours, and has
 // it tell fragments apart: else a first one would have no ports to who writes flows.
-func (d *Driver) setMeters(ctx context.Context, want []meter) error {
-	return d.talk(ctx, d.cfg.Integration(), func(b *bridge) error {
-		have, err := b.meters()
+func (b *bridge) setMeters(want []meter) error {
+	have, err := b.meters()
+	if err != nil {
+		return err
+	}
+	if err := b.send(ofSetConfig, []byte{0, ofFragments, 0, 0}); err != nil {
+		return err
+	}
+	for _, m := range want {
+		was, there := have[m.id]
+		delete(have, m.id)
+		switch {
+		case !there:
+			err = b.send(ofMeterMod, m.message(meterAdd))
+		case was != m:
+			err = b.send(ofMeterMod, m.message(meterModify))
+		default:
+			continue
+		}
 		if err != nil {
 			return err
 		}
-		if err := b.send(ofSetConfig, []byte{0, ofFragments, 0, 0}); err != nil {
+	}
+	for id, m := range have {
+		if id < firstMeter {
+			continue
+		}
+		if err := b.send(ofMeterMod, m.message(meterDelete)); err != nil {
 			return err
 		}
-		for _, m := range want {
-			was, there := have[m.id]
-			delete(have, m.id)
-			switch {
-			case !there:
-				err = b.send(ofMeterMod, m.message(meterAdd))
-			case was != m:
-				err = b.send(ofMeterMod, m.message(meterModify))
-			default:
-				continue
-			}
-			if err != nil {
-				return err
-			}
-		}
-		for id, m := range have {
-			if id < firstMeter {
-				continue
-			}
-			if err := b.send(ofMeterMod, m.message(meterDelete)); err != nil {
-				return err
-			}
-		}
-		return b.settle()
-	})
+	}
+	return b.settle()
 }
 
 // What is done with a meter, and how it is told.

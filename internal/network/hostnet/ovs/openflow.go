@@ -158,6 +158,9 @@ func refusal(body []byte) error {
 	return fmt.Errorf("refused: OpenFlow error %d, %d", binary.BigEndian.Uint16(body), binary.BigEndian.Uint16(body[2:]))
 }
 
+// everyCookie counts flows whatever their cookie is.
+const everyCookie = 0
+
 // countFlows counts the flows with a cookie.
 func (b *bridge) countFlows(cookie uint64) (int, error) {
 	body := make([]byte, 40)
@@ -165,7 +168,9 @@ func (b *bridge) countFlows(cookie uint64) (int, error) {
 	binary.BigEndian.PutUint32(body[4:], ofAll)
 	binary.BigEndian.PutUint32(body[8:], ofAll)
 	binary.BigEndian.PutUint64(body[16:], cookie)
-	binary.BigEndian.PutUint64(body[24:], ^uint64(0))
+	if cookie != everyCookie {
+		binary.BigEndian.PutUint64(body[24:], ^uint64(0))
+	}
 	binary.BigEndian.PutUint32(body[32:], 1<<16|4) // a match of everything
 	answer, err := b.ask(ofAggregate, body)
 	if err != nil {

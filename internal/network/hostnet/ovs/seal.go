@@ -32,9 +32,9 @@ func (d *Driver) seal(ctx context.Context, taps []tap) error {
 	if err := d.cfg.Ledger.Record(ctx, hostnet.Change{Kind: "nft-table", Name: "netdev " + table}); err != nil {
 		return err
 	}
-	nft, err := knftables.New(knftables.NetDevFamily, table)
+	nft, err := d.filter()
 	if err != nil {
-		return fmt.Errorf("packet filter: %w", err)
+		return err
 	}
 	tx := nft.NewTransaction()
 	tx.Add(&knftables.Table{})
@@ -53,6 +53,20 @@ func (d *Driver) seal(ctx context.Context, taps []tap) error {
 	return nil
 }
 
+// filter is how the packet filter of taps is changed. To make it takes as long as
+// two changes, so it is made once. The caller holds sealMu.
+func (d *Driver) filter() (knftables.Interface, error) {
+	if d.nft != nil {
+		return d.nft, nil
+	}
+	nft, err := knftables.New(knftables.NetDevFamily, d.cfg.prefix())
+	if err != nil {
+		return nil, fmt.Errorf("packet filter: %w", err)
+	}
+	d.nft = nft
+	return nft, nil
+}
+
 // unseal forgets taps that are gone.
 func (d *Driver) unseal(ctx context.Context, names ...string) error {
 	if !d.cfg.Userspace || len(names) == 0 {
@@ -60,9 +74,9 @@ func (d *Driver) unseal(ctx context.Context, names ...string) error {
 	}
 	d.sealMu.Lock()
 	defer d.sealMu.Unlock()
-	nft, err := knftables.New(knftables.NetDevFamily, d.cfg.prefix())
+	nft, err := d.filter()
 	if err != nil {
-		return fmt.Errorf("packet filter: %w", err)
+		return err
 	}
 	tx := nft.NewTransaction()
 	tx.Add(&knftables.Table{})

@@ -67,7 +67,7 @@ func (c Config) Identity() map[string]string {
 func (d *Driver) identify(ctx context.Context) error {
 	// One thread of each kind serves a small host; the default is one per CPU.
 	row := ovsdb.Row{"external_ids": ovsMap(d.cfg.Identity()), "other_config": ovsMap(map[string]string{"n-handler-threads": "1", "n-revalidator-threads": "1"})}
-	if _, ok := d.db.root(ctx); ok {
+	if _, ok := d.db.root(); ok {
 		return d.db.commit(ctx, ovsdb.Operation{Op: ovsdb.OperationUpdate, Table: "Open_vSwitch", Where: theRoot(), Row: row})
 	}
 	return d.db.commit(ctx, ovsdb.Operation{Op: ovsdb.OperationInsert, Table: "Open_vSwitch", UUIDName: "root", Row: row})

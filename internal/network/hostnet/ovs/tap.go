@@ -9,6 +9,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/mekcloud/mek/internal/fault"
 )
 
 // openTap attaches to a tap, making it when missing. vnetHeader lets guest and
@@ -27,6 +29,9 @@ func openTap(name string, vnetHeader bool) (*os.File, error) {
 		}
 		request.SetUint16(flags)
 		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, request)
+	}
+	if errors.Is(err, unix.EBUSY) { // it is being made, or its last guest is about to let go of it
+		return nil, errors.Join(fault.Unavailablef("the port's link is in use").Because(err), unix.Close(fd))
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("attach to tap %s: %w", name, err), unix.Close(fd))

@@ -61,10 +61,10 @@ func (d *Driver) ensureTunnels(ctx context.Context) error {
 	if err := ensurePair(outer, inner); err != nil {
 		return err
 	}
-	if have, joined := d.db.iface(ctx, inner); !joined || have.Ofport == nil || *have.Ofport <= 0 {
+	if have, joined := d.db.iface(inner); !joined || have.Ofport == nil || *have.Ofport <= 0 {
 		var ops []ovsdb.Operation
 		if joined { // the pair was made anew, after a reboot
-			ops = d.db.dropPort(ctx, inner)
+			ops = d.db.dropPort(inner)
 			if err := d.db.commit(ctx, ops...); err != nil {
 				return err
 			}

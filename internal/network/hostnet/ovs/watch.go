@@ -79,8 +79,8 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Metadata makes patches for the networks of these ports and rewrites all
-// flows of the metadata bridge in one bundle.
+// Metadata makes patches for the networks of these ports, and the flows of the
+// metadata bridge.
 func (d *Driver) Metadata(ctx context.Context, ports []hostnet.Port) error {
 	d.metadataMu.Lock()
 	defer d.metadataMu.Unlock()
