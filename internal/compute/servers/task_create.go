@@ -47,7 +47,7 @@ func (s *Servers) createSaga() task.Saga[createParams, createState] {
 		{Name: "claim-host", Do: s.rankHosts, Commit: s.claimHost, UndoCommit: s.releaseHost},
 		{Name: "volumes", Do: s.ensureVolumes, Undo: s.removeVolumes, Skip: func(r *createRun) bool { return r.State.Local }},
 		{Name: "ports", Do: s.ensurePorts, Commit: s.keepPorts, Undo: s.releasePorts},
-		{Name: "plug"}, // where sagas of earlier releases stand
+		{Name: "plug", Do: s.awaitPorts, Skip: func(*createRun) bool { return true }}, // sagas of earlier releases may stand here
 		{Name: "vacated", Undo: s.awaitGone},
 		{Name: "define", Commit: s.define, UndoCommit: s.unmake}, // the host starts the guest while it connects its ports
 		{Name: "spawn", Do: s.awaitSpawned},
