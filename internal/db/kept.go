@@ -70,6 +70,24 @@ func (k *Kept[K, V]) Get(q Querier, key K, read func() (V, error)) (V, error) {
 	return v, nil
 }
 
+// Follow has what is kept of a key become something else once tx is committed, of
+// which become knows what its one statement about the tables changes: for what
+// would be read again for each change of ours. It does so only if nothing else
+// was written to the tables meanwhile, by this transaction or another.
+func (k *Kept[K, V]) Follow(tx *Tx, key K, become func(V) V) {
+	tx.AfterCommit(func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if tx.changes == nil || k.of != tx.changes {
+			return
+		}
+		const one = 2 // counted when it is made and when its batch is over
+		if found, ok := k.known[key]; ok && tx.wrote(k.watch) && found.at+one == sum(k.watch) {
+			k.known[key] = keptValue[V]{become(found.value), found.at + one}
+		}
+	})
+}
+
 // sum grows with each change of what is watched.
 func sum(watch []*atomic.Uint64) (n uint64) {
 	for _, w := range watch {

@@ -3,6 +3,9 @@ package db_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/mekcloud/mek/internal/db"
@@ -74,6 +77,85 @@ func TestKeptFollowsItsTables(t *testing.T) {
 		before = reads
 		if count(d); reads == before {
 			t.Error("not read again after a delete")
+		}
+	})
+}
+
+// What follows its transaction is what a query would answer; where it cannot be
+// known, it is read.
+func TestKeptFollowsTransactions(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx := context.Background()
+		var reads atomic.Int64
+		kept := db.Keep[string, int]("serials")
+		get := func(q db.Querier) int {
+			t.Helper()
+			n, err := kept.Get(q, "all", func() (n int, err error) {
+				reads.Add(1)
+				err = q.QueryRowContext(ctx, "SELECT COUNT(*) FROM serials").Scan(&n)
+				return n, err
+			})
+			must(t, err)
+			return n
+		}
+		add := func(name string, fail error) {
+			t.Helper()
+			err := d.Write(ctx, func(tx *db.Tx) error {
+				get(tx)
+				if _, err := db.NextSerial(ctx, tx, name); err != nil {
+					return err
+				}
+				kept.Follow(tx, "all", func(n int) int { return n + 1 })
+				return fail
+			})
+			if !errors.Is(err, fail) {
+				t.Error(err)
+			}
+		}
+		get(d)
+		before := reads.Load()
+		for i, name := range []string{"a", "b", "c"} {
+			add(name, nil)
+			if n := get(d); n != i+1 {
+				t.Errorf("%d after %d were added", n, i+1)
+			}
+		}
+		if d.Engine() == db.SQLite && reads.Load() != before {
+			t.Errorf("read %d times, though it is known what became of it", reads.Load()-before)
+		}
+		add("d", errors.New("no"))
+		if n := get(d); n != 3 {
+			t.Errorf("%d after what was rolled back, want 3", n)
+		}
+		must(t, d.Write(ctx, func(tx *db.Tx) error {
+			kept.Follow(tx, "all", func(int) int { return 99 })
+			_, err := db.NextSerial(ctx, tx, "e")
+			return err
+		}))
+		must(t, d.Write(ctx, func(tx *db.Tx) error { _, err := db.NextSerial(ctx, tx, "f"); return err }))
+		if n := get(d); n != 5 {
+			t.Errorf("%d after others wrote, want 5", n)
+		}
+		must(t, d.Write(ctx, func(tx *db.Tx) error {
+			get(tx)
+			for _, name := range []string{"g", "h"} {
+				if _, err := db.NextSerial(ctx, tx, name); err != nil {
+					return err
+				}
+				kept.Follow(tx, "all", func(n int) int { return n + 1 })
+			}
+			return nil
+		}))
+		if n := get(d); n != 7 {
+			t.Errorf("%d after one wrote twice, want 7", n)
+		}
+		var all sync.WaitGroup
+		for i := range 16 { // in batches, where nobody knows what the others do
+			all.Go(func() { add(fmt.Sprint("many", i), nil) })
+		}
+		all.Wait()
+		if n := get(d); n != 23 {
+			t.Errorf("%d after many wrote at once, want 23", n)
 		}
 	})
 }

@@ -26,6 +26,7 @@ type Table[T any] struct {
 	keyed           int     // the key's place among the columns
 	selects         string
 	insert, get     string // statements that never differ, written once
+	one             string // insert of one row
 	upsert          string
 }
 
@@ -36,6 +37,7 @@ func NewTable[T any](name, key, noun string) *Table[T] {
 	t := &Table[T]{name: name, key: key, noun: noun, rows: s, columns: s.Columns()}
 	t.fields, t.keyed = columnsOf(reflect.TypeFor[T](), t.columns), slices.Index(t.columns, key)
 	t.insert = "INSERT INTO " + name + " (" + strings.Join(t.columns, ", ") + ") VALUES "
+	t.one = t.insert + tuples(1, len(t.columns))
 	t.selects = "SELECT " + strings.Join(t.columns, ", ") + " FROM " + name
 	t.get = t.selects + " WHERE " + key + " = $1 LIMIT 1"
 	sets := make([]string, 0, len(t.columns))
@@ -44,7 +46,7 @@ func NewTable[T any](name, key, noun string) *Table[T] {
 			sets = append(sets, c+" = excluded."+c)
 		}
 	}
-	t.upsert = t.insert + tuples(1, len(t.columns)) + " ON CONFLICT (" + key + ") DO UPDATE SET " + strings.Join(sets, ", ")
+	t.upsert = t.one + " ON CONFLICT (" + key + ") DO UPDATE SET " + strings.Join(sets, ", ")
 	return t
 }
 
@@ -61,11 +63,26 @@ func (t *Table[T]) Insert(ctx context.Context, tx *Tx, rows ...*T) error {
 		for _, row := range some {
 			args = t.values(args, row)
 		}
-		if _, err := tx.ExecContext(ctx, t.insert+tuples(len(some), len(t.columns)), args...); err != nil {
+		text := t.one
+		if len(some) > 1 {
+			text = t.insert + tuples(len(some), len(t.columns))
+		}
+		if _, err := tx.ExecContext(ctx, text, args...); err != nil {
 			return translate(err, "insert into "+t.name)
 		}
 	}
 	return nil
+}
+
+// InsertUnless adds a row unless another one has its values of some columns that are
+// unique together, and tells whether it did: what was chosen at random is chosen again.
+func (t *Table[T]) InsertUnless(ctx context.Context, tx *Tx, row *T, unique string) (bool, error) {
+	done, err := tx.ExecContext(ctx, t.one+" ON CONFLICT ("+unique+") DO NOTHING", t.values(nil, row)...)
+	if err != nil {
+		return false, translate(err, "insert into "+t.name)
+	}
+	n, err := done.RowsAffected()
+	return n > 0, err
 }
 
 // insertedAtOnce is how many rows one statement adds.

@@ -1,6 +1,7 @@
 package testcloud_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -43,9 +44,12 @@ func TestStatementsOfHotRoutes(t *testing.T) {
 	servers := c.Demo.Get("/compute/v2.1/servers").List("servers")
 	port := c.Demo.Get("/networking/v2.0/ports").List("ports")[0].(object)["id"].(string)
 	one := servers[0].(object)["id"].(string)
+	subnet := func(try int) any {
+		return object{"subnet": object{"network_id": network, "cidr": fmt.Sprintf("10.10.%d.0/24", try), "ip_version": 4}}
+	}
 	for _, r := range []struct {
 		method, path string
-		body         any
+		body         any // or how it is made for each try
 		most         int64
 		postgres     int64 // more there, where locks and notices are statements of their own
 	}{
@@ -56,16 +60,16 @@ func TestStatementsOfHotRoutes(t *testing.T) {
 		{"GET", "/compute/v2.1/os-server-groups", nil, 1, 0},
 		{"GET", "/networking/v2.0/networks", nil, 3, 0},
 		{"GET", "/networking/v2.0/subnets", nil, 1, 0},
-		{"GET", "/networking/v2.0/ports", nil, 6, 0},
-		{"GET", "/networking/v2.0/ports/" + port, nil, 6, 0},
+		{"GET", "/networking/v2.0/ports", nil, 4, 2},
+		{"GET", "/networking/v2.0/ports/" + port, nil, 4, 2},
 		{"GET", "/networking/v2.0/security-groups", nil, 4, 0},
 		{"GET", "/image/v2/images", nil, 1, 0},
 		{"GET", "/volume/v3/volumes/detail", nil, 2, 1},
 		{"GET", "/volume/v3/volumes?with_count=true&limit=1", nil, 3, 1},
 		{"GET", "/placement/allocation_candidates?resources=VCPU:1", nil, 8, 0},
-		{"POST", "/networking/v2.0/networks", object{"network": object{"name": "x"}}, 4, 4},
-		{"POST", "/networking/v2.0/subnets", object{"subnet": object{"network_id": network, "cidr": "10.10.0.0/24", "ip_version": 4}}, 10, 6},
-		{"POST", "/networking/v2.0/ports", object{"port": object{"network_id": network}}, 11, 4},
+		{"POST", "/networking/v2.0/networks", object{"network": object{"name": "x"}}, 3, 4},
+		{"POST", "/networking/v2.0/subnets", subnet, 8, 8},
+		{"POST", "/networking/v2.0/ports", object{"port": object{"network_id": network}}, 8, 6},
 		{"POST", "/networking/v2.0/security-groups", object{"security_group": object{"name": "x"}}, 6, 4},
 	} {
 		client, headers := c.Demo, []string{}
@@ -78,16 +82,20 @@ func TestStatementsOfHotRoutes(t *testing.T) {
 		if r.path == "/identity/v3/auth/tokens" {
 			headers = []string{"X-Subject-Token", c.Demo.Token}
 		}
+		if c.DB.Engine() == db.Postgres {
+			r.most += r.postgres
+		}
 		var before, after db.Counts
 		for try := 0; try == 0 || try < 3 && after.Queries-before.Queries > r.most; try++ { // what goes on beside is counted, too
+			body := r.body
+			if make, ok := body.(func(int) any); ok {
+				body = make(try)
+			}
 			before = quiet(c)
-			if got := client.Do(r.method, r.path, r.body, headers...); got.Status >= 300 {
+			if got := client.Do(r.method, r.path, body, headers...); got.Status >= 300 {
 				t.Fatalf("%s %s: %d %s", r.method, r.path, got.Status, got.Body)
 			}
 			after = c.DB.Counts()
-		}
-		if c.DB.Engine() == db.Postgres {
-			r.most += r.postgres
 		}
 		n := after.Queries - before.Queries
 		t.Logf("%s %s: %d statements", r.method, r.path, n)

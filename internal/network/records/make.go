@@ -7,6 +7,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/id"
 	"github.com/mekcloud/mek/internal/network"
 )
 
@@ -20,19 +21,37 @@ type Want struct {
 // choose addresses; an empty list wants none. The port's groups are given.
 func (r *Records) MakePort(ctx context.Context, tx *db.Tx, p *network.Port, wants []Want) error {
 	if p.MAC == "" {
-		mac, err := r.PickMAC(ctx, tx, p.NetworkID)
-		if err != nil {
+		return r.makeAnywhere(ctx, tx, p, wants)
+	}
+	if err := r.macFree(ctx, tx, p.NetworkID, p.MAC); err != nil {
+		return err
+	}
+	_, err := r.make(ctx, tx, p, wants, false)
+	return err
+}
+
+// makeAnywhere tries MACs until one is free on the network.
+func (r *Records) makeAnywhere(ctx context.Context, tx *db.Tx, p *network.Port, wants []Want) error {
+	for range 64 {
+		p.MAC = network.MACFrom(id.Bytes(3))
+		made, err := r.make(ctx, tx, p, wants, true)
+		if err != nil || made {
 			return err
 		}
-		p.MAC = mac
-	} else if err := r.macFree(ctx, tx, p.NetworkID, p.MAC); err != nil {
-		return err
 	}
-	ips, err := r.Allocate(ctx, tx, p, wants, nil)
+	return errNoMAC(p.NetworkID)
+}
+
+// make adds a port that has its MAC; false: another port has it, if that was guessed.
+func (r *Records) make(ctx context.Context, tx *db.Tx, p *network.Port, wants []Want, guessed bool) (bool, error) {
+	subnets, err := r.subnetsFor(ctx, tx, p.NetworkID)
 	if err != nil {
-		return err
+		return false, err
 	}
-	p.FixedIPs = ips
+	g := guesses{}
+	if p.FixedIPs, err = r.allocate(ctx, tx, p, subnets, wants, nil, r.guess(g)); err != nil {
+		return false, err
+	}
 	if p.Status == "" {
 		p.Status = network.PortDown
 	}
@@ -40,11 +59,11 @@ func (r *Records) MakePort(ctx context.Context, tx *db.Tx, p *network.Port, want
 		p.VNICType = "normal"
 	}
 	r.Begin(&p.Standard)
-	if err := r.InsertPort(ctx, tx, p); err != nil {
-		return err
+	made, err := r.insertPort(ctx, tx, p, guessed, g)
+	if err == nil && made {
+		r.Changed(tx, network.PortScope(p.ID))
 	}
-	r.Changed(tx, network.PortScope(p.ID))
-	return nil
+	return made, err
 }
 
 func (r *Records) macFree(ctx context.Context, tx *db.Tx, networkID, mac string) error {
@@ -72,8 +91,15 @@ func (r *Records) Allocate(ctx context.Context, tx *db.Tx, p *network.Port, want
 
 // AllocateOn is Allocate for a caller that has read the network's subnets.
 func (r *Records) AllocateOn(ctx context.Context, tx *db.Tx, p *network.Port, subnets []network.Subnet, wants []Want, keep []network.FixedIP) ([]network.FixedIP, error) {
+	return r.allocate(ctx, tx, p, subnets, wants, keep, r.PickAddress)
+}
+
+// picker chooses an address of a subnet.
+type picker func(ctx context.Context, tx *db.Tx, s network.Subnet) (netip.Addr, error)
+
+func (r *Records) allocate(ctx context.Context, tx *db.Tx, p *network.Port, subnets []network.Subnet, wants []Want, keep []network.FixedIP, pick picker) ([]network.FixedIP, error) {
 	if wants == nil {
-		return r.choose(ctx, tx, p, subnets)
+		return r.choose(ctx, tx, p, subnets, pick)
 	}
 	var out []network.FixedIP
 	for _, w := range wants {
@@ -81,7 +107,7 @@ func (r *Records) AllocateOn(ctx context.Context, tx *db.Tx, p *network.Port, su
 		if err != nil {
 			return nil, err
 		}
-		a, err := r.one(ctx, tx, p, s, w, keep, out)
+		a, err := r.one(ctx, tx, p, s, w, keep, out, pick)
 		if err != nil {
 			return nil, err
 		}
@@ -103,7 +129,7 @@ func subnetFor(p *network.Port, subnets []network.Subnet, w Want) (network.Subne
 }
 
 // one gives out the address that a wish asks for, or any of its subnet.
-func (r *Records) one(ctx context.Context, tx *db.Tx, p *network.Port, s network.Subnet, w Want, keep, given []network.FixedIP) (netip.Addr, error) {
+func (r *Records) one(ctx context.Context, tx *db.Tx, p *network.Port, s network.Subnet, w Want, keep, given []network.FixedIP, pick picker) (netip.Addr, error) {
 	if !w.Address.IsValid() {
 		for _, k := range keep { // a port that named only the subnet keeps what it has there
 			if k.SubnetID == s.ID && !slices.Contains(given, k) {
@@ -113,7 +139,7 @@ func (r *Records) one(ctx context.Context, tx *db.Tx, p *network.Port, s network
 		if s.AutoAddressed() && p.DeviceOwner != network.OwnerRouterInterface {
 			return network.EUI64(s.CIDR, p.MAC), nil
 		}
-		return r.PickAddress(ctx, tx, s)
+		return pick(ctx, tx, s)
 	}
 	last := network.LastAddress(s.CIDR)
 	wide := s.CIDR.Bits() < s.CIDR.Addr().BitLen()-1
@@ -132,16 +158,22 @@ func (r *Records) one(ctx context.Context, tx *db.Tx, p *network.Port, s network
 
 // choose gives a port one IPv4 address, one address of a managed IPv6 subnet,
 // and its own one of each IPv6 subnet whose ports make their addresses.
-func (r *Records) choose(ctx context.Context, tx *db.Tx, p *network.Port, subnets []network.Subnet) ([]network.FixedIP, error) {
+func (r *Records) choose(ctx context.Context, tx *db.Tx, p *network.Port, subnets []network.Subnet, pick picker) ([]network.FixedIP, error) {
 	var out []network.FixedIP
 	for _, version := range []int{4, 6} {
 		var full error
 		done := false
-		for _, s := range subnets {
-			if s.IPVersion != version || done || s.AutoAddressed() || !serves(s, p.DeviceOwner) {
-				continue
+		some := slices.DeleteFunc(slices.Clone(subnets), func(s network.Subnet) bool {
+			return s.IPVersion != version || s.AutoAddressed() || !serves(s, p.DeviceOwner)
+		})
+		if len(some) > 1 {
+			pick = r.PickAddress // it must be known which of them are full
+		}
+		for _, s := range some {
+			if done {
+				break
 			}
-			a, err := r.PickAddress(ctx, tx, s)
+			a, err := pick(ctx, tx, s)
 			if fault.Is(err, fault.Conflict) {
 				full = err
 				continue

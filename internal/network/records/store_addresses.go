@@ -20,8 +20,42 @@ type addressRow struct {
 
 var addressRows = db.NewTable[addressRow]("network_addresses", "address", "Address")
 
-// setAddresses makes the rows of a port's addresses.
-func (r *Records) setAddresses(ctx context.Context, tx *db.Tx, portID string, before, after []network.FixedIP) error {
+// guesses are addresses that were chosen without a look at who has them, and their subnets.
+type guesses map[network.FixedIP]network.Subnet
+
+// guess chooses an address that is probably free: whether it is shows when the
+// port's row is written, which asks the same index.
+func (r *Records) guess(g guesses) picker {
+	return func(ctx context.Context, tx *db.Tx, s network.Subnet) (netip.Addr, error) {
+		if err := subnetRows.Hold(ctx, tx, s.ID); err != nil {
+			return netip.Addr{}, err
+		}
+		a, err := randomAddress(s, func(netip.Addr) (bool, error) { return false, nil })
+		if err != nil || !a.IsValid() {
+			return r.PickAddress(ctx, tx, s)
+		}
+		g[network.FixedIP{SubnetID: s.ID, Address: a}] = s
+		return a, nil
+	}
+}
+
+// settle writes the row of a guessed address, or of one that is free.
+func (r *Records) settle(ctx context.Context, tx *db.Tx, row *addressRow, s network.Subnet) error {
+	added, err := addressRows.InsertUnless(ctx, tx, row, "subnet_id, address")
+	if err != nil || added {
+		return err
+	}
+	a, err := r.PickAddress(ctx, tx, s)
+	if err != nil {
+		return err
+	}
+	row.Address = a.String()
+	return addressRows.Insert(ctx, tx, row)
+}
+
+// setAddresses makes the rows of a port's addresses. Those that were guessed and
+// were not free become others.
+func (r *Records) setAddresses(ctx context.Context, tx *db.Tx, portID string, before, after []network.FixedIP, g guesses) error {
 	kept := 0
 	if len(before) <= len(after) && slices.Equal(before, after[:len(before)]) { // what there is stays where it is
 		kept = len(before)
@@ -31,7 +65,15 @@ func (r *Records) setAddresses(ctx context.Context, tx *db.Tx, portID string, be
 		}
 	}
 	for i, ip := range after[kept:] {
-		err := addressRows.Insert(ctx, tx, &addressRow{ip.SubnetID, ip.Address.String(), portID, kept + i})
+		row := &addressRow{ip.SubnetID, ip.Address.String(), portID, kept + i}
+		if s, guessed := g[ip]; guessed {
+			if err := r.settle(ctx, tx, row, s); err != nil {
+				return err
+			}
+			after[kept+i].Address = addr(row.Address)
+			continue
+		}
+		err := addressRows.Insert(ctx, tx, row)
 		if fault.Is(err, fault.Conflict) {
 			return fault.Conflictf("IP address %s already allocated in subnet %s", ip.Address, ip.SubnetID).With("IpAddressAlreadyAllocated")
 		}
@@ -168,7 +210,11 @@ func (r *Records) PickMAC(ctx context.Context, tx *db.Tx, networkID string) (str
 			return mac, nil
 		}
 	}
-	return "", fault.Conflictf("Unable to generate unique mac on network %s.", networkID).With("MacAddressGenerationFailure")
+	return "", errNoMAC(networkID)
+}
+
+func errNoMAC(networkID string) error {
+	return fault.Conflictf("Unable to generate unique mac on network %s.", networkID).With("MacAddressGenerationFailure")
 }
 
 // UsedOutside lists addresses of a subnet that lie outside of pools; for

@@ -51,6 +51,17 @@ func networkRowOf(n *network.Network) *networkRow {
 // BareNetworks loads networks without their subnets, which is all that is asked
 // of them when it is about a part of them.
 func (r *Records) BareNetworks(ctx context.Context, q db.Querier, ids []string) ([]*network.Network, error) {
+	if len(ids) != 1 {
+		return bareNetworks(ctx, q, ids)
+	}
+	n, err := r.bareNetwork(ctx, q, ids[0])
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	return []*network.Network{n}, err
+}
+
+func bareNetworks(ctx context.Context, q db.Querier, ids []string) ([]*network.Network, error) {
 	rows, err := networkRows.Find(ctx, q, OneOf("id", ids))
 	if err != nil {
 		return nil, err
@@ -63,6 +74,37 @@ func (r *Records) BareNetworks(ctx context.Context, q db.Querier, ids []string) 
 		out[i] = n
 	}
 	return out, err
+}
+
+func (r *Records) bareNetwork(ctx context.Context, q db.Querier, id string) (*network.Network, error) {
+	kept, err := r.bare.Get(q, id, func() (*network.Network, error) {
+		found, err := bareNetworks(ctx, q, []string{id})
+		if err == nil && len(found) == 0 {
+			err = fault.NotFoundf("Network %s could not be found.", id)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return found[0], nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	n := *kept
+	return &n, nil
+}
+
+// LockNetwork loads a network without its subnets, and keeps others from changing
+// it until tx ends.
+func (r *Records) LockNetwork(ctx context.Context, tx *db.Tx, id string) (*network.Network, error) {
+	if tx.Engine() == db.Postgres {
+		return r.Networks.LockRow(ctx, tx, id)
+	}
+	n, err := r.bareNetwork(ctx, tx, id)
+	if err != nil {
+		return nil, err
+	}
+	return n, expected(ctx, id, standardOf(n.Standard))
 }
 
 func fillNetworks(ctx context.Context, q db.Querier, items []*network.Network) error {
@@ -104,34 +146,43 @@ func fillNetworks(ctx context.Context, q db.Querier, items []*network.Network) e
 
 // InsertNetwork adds a network, giving a tunnelled one a segment of its own.
 func (r *Records) InsertNetwork(ctx context.Context, tx *db.Tx, n *network.Network) error {
-	if n.NetworkType == network.TypeGeneve && n.SegmentationID == 0 {
-		for range 64 {
-			b := id.Bytes(2)
-			n.SegmentationID = 1 + int(b[0])<<8 + int(b[1])
-			taken, err := networkRows.Count(ctx, tx, Is("network_type", network.TypeGeneve), Is("segmentation_id", n.SegmentationID))
-			if err != nil {
-				return err
-			}
-			if taken == 0 {
-				break
-			}
-		}
-	}
 	if err := PinPolicy(ctx, tx, "", n.QoSPolicyID); err != nil {
 		return err
 	}
-	err := networkRows.Insert(ctx, tx, networkRowOf(n))
-	if err == nil && (n.Shared || n.External || len(n.ExternalTo) > 0) { // nothing is shared yet
+	add := insertNetwork
+	if n.NetworkType == network.TypeGeneve && n.SegmentationID == 0 {
+		add = insertSomewhere
+	}
+	if err := add(ctx, tx, n); err != nil {
+		return err
+	}
+	if n.Shared || n.External || len(n.ExternalTo) > 0 { // nothing is shared yet
 		return r.shareNetwork(ctx, tx, n)
 	}
-	if err == nil {
-		n.SharedWith, n.ExternalTo = nil, nil
-		return nil
-	}
+	n.SharedWith, n.ExternalTo = nil, nil
+	return nil
+}
+
+func insertNetwork(ctx context.Context, tx *db.Tx, n *network.Network) error {
+	err := networkRows.Insert(ctx, tx, networkRowOf(n))
 	if fault.Is(err, fault.Conflict) {
 		return fault.Conflictf("Unable to create the flat network. Physical network %s is in use.", n.PhysicalNetwork).With("FlatNetworkInUse")
 	}
 	return err
+}
+
+// insertSomewhere tries segments until one is free: there are 65,536, and a count
+// of those in use would look at each network.
+func insertSomewhere(ctx context.Context, tx *db.Tx, n *network.Network) error {
+	for range 64 {
+		b := id.Bytes(2)
+		n.SegmentationID = 1 + int(b[0])<<8 + int(b[1])
+		added, err := networkRows.InsertUnless(ctx, tx, networkRowOf(n), "network_type, physical_network, segmentation_id")
+		if err != nil || added {
+			return err
+		}
+	}
+	return fault.Conflictf("Unable to create the network. No tenant network is available for allocation.").With("NoNetworkAvailable")
 }
 
 // shareNetwork writes the policies that the flags of a network stand for.

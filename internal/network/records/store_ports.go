@@ -107,29 +107,35 @@ func fillPorts(ctx context.Context, q db.Querier, items []*network.Port) error {
 	return fillParents(ctx, q, byID, ids)
 }
 
-// InsertPort adds a port with its addresses (already chosen) and groups; the
-// host of one that is born bound hears of it.
-func (r *Records) InsertPort(ctx context.Context, tx *db.Tx, p *network.Port) error {
+// insertPort adds a port with its addresses (already chosen) and groups; the
+// host of one that is born bound hears of it. false: its MAC was guessed, and
+// another port of the network has it.
+func (r *Records) insertPort(ctx context.Context, tx *db.Tx, p *network.Port, guessed bool, g guesses) (bool, error) {
 	if p.Host != "" {
 		revision, err := r.raise(ctx, tx, p.Host, p.ID)
 		if err != nil {
-			return err
+			return false, err
 		}
 		p.BindingRevision = revision
 	}
 	if err := PinPolicy(ctx, tx, "", p.QoSPolicyID); err != nil {
-		return err
+		return false, err
 	}
-	if err := portRows.Insert(ctx, tx, portRowOf(p)); err != nil {
-		return err
+	if guessed {
+		added, err := portRows.InsertUnless(ctx, tx, portRowOf(p), "network_id, mac_address")
+		if err != nil || !added {
+			return false, err
+		}
+	} else if err := portRows.Insert(ctx, tx, portRowOf(p)); err != nil {
+		return false, err
 	}
 	if err := addTags(ctx, tx, p.ID, p.Tags); err != nil {
-		return err
+		return false, err
 	}
-	if err := r.setAddresses(ctx, tx, p.ID, nil, p.FixedIPs); err != nil {
-		return err
+	if err := r.setAddresses(ctx, tx, p.ID, nil, p.FixedIPs, g); err != nil {
+		return false, err
 	}
-	return addGroups(ctx, tx, p.ID, p.SecurityGroups)
+	return true, addGroups(ctx, tx, p.ID, p.SecurityGroups)
 }
 
 // UpdatePort writes a port that Lock loaded as before; a bound port's host
@@ -151,7 +157,7 @@ func (r *Records) UpdatePort(ctx context.Context, tx *db.Tx, before, p *network.
 		}
 	}
 	if !slices.Equal(before.FixedIPs, p.FixedIPs) {
-		if err := r.setAddresses(ctx, tx, p.ID, before.FixedIPs, p.FixedIPs); err != nil {
+		if err := r.setAddresses(ctx, tx, p.ID, before.FixedIPs, p.FixedIPs, nil); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package records
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/mekcloud/mek/internal/db"
@@ -91,6 +92,9 @@ func orEmpty[T any](s []T) []T {
 
 // InsertSubnet adds a subnet.
 func (r *Records) InsertSubnet(ctx context.Context, tx *db.Tx, s *network.Subnet) error {
+	r.neighbours.Follow(tx, neighbourhood{s.NetworkID, s.IPVersion}, func(old []Neighbours) []Neighbours {
+		return joined(old, Neighbours{s.PoolID, []netip.Prefix{s.CIDR}})
+	})
 	return subnetRows.Insert(ctx, tx, subnetRowOf(s))
 }
 
@@ -114,15 +118,43 @@ func (r *Records) SubnetsOf(ctx context.Context, q db.Querier, networkID string)
 	return values(items), err
 }
 
+// subnetsFor is SubnetsOf for addresses of ports: the caller changes nothing of it.
+func (r *Records) subnetsFor(ctx context.Context, tx *db.Tx, networkID string) ([]network.Subnet, error) {
+	return r.onNetwork.Get(tx, networkID, func() ([]network.Subnet, error) { return r.SubnetsOf(ctx, tx, networkID) })
+}
+
 // Neighbours is what there is on a network of one pool, of one version.
 type Neighbours struct {
 	PoolID string // empty: of none
 	Ranges []netip.Prefix
 }
 
+type neighbourhood struct {
+	network string
+	version int
+}
+
+// joined is what there is when something was added.
+func joined(old []Neighbours, n Neighbours) []Neighbours {
+	all := slices.Clone(old)
+	for i, o := range all {
+		if o.PoolID == n.PoolID {
+			all[i].Ranges = slices.Concat(o.Ranges, n.Ranges)
+			return all
+		}
+	}
+	return append(all, n)
+}
+
 // NeighboursOf tells what a new subnet of a version has to fit to. Networks have
-// hundreds of subnets, of which nothing else is read.
+// hundreds of subnets, of which nothing else is read. The caller does not change it.
 func (r *Records) NeighboursOf(ctx context.Context, q db.Querier, networkID string, version int) ([]Neighbours, error) {
+	return r.neighbours.Get(q, neighbourhood{networkID, version}, func() ([]Neighbours, error) {
+		return r.readNeighbours(ctx, q, networkID, version)
+	})
+}
+
+func (r *Records) readNeighbours(ctx context.Context, q db.Querier, networkID string, version int) ([]Neighbours, error) {
 	rows, err := q.QueryContext(ctx, "SELECT pool_id, string_agg(cidr, ' ') FROM network_subnets WHERE network_id = $1 AND ip_version = $2 GROUP BY pool_id ORDER BY pool_id", networkID, version)
 	if err != nil {
 		return nil, db.Translate(err, "look at a network's ranges")

@@ -44,7 +44,7 @@ func (s *Service) Create(ctx context.Context, items []*Draft, reach string, reco
 
 func (s *Service) add(ctx context.Context, tx *db.Tx, d *Draft, reach string) error {
 	sub := d.Subnet
-	n, err := s.records.Networks.LockRow(ctx, tx, sub.NetworkID)
+	n, err := s.records.LockNetwork(ctx, tx, sub.NetworkID)
 	if err != nil {
 		return err
 	}
