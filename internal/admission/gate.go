@@ -34,6 +34,7 @@ type Config struct {
 	Alone   int // places of one caller while nobody else asks
 	Share   int // places of one caller while others ask
 	Refused func(why string)
+	GiveWay func() // lets other threads have the processor first; nil: does not
 }
 
 const (
@@ -80,6 +81,9 @@ type caller struct {
 func New(cfg Config) *Gate {
 	if cfg.Refused == nil {
 		cfg.Refused = func(string) {}
+	}
+	if cfg.GiveWay == nil {
+		cfg.GiveWay = func() {}
 	}
 	g := &Gate{cfg: cfg, callers: map[string]*caller{}}
 	g.work.gate = g

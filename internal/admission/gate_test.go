@@ -227,6 +227,37 @@ func TestFloodsPause(t *testing.T) {
 	})
 }
 
+// TestFloodsGiveWay (I-36): between the requests of a flood other threads come
+// first, while others ask; who asks one thing after the other keeps his.
+func TestFloodsGiveWay(t *testing.T) {
+	for _, others := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			gave := map[string]int{}
+			now := ""
+			cfg := config()
+			cfg.Places, cfg.Alone, cfg.Share, cfg.GiveWay = 1, 1, 1, func() { gave[now]++ }
+			g := New(cfg)
+			one := enter(t, g, "flood", Read)
+			if err := one.Run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			until := make(chan struct{})
+			running(t, g, "flood", Read, 1, until)
+			defer close(until)
+			if others {
+				now = "other"
+				enter(t, g, "other", Read).Leave(0)
+			}
+			now = "flood"
+			one.Rest()
+			one.Leave(0)
+			if want := map[bool]int{true: 1}[others]; gave["flood"] != want || gave["other"] != 0 {
+				t.Errorf("others %v: gave way %v", others, gave)
+			}
+		})
+	}
+}
+
 func TestLongRequestsGiveTheirPlacesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, until := New(config()), make(chan struct{})

@@ -54,32 +54,44 @@ type waiter struct {
 	place *place // once given
 }
 
-// Rest gives the place back.
+// Rest gives the place back. Beside others, one who has more to ask gives the
+// processor back as well: requests of a flood follow each other without a pause
+// that the kernel sees, and it looks for other threads every few milliseconds.
 func (t *Turn) Rest() {
 	if t.place == nil {
 		return
 	}
 	t.gate.mu.Lock()
-	defer t.gate.mu.Unlock()
-	t.rest()
-}
-
-func (t *Turn) rest() {
-	p := t.place
-	t.place = nil
-	if p != nil && !p.given {
-		now := t.gate.cfg.Clock.Now()
-		t.gate.work.leave(&t.who.lane, p)
-		t.gate.work.pause(&t.who.lane, now.Sub(p.since), now)
-		t.gate.work.serve(now)
+	more := t.rest()
+	t.gate.mu.Unlock()
+	if more {
+		t.gate.cfg.GiveWay()
 	}
 }
 
-// pause has the next of a lane wait for as long as the last one worked, if others
-// ask: reading and answering a request costs about as much outside of its place,
+// rest tells whether others ask while the caller has more to ask. Under mu.
+func (t *Turn) rest() (more bool) {
+	p := t.place
+	t.place = nil
+	if p == nil {
+		return false
+	}
+	now, l := t.gate.cfg.Clock.Now(), &t.who.lane
+	more = len(l.queue) > 0 && t.gate.others(t.who, now)
+	if !p.given {
+		t.gate.work.leave(l, p)
+		if more {
+			t.gate.work.pause(l, now.Sub(p.since), now)
+		}
+		t.gate.work.serve(now)
+	}
+	return more
+}
+
+// pause has the next of a lane wait for as long as the last one worked: reading and answering a request costs about as much outside of its place,
 // and that is what those others would wait for.
 func (p *pool) pause(l *lane, worked time.Duration, now time.Time) {
-	if worked <= 0 || len(l.queue) == 0 || !p.gate.others(l.who, now) {
+	if worked <= 0 {
 		return
 	}
 	worked = min(worked, long)

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mekcloud/mek/internal/admission"
+	"github.com/mekcloud/mek/internal/pace"
 	"github.com/mekcloud/mek/internal/rest"
 )
 
@@ -50,7 +51,7 @@ func (b *builder) limits() gate {
 	g := admission.New(admission.Config{Clock: b.Clock, Reads: admission.Rate{PerSecond: l.Reads, Burst: l.ReadsBurst},
 		Writes: admission.Rate{PerSecond: l.Writes, Burst: l.WritesBurst}, Bytes: admission.Rate{PerSecond: l.MiB * mib, Burst: l.MiBBurst * mib},
 		Strangers: admission.Rate{PerSecond: l.Strangers, Burst: l.StrangersBurst}, Open: l.Open, Places: 2 * l.Alone, Alone: l.Alone, Share: l.Share,
-		Refused: func(limit string) { refused.WithLabelValues(limit).Inc() }})
+		Refused: func(limit string) { refused.WithLabelValues(limit).Inc() }, GiveWay: pace.GiveWay})
 	b.Metrics.MustRegister(refused, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mek_waiting_requests", Help: "Requests that wait for a place to be worked on."},
 		func() float64 { return float64(g.Waiting()) }))
 	w := &bodies{open: map[*turnstile]transfer{}, clock: b.Clock}

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/mekcloud/mek/internal/admission"
 	"github.com/mekcloud/mek/internal/pace"
 )
@@ -81,15 +79,9 @@ func (f *flow) enter(l *admission.Line, patience time.Duration) (leave func()) {
 func (f *flow) Work(fn func()) {
 	if f.crowded() {
 		defer f.enter(f.work, longestWait)()
-		defer giveWay()
+		defer pace.GiveWay()
 	}
 	fn()
-}
-
-// giveWay lets other threads have the processor first that became ready during a
-// piece. Left alone, most kernels look for them every four milliseconds.
-func giveWay() {
-	_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) // never fails
 }
 
 func (f *flow) Disk(fn func() error) error {
@@ -120,7 +112,7 @@ func (f *flow) step(n int64) {
 	if !f.crowded() {
 		return
 	}
-	giveWay()
+	pace.GiveWay()
 	leave := sync.OnceFunc(f.enter(f.work, longestWait))
 	end := time.AfterFunc(longestTurn, leave)
 	f.mu.Lock()

@@ -6,6 +6,8 @@ import (
 
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/crypto/blake2b"
+
+	"github.com/mekcloud/mek/internal/pace"
 )
 
 // argon2.IDKey takes fresh memory for each hash, which has to be cleared, is
@@ -20,7 +22,8 @@ const (
 	quarters = 4 // of a pass
 	modeID   = 2 // argon2id
 	argonV   = argon2.Version
-	scratch  = 3 // blocks that are worked in beside those of the memory
+	turn     = 512 // blocks that are worked on without looking for others: a third of a millisecond
+	scratch  = 3   // blocks that are worked in beside those of the memory
 )
 
 // blocksOf is how many blocks so many KiB are.
@@ -87,6 +90,9 @@ func segment(b, own []block, pass, slice, passes uint32) {
 		more()
 	}
 	for ; index < length; index++ {
+		if index%turn == turn-1 {
+			pace.GiveWay()
+		}
 		at := slice*length + index
 		prev := at - 1
 		if at == 0 {
