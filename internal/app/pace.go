@@ -113,13 +113,33 @@ func (f *flow) step(n int64) {
 		return
 	}
 	pace.GiveWay()
-	leave := sync.OnceFunc(f.enter(f.work, longestWait))
-	end := time.AfterFunc(longestTurn, leave)
+	leave := f.turn()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.leave = func() {
+	f.leave = leave
+}
+
+// turn waits for a place, which is given back after a while: who has had it for so
+// long waits for something else than a processor.
+func (f *flow) turn() (leave func()) {
+	leave = sync.OnceFunc(f.enter(f.work, longestWait))
+	end := time.AfterFunc(longestTurn, leave)
+	return func() {
 		end.Stop()
 		leave()
+	}
+}
+
+// step is the turn of a saga's step, in turn with pieces of bodies: a project that
+// has many sagas at work has them one after the other while others ask.
+func (t *traffic) step(ctx context.Context, project string) (leave func()) {
+	if !t.crowded() {
+		return func() {}
+	}
+	leave = (&flow{traffic: t, ctx: ctx, who: project}).turn()
+	return func() {
+		leave()
+		pace.GiveWay()
 	}
 }
 

@@ -105,6 +105,43 @@ func TestAnswersGoInPieces(t *testing.T) {
 	}
 }
 
+// TestStepsGoInTurns (I-36): while others ask, one step of a saga works at a time,
+// in turn with other projects' and with pieces of bodies; one that waits for a
+// host holds nobody up for long.
+func TestStepsGoInTurns(t *testing.T) {
+	for _, others := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			all, until := crowd(others), make(chan struct{})
+			at := make(chan string, 8)
+			step := func(project string) {
+				defer all.step(context.Background(), project)()
+				at <- project
+				<-until
+			}
+			go step("a")
+			synctest.Wait()
+			for _, project := range []string{"a", "a", "b"} {
+				go step(project)
+				synctest.Wait()
+			}
+			if want := map[bool]int{false: 4, true: 1}[others]; len(at) != want {
+				t.Errorf("others %v: %d steps at once, want %d", others, len(at), want)
+			}
+			now := clock.Real{}
+			began := now.Now()
+			order := ""
+			for range 4 {
+				order += <-at
+			}
+			if waited := now.Now().Sub(began); others && (order != "aaba" || waited != 3*longestTurn) {
+				t.Errorf("they began in the order %s in %v", order, waited)
+			}
+			close(until)
+			synctest.Wait()
+		})
+	}
+}
+
 // endless is bytes, and more after them.
 type endless struct{ b []byte }
 

@@ -31,6 +31,9 @@ type Options struct {
 	Faults     *Faults
 	Peers      Peers     // the servers that share the database; nil: leases alone say who lives
 	Ended      func(End) // called once per saga that ended, for metrics; may be nil
+	// Turn waits until a step of a project may keep a processor busy, as long as
+	// others ask; the step calls leave at its end. nil: at once.
+	Turn func(ctx context.Context, project string) (leave func())
 }
 
 // Peers is what an engine asks about the servers of the database; package peers.
@@ -98,6 +101,9 @@ func New(o Options) *Engine {
 	def(&o.PerProject, max(1, o.Workers*3/4))
 	if o.Retry == 0 {
 		o.Retry = 200 * time.Millisecond
+	}
+	if o.Turn == nil {
+		o.Turn = func(context.Context, string) func() { return func() {} }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

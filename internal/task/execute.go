@@ -56,10 +56,14 @@ func (x *execution) run() time.Duration {
 			return max(1, clock.FromMicros(x.row.NotBefore).Sub(x.e.o.Clock.Now()))
 		case verbUnwind:
 			err = x.turn(why)
-		case verbForward:
-			over, err = x.forward(step)
-		case verbBackward:
-			over, err = x.backward(step)
+		default:
+			leave := x.e.o.Turn(x.outer, x.row.ProjectID)
+			if v == verbForward {
+				over, err = x.forward(step)
+			} else {
+				over, err = x.backward(step)
+			}
+			leave()
 		}
 	}
 	switch {
