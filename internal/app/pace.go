@@ -122,11 +122,11 @@ func (f *flow) step(n int64) {
 // turn waits for a place, which is given back after a while: who has had it for so
 // long waits for something else than a processor.
 func (f *flow) turn() (leave func()) {
-	leave = sync.OnceFunc(f.enter(f.work, longestWait))
-	end := time.AfterFunc(longestTurn, leave)
+	giveBack := sync.OnceFunc(f.enter(f.work, longestWait))
+	end := time.AfterFunc(longestTurn, giveBack)
 	return func() {
 		end.Stop()
-		leave()
+		giveBack()
 	}
 }
 
@@ -136,9 +136,9 @@ func (t *traffic) step(ctx context.Context, project string) (leave func()) {
 	if !t.crowded() {
 		return func() {}
 	}
-	leave = (&flow{traffic: t, ctx: ctx, who: project}).turn()
+	giveBack := (&flow{traffic: t, ctx: ctx, who: project}).turn()
 	return func() {
-		leave()
+		giveBack()
 		pace.GiveWay()
 	}
 }
