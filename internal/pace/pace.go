@@ -14,8 +14,6 @@ package pace
 import (
 	"context"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // Flow is one request's part of the machine. Safe for concurrent use.
@@ -60,7 +58,7 @@ const Piece = 64 << 10
 // the last time, as between two pieces of work. Left alone, most kernels look for
 // them every four milliseconds.
 func GiveWay() {
-	_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) // never fails
+	_, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0) // never fails
 }
 
 // Settle writes a piece of a file out of the system's memory and waits for it.
