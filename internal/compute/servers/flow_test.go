@@ -53,6 +53,24 @@ func TestDeleteWithTheHostGone(t *testing.T) {
 	await.That(t, "the host removed it", func() bool { return len(f.guests()) == 0 })
 }
 
+// A host starts a guest while it connects its ports, but the server is ACTIVE only
+// when they forward (I-21).
+func TestGuestIsMadeWhileItsPortsAreConnected(t *testing.T) {
+	f := newFront(t)
+	f.net.held = make(chan struct{})
+	out := f.want(202, "member", "2.90", "POST", "/servers", plainBody)
+	id := at(out, "server.id").(string)
+	await.That(t, "the guest runs", func() bool { return len(f.guests()) == 1 && f.guests()[0].Power == guest.Running })
+	if s := f.want(200, "member", "2.1", "GET", "/servers/"+id, ""); at(s, "server.status") != "BUILD" || at(s, "server.OS-EXT-STS:task_state") != "spawning" {
+		t.Errorf("without ports: %v", s)
+	}
+	close(f.net.held)
+	f.idle()
+	if s := f.want(200, "member", "2.1", "GET", "/servers/"+id, ""); at(s, "server.status") != "ACTIVE" {
+		t.Errorf("with ports: %v", s)
+	}
+}
+
 func TestAHostThatCannotMakeTheGuest(t *testing.T) {
 	f := newFront(t)
 	f.fail = func(call, _ string) sim.Fault {

@@ -268,6 +268,7 @@ type ports struct {
 	all     map[string]*port
 	applied map[string]bool
 	count   int64
+	held    chan struct{} // hosts report ports when it is closed; nil: at once
 }
 
 func (p *ports) Plan(_ context.Context, _ string, requests []network.PortRequest, none bool, _ []string) ([]network.PlannedPort, error) {
@@ -366,10 +367,17 @@ func (p *ports) render(_ context.Context, host string) (any, int64, error) {
 	return list, p.count, nil
 }
 
-func (p *ports) Apply(_ context.Context, doc hostlink.Document, report func(...hostlink.ObjectReport)) error {
+func (p *ports) Apply(ctx context.Context, doc hostlink.Document, report func(...hostlink.ObjectReport)) error {
 	var list []string
 	if err := json.Unmarshal(doc.Body, &list); err != nil {
 		return err
+	}
+	if p.held != nil {
+		select {
+		case <-p.held:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	for _, portID := range list {
 		report(hostlink.ObjectReport{ID: portID, Phase: hostlink.Ready})

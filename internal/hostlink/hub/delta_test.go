@@ -8,8 +8,10 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/mekcloud/mek/internal/agent"
+	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/hostlink"
 	"github.com/mekcloud/mek/internal/hostlink/hub"
@@ -101,6 +103,8 @@ type wire struct {
 	docs    []hostlink.Document
 	deltas  []hostlink.Delta
 	reports []hostlink.Report
+
+	amending func() // called with each delta; may be nil
 }
 
 func (w *wire) Hello() hostlink.Hello {
@@ -119,6 +123,9 @@ func (w *wire) Accept(ctx context.Context, doc hostlink.Document) error {
 }
 
 func (w *wire) Amend(ctx context.Context, d hostlink.Delta) error {
+	if w.amending != nil {
+		w.amending()
+	}
 	w.mu.Lock()
 	w.deltas = append(w.deltas, d)
 	w.mu.Unlock()
@@ -196,6 +203,28 @@ func TestOnlyChangesTravel(t *testing.T) {
 	}
 	if got, want := shelf.Words(), r.words; !maps.Equal(got, want) {
 		t.Errorf("the host has %v, rows say %v", got, want)
+	}
+}
+
+// What is named while a part is on its way waits a moment for more: the host puts
+// its document on disk for each.
+func TestPartsAreGathered(t *testing.T) {
+	r, shelf := newRows(t, hub.Config{}), linktest.NewShelf()
+	w := newWire(t, shelf)
+	r.change("w", "x")
+	leave := w.join(t, r.hub)
+	defer leave()
+	r.await(r.revision, "w")
+	steady, times, last := clock.Real{}, []time.Duration{}, int64(0)
+	w.amending = func() {
+		if times = append(times, steady.Elapsed()); len(times) == 1 {
+			last = r.put("second", "y")
+		}
+	}
+	r.await(r.put("first", "y"), "first")
+	r.await(last, "second")
+	if r.rendered(); len(times) != 2 || times[1]-times[0] < 5*time.Millisecond {
+		t.Errorf("parts were sent at %v", times)
 	}
 }
 
