@@ -31,16 +31,18 @@ func groupName(groupID string) string { return "pg_" + strings.ReplaceAll(groupI
 func RenderGlobal() []Row {
 	rows := []Row{{Table: "Port_Group", Key: dropGroupKey, Columns: map[string]any{"name": dropGroupName}}}
 	out, in := "inport == @"+dropGroupName, "outport == @"+dropGroupName
+	// What names the group costs a switch flows for each of its ports, so only what
+	// is dropped names it: a port that is not in it may pass all of this anyway.
 	for _, a := range []struct {
 		name, direction, match, action string
 		priority                       int
 	}{
 		{"out", "from-lport", out + " && ip", "drop", dropPriority},
 		{"in", "to-lport", in + " && ip", "drop", dropPriority},
-		{"dhcp4", "from-lport", out + " && ip4 && ip4.dst == 255.255.255.255 && udp && udp.src == 68 && udp.dst == 67", "allow", passPriority},
-		{"dhcp6", "from-lport", out + " && ip6 && ip6.dst == ff02::1:2 && udp && udp.src == 546 && udp.dst == 547", "allow", passPriority},
-		{"nd-out", "from-lport", out + " && (nd_ns || nd_na || nd_rs || mldv1 || mldv2)", "allow", passPriority},
-		{"nd-in", "to-lport", in + " && (nd_ns || nd_na || nd_ra)", "allow", passPriority},
+		{"dhcp4", "from-lport", "ip4 && ip4.dst == 255.255.255.255 && udp && udp.src == 68 && udp.dst == 67", "allow", passPriority},
+		{"dhcp6", "from-lport", "ip6 && ip6.dst == ff02::1:2 && udp && udp.src == 546 && udp.dst == 547", "allow", passPriority},
+		{"nd-out", "from-lport", "nd_ns || nd_na || nd_rs || mldv1 || mldv2", "allow", passPriority},
+		{"nd-in", "to-lport", "nd_ns || nd_na || nd_ra", "allow", passPriority},
 	} {
 		rows = append(rows, aclRow(GlobalScope+"/"+a.name, dropGroupKey, a.direction, a.match, a.action, a.priority))
 	}

@@ -29,7 +29,7 @@ const guardEvery = 3 * time.Second
 func (d *Driver) guard(ctx context.Context) error {
 	d.guardMu.Lock()
 	defer d.guardMu.Unlock()
-	want, ports := flows{}, d.guards()
+	want, ports := flows{0: dropped()}, d.guards()
 	var meters []meter
 	for _, p := range ports {
 		want[p.number] = p.flows()
@@ -95,8 +95,22 @@ func (f flows) count() (n int) {
 // and whoever reads on might; and answers of DHCP, which OVN drops but in fragments.
 var guarded = []string{"icmp6,icmp_type=134", "icmp6,icmp_type=0,ip_frag=no", "ipv6,nw_proto=0,ip_frag=no", "udp,tp_src=67,tp_dst=68"}
 
-// guardPriority is above all of OVN's in its first table.
-const guardPriority = 30000
+// The flows of a guarded port say of each frame, in the register that OVN will
+// write the number of its logical port into, that it is to be guarded, and then
+// begin anew, so that what is dropped is written once for all of them.
+const (
+	guardPriority = 30000 // above all of OVN's in its first table
+	guardMark     = 0x677561
+)
+
+// dropped are the flows of what no guarded port may send.
+func dropped() string {
+	var b strings.Builder
+	for _, what := range guarded {
+		fmt.Fprintf(&b, "add cookie=%#x,table=0,priority=%d,reg14=%#x,%s,actions=drop\n", guardCookie, guardPriority, guardMark, what)
+	}
+	return b.String()
+}
 
 // guardedPort is a port in the bridge, as it is looked after.
 type guardedPort struct {
@@ -108,19 +122,13 @@ type guardedPort struct {
 // flows are what stands in front of OVN's for the port.
 func (p guardedPort) flows() string {
 	var b strings.Builder
-	for _, what := range p.dropped() {
-		fmt.Fprintf(&b, "add cookie=%#x,table=0,priority=%d,in_port=%d,%s,actions=drop\n", guardCookie, guardPriority, p.number, what)
+	mark := 0
+	if !p.open {
+		mark = guardMark
+		fmt.Fprintf(&b, "add cookie=%#x,table=0,priority=%d,in_port=%d,reg14=0,actions=load:%#x->NXM_NX_REG14[],resubmit(,0)\n", guardCookie, guardPriority, p.number, mark)
 	}
-	meterFlows(&b, p.number, p.meters)
+	meterFlows(&b, p.number, mark, p.meters)
 	return b.String()
-}
-
-// dropped is what the port may not send.
-func (p guardedPort) dropped() []string {
-	if p.open {
-		return nil
-	}
-	return guarded
 }
 
 // guards are the ports in the bridge.
@@ -141,9 +149,9 @@ func (d *Driver) keepGuard(ctx context.Context) {
 		if len(want) == 0 {
 			continue
 		}
-		least, have := 0, 0
+		least, have := len(guarded), 0
 		for _, p := range want {
-			least += len(p.dropped()) + len(p.meters)
+			least += strings.Count(p.flows(), "\n")
 		}
 		err := d.talk(ctx, d.cfg.Integration(), func(b *bridge) (err error) {
 			have, err = b.countFlows(guardCookie)

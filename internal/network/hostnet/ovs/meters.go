@@ -167,11 +167,12 @@ func (d *Driver) meterOf(portID string) uint32 {
 	return 0
 }
 
-// meterFlows lead what comes in by a port through its meters.
-func meterFlows(b *strings.Builder, port int, meters []meter) {
+// meterFlows lead what comes in by a port, marked or not, through its meters.
+func meterFlows(b *strings.Builder, port, mark int, meters []meter) {
 	for k, m := range meters {
-		fmt.Fprintf(b, "add cookie=%#x,table=0,priority=%d,in_port=%d,reg14=%d,actions=meter:%d,load:%d->NXM_NX_REG14[],resubmit(,0)\n",
-			guardCookie, meterPriority, port, k, m.id, k+1)
+		fmt.Fprintf(b, "add cookie=%#x,table=0,priority=%d,in_port=%d,reg14=%#x,actions=meter:%d,load:%d->NXM_NX_REG14[],resubmit(,0)\n",
+			guardCookie, meterPriority, port, mark, m.id, k+1)
+		mark = k + 1
 	}
 }
 
