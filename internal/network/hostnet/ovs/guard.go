@@ -3,10 +3,7 @@ package ovs
 import (
 	"cmp"
 	"context"
-	"fmt"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -35,65 +32,39 @@ func (d *Driver) guard(ctx context.Context) error {
 		want[p.number] = p.flows()
 		meters = append(meters, p.meters...)
 	}
-	there := 0
-	err := d.talk(ctx, d.cfg.Integration(), func(b *bridge) (err error) {
-		if err = b.setMeters(meters); err == nil {
-			there, err = b.countFlows(guardCookie)
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	text, whole := want.since(d.guarded, there, func(number int) string {
-		return fmt.Sprintf("delete cookie=%#x/-1,table=0,in_port=%d\n", guardCookie, number)
-	})
-	if whole {
-		text = fmt.Sprintf("delete cookie=%#x/-1\n", guardCookie) + text
-	}
-	d.guarded = nil
-	if text != "" {
-		if _, err := d.openFlow(ctx, d.cfg.Integration(), text, "--bundle", "add-flows", "-"); err != nil {
+	err := d.talk(ctx, d.cfg.Integration(), func(b *bridge) error {
+		if err := b.setMeters(meters); err != nil {
 			return err
 		}
-	}
-	d.guarded = want
-	return nil
-}
-
-// flows are those of a bridge, as text, by the port they are for. None is empty.
-type flows map[int]string
-
-// since is what makes these flows out of others that were written, of which so
-// many are there: of all, where some are missing.
-func (f flows) since(was flows, there int, remove func(port int) string) (text string, whole bool) {
-	var b strings.Builder
-	if whole = was == nil || there < was.count(); !whole {
-		for _, port := range slices.Sorted(maps.Keys(was)) {
-			if was[port] != f[port] {
-				b.WriteString(remove(port))
-			}
+		there, err := b.countFlows(guardCookie)
+		if err != nil {
+			return err
 		}
-	}
-	for _, port := range slices.Sorted(maps.Keys(f)) {
-		if whole || was[port] != f[port] {
-			b.WriteString(f[port])
+		gone, add, whole := want.since(d.guarded, there)
+		var changes []string
+		for _, port := range gone {
+			changes = append(changes, flow{cookie: guardCookie, match: fields{}.inPort(uint32(port))}.removed())
 		}
+		if whole {
+			changes = []string{flow{cookie: guardCookie}.removed()}
+		}
+		return b.change(append(changes, add...))
+	})
+	if d.guarded = want; err != nil {
+		d.guarded = nil
 	}
-	return b.String(), whole
-}
-
-func (f flows) count() (n int) {
-	for _, text := range f {
-		n += strings.Count(text, "\n")
-	}
-	return n
+	return err
 }
 
 // guarded is what no guest may send: advertisements of routers; what says that it
 // is shorter than its headers, in which the switch reads neither protocol nor type
 // and whoever reads on might; and answers of DHCP, which OVN drops but in fragments.
-var guarded = []string{"icmp6,icmp_type=134", "icmp6,icmp_type=0,ip_frag=no", "ipv6,nw_proto=0,ip_frag=no", "udp,tp_src=67,tp_dst=68"}
+var guarded = []fields{
+	fields{}.ethernet(etherIPv6).icmp6(134),
+	fields{}.ethernet(etherIPv6).whole().icmp6(0),
+	fields{}.ethernet(etherIPv6).whole().protocol(0),
+	fields{}.ethernet(etherIPv4).protocol(protoUDP).udp(67, 68),
+}
 
 // The flows of a guarded port say of each frame, in the register that OVN will
 // write the number of its logical port into, that it is to be guarded, and then
@@ -104,12 +75,12 @@ const (
 )
 
 // dropped are the flows of what no guarded port may send.
-func dropped() string {
-	var b strings.Builder
+func dropped() (list []string) {
 	for _, what := range guarded {
-		fmt.Fprintf(&b, "add cookie=%#x,table=0,priority=%d,reg14=%#x,%s,actions=drop\n", guardCookie, guardPriority, guardMark, what)
+		f := flow{cookie: guardCookie, priority: guardPriority, match: append(fields{}.register14(guardMark), what...)}
+		list = append(list, f.added())
 	}
-	return b.String()
+	return list
 }
 
 // guardedPort is a port in the bridge, as it is looked after.
@@ -120,15 +91,14 @@ type guardedPort struct {
 }
 
 // flows are what stands in front of OVN's for the port.
-func (p guardedPort) flows() string {
-	var b strings.Builder
-	mark := 0
+func (p guardedPort) flows() (list []string) {
+	mark := uint32(0)
 	if !p.open {
 		mark = guardMark
-		fmt.Fprintf(&b, "add cookie=%#x,table=0,priority=%d,in_port=%d,reg14=0,actions=load:%#x->NXM_NX_REG14[],resubmit(,0)\n", guardCookie, guardPriority, p.number, mark)
+		list = append(list, flow{cookie: guardCookie, priority: guardPriority, match: fields{}.inPort(uint32(p.number)).register14(0),
+			do: actions{}.set(fields{}.register14(mark)).again()}.added())
 	}
-	meterFlows(&b, p.number, mark, p.meters)
-	return b.String()
+	return append(list, meterFlows(uint32(p.number), mark, p.meters)...)
 }
 
 // guards are the ports in the bridge.
@@ -151,7 +121,7 @@ func (d *Driver) keepGuard(ctx context.Context) {
 		}
 		least, have := len(guarded), 0
 		for _, p := range want {
-			least += strings.Count(p.flows(), "\n")
+			least += len(p.flows())
 		}
 		err := d.talk(ctx, d.cfg.Integration(), func(b *bridge) (err error) {
 			have, err = b.countFlows(guardCookie)

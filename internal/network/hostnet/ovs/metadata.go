@@ -1,14 +1,14 @@
 package ovs
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"net"
 	"net/netip"
-	"os/exec"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -78,9 +78,7 @@ func (d *Driver) patches(ctx context.Context, wanted map[string]bool) error {
 // leads renders the metadata bridge: two flows per port and address, by the number
 // that stands for the port, and which the flows carry.
 func (d *Driver) leads(ports []hostnet.Port) (flows, error) {
-	listen := d.cfg.MetadataListen()
-	local := hardwareAddress(d.cfg.MetadataBridge())
-	out, ways := flows{0: "add table=0,priority=0,actions=drop\n"}, map[string]int{}
+	out, ways := flows{0: {flow{}.added()}}, map[string]uint32{} // what matches nothing is dropped
 	for _, p := range ports {
 		if p.MetadataID == "" {
 			continue
@@ -92,70 +90,70 @@ func (d *Driver) leads(ports []hostnet.Port) (flows, error) {
 			if !ok || !forwards(patch) {
 				return nil, fault.Unavailablef("the switch has no way for metadata of network %s yet", p.NetworkID)
 			}
-			way = *patch.Ofport
+			way = uint32(*patch.Ofport)
 			ways[p.MetadataID] = way
 		}
 		number, err := d.numberOf(p.ID)
+		if err == nil {
+			out[int(number)], err = d.leadsOf(p, number, way)
+		}
 		if err != nil {
 			return nil, err
-		}
-		stand := d.standIn(number)
-		for _, a := range p.Addresses {
-			if !a.Is4() {
-				continue
-			}
-			out[int(number)] = fmt.Sprintf("add cookie=%d,table=0,priority=100,in_port=%d,tcp,dl_src=%s,nw_src=%s,nw_dst=169.254.169.254,tp_dst=80,"+
-				"actions=mod_nw_src:%s,mod_nw_dst:%s,mod_tp_dst:%d,mod_dl_dst:%s,output:LOCAL\n",
-				number, way, p.MAC, a, stand, listen.Addr(), listen.Port(), local) +
-				fmt.Sprintf("add cookie=%d,table=0,priority=100,in_port=LOCAL,tcp,nw_src=%s,nw_dst=%s,tp_src=%d,"+
-					"actions=mod_nw_src:169.254.169.254,mod_tp_src:80,mod_nw_dst:%s,mod_dl_src:%s,mod_dl_dst:%s,output:%d\n",
-					number, listen.Addr(), stand, listen.Port(), a, p.MetadataMAC, p.MAC, way)
-			break // one address names the port; a second IPv4 address asks through the first
 		}
 	}
 	return out, nil
 }
 
+// serviceAddress is where guests ask for metadata.
+var serviceAddress = netip.MustParseAddr("169.254.169.254")
+
+// leadsOf are the flows of a port, from the patch of its network to the listener
+// and back. One address names the port; a second IPv4 address asks through the first.
+func (d *Driver) leadsOf(p hostnet.Port, number, way uint32) ([]string, error) {
+	at := slices.IndexFunc(p.Addresses, netip.Addr.Is4)
+	if at < 0 {
+		return nil, nil
+	}
+	guest, err1 := net.ParseMAC(p.MAC)
+	service, err2 := net.ParseMAC(p.MetadataMAC)
+	local, err3 := net.ParseMAC(hardwareAddress(d.cfg.MetadataBridge()))
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return nil, fault.Invalidf("port %s has an address that is none", p.ID).Because(err)
+	}
+	address, stand, listen := p.Addresses[at], d.standIn(number), d.cfg.MetadataListen()
+	there := flow{cookie: uint64(number), priority: 100,
+		match: fields{}.inPort(way).from(guest).ethernet(etherIPv4).protocol(protoTCP).source(address).destination(serviceAddress).tcpDestination(80),
+		do: actions{}.set(fields{}.source(stand)).set(fields{}.destination(listen.Addr())).set(fields{}.tcpDestination(listen.Port())).
+			set(fields{}.to(local)).output(ofLocal)}
+	back := flow{cookie: uint64(number), priority: 100,
+		match: fields{}.inPort(ofLocal).ethernet(etherIPv4).protocol(protoTCP).source(listen.Addr()).destination(stand).tcpSource(listen.Port()),
+		do: actions{}.set(fields{}.source(serviceAddress)).set(fields{}.tcpSource(80)).set(fields{}.destination(address)).
+			set(fields{}.from(service)).set(fields{}.to(guest)).output(way)}
+	return []string{there.added(), back.added()}, nil
+}
+
 // lead makes the metadata bridge's flows those: in one bundle, and what changed
 // alone, where the others are there. The caller holds metadataMu.
 func (d *Driver) lead(ctx context.Context, want flows) error {
-	there := 0
-	if d.led != nil {
-		err := d.talk(ctx, d.cfg.MetadataBridge(), func(b *bridge) (err error) {
-			there, err = b.countFlows(everyCookie)
-			return err
-		})
+	err := d.talk(ctx, d.cfg.MetadataBridge(), func(b *bridge) error {
+		there, err := b.countFlows(everyCookie)
 		if err != nil {
 			return err
 		}
-	}
-	text, whole := want.since(d.led, there, func(number int) string { return fmt.Sprintf("delete cookie=%d/-1\n", number) })
-	if whole { // what nobody wrote goes
-		text = "delete table=0\n" + text
-	}
-	d.led = nil
-	if text != "" {
-		if _, err := d.openFlow(ctx, d.cfg.MetadataBridge(), text, "--bundle", "add-flows", "-"); err != nil {
-			return err
+		gone, add, whole := want.since(d.led, there)
+		var changes []string
+		for _, number := range gone {
+			changes = append(changes, flow{cookie: uint64(number)}.removed())
 		}
+		if whole { // what nobody wrote goes, too
+			changes = []string{flow{cookie: everyCookie}.removed()}
+		}
+		return b.change(append(changes, add...))
+	})
+	if d.led = want; err != nil {
+		d.led = nil
 	}
-	d.led = want
-	return nil
-}
-
-// openFlow gives a bridge a command, and answers what the bridge says.
-func (d *Driver) openFlow(ctx context.Context, bridge, input, option, command string, words ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	target := "unix:" + filepath.Join(d.cfg.Run, bridge+".mgmt")
-	cmd := exec.CommandContext(ctx, "/usr/bin/ovs-ofctl", append([]string{option, "-O", "OpenFlow14", command, target}, words...)...)
-	cmd.Stdin = strings.NewReader(input)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Run(); err != nil {
-		return "", fault.Internalf("flows of bridge %s: %w: %s", bridge, err, out.String())
-	}
-	return out.String(), nil
+	return err
 }
 
 // numberOf gives a port the number that stands for it, keeping one it has.

@@ -168,12 +168,14 @@ func (d *Driver) meterOf(portID string) uint32 {
 }
 
 // meterFlows lead what comes in by a port, marked or not, through its meters.
-func meterFlows(b *strings.Builder, port, mark int, meters []meter) {
+func meterFlows(port, mark uint32, meters []meter) (list []string) {
 	for k, m := range meters {
-		fmt.Fprintf(b, "add cookie=%#x,table=0,priority=%d,in_port=%d,reg14=%#x,actions=meter:%d,load:%d->NXM_NX_REG14[],resubmit(,0)\n",
-			guardCookie, meterPriority, port, mark, m.id, k+1)
-		mark = k + 1
+		passed := uint32(k + 1)
+		list = append(list, flow{cookie: guardCookie, priority: meterPriority, match: fields{}.inPort(port).register14(mark), meter: m.id,
+			do: actions{}.set(fields{}.register14(passed)).again()}.added())
+		mark = passed
 	}
+	return list
 }
 
 // setMeters makes the bridge's meters those, of the numbers that are ours, and has

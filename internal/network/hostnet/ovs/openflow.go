@@ -12,8 +12,8 @@ import (
 	"github.com/mekcloud/mek/internal/fault"
 )
 
-// What ovs-ofctl does one process at a time, or not at all: meters, and the
-// count of our flows, which is asked every few seconds.
+// Bridges are spoken to by the driver itself: meters, flows, and the count of ours,
+// which is asked every few seconds.
 
 // The words of OpenFlow 1.4 that are spoken here.
 const (
@@ -71,12 +71,17 @@ func (d *Driver) talk(ctx context.Context, name string, f func(*bridge) error) e
 
 func (b *bridge) send(kind byte, body []byte) error {
 	b.last++
-	m := make([]byte, ofHeader, ofHeader+len(body))
-	m[0], m[1] = ofVersion, kind
-	binary.BigEndian.PutUint16(m[2:], uint16(ofHeader+len(body)))
-	binary.BigEndian.PutUint32(m[4:], b.last)
-	_, err := b.conn.Write(append(m, body...))
+	_, err := b.conn.Write(append(b.head(kind, b.last, len(body)), body...))
 	return err
+}
+
+// head begins a message with so many bytes behind it.
+func (b *bridge) head(kind byte, number uint32, size int) []byte {
+	m := make([]byte, ofHeader, ofHeader+size)
+	m[0], m[1] = ofVersion, kind
+	binary.BigEndian.PutUint16(m[2:], uint16(ofHeader+size))
+	binary.BigEndian.PutUint32(m[4:], number)
+	return m
 }
 
 // read gives the next message, answering what bridges ask meanwhile.
