@@ -3,6 +3,7 @@ package ovs
 import (
 	"log/slog"
 	"net/netip"
+	"strconv"
 
 	"github.com/mekcloud/mek/internal/network/hostnet"
 )
@@ -40,6 +41,15 @@ type Config struct {
 
 // prefix begins every name of this cloud on the host.
 func (c Config) prefix() string { return "mk" + c.Hash[:4] }
+
+// group is of links that are about to be removed: this cloud's alone.
+func (c Config) group() uint32 {
+	n, err := strconv.ParseUint(c.Hash[:4], 16, 16)
+	if err != nil {
+		n = 0 // a hash is hexadecimal
+	}
+	return 0x6d6b0000 | uint32(n)
+}
 
 // Integration is the name of the bridge that guests' taps are in.
 func (c Config) Integration() string { return c.prefix() + "int" }

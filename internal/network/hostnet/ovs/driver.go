@@ -7,8 +7,6 @@ import (
 	"strings"
 	"sync"
 
-	"sigs.k8s.io/knftables"
-
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/network/hostnet"
 )
@@ -36,7 +34,6 @@ type Driver struct {
 
 	sealMu sync.Mutex
 	sealed map[string]int // taps by name, with their index
-	nft    knftables.Interface
 
 	guardMu sync.Mutex // one writer of guards at a time
 	guarded flows      // that were written; nil: whatever there is

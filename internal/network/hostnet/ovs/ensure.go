@@ -2,7 +2,6 @@ package ovs
 
 import (
 	"context"
-	"errors"
 	"net"
 	"slices"
 	"strconv"
@@ -204,15 +203,13 @@ func (d *Driver) Remove(ctx context.Context, portIDs ...string) error {
 	if err := d.db.commit(ctx, drop...); err != nil {
 		return err
 	}
-	var failed []error
-	for i, name := range names {
-		d.forget(portIDs[i])
-		failed = append(failed, removeLink(name))
+	for _, id := range portIDs {
+		d.forget(id)
 	}
-	if err := errors.Join(failed...); err != nil {
+	if err := removeLinks(d.cfg.group(), names...); err != nil {
 		return err
 	}
-	if err := d.unseal(ctx, names...); err != nil {
+	if err := d.unseal(names...); err != nil {
 		return err
 	}
 	return d.cfg.Ledger.Forget(ctx, "link", names...)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"github.com/mekcloud/mek/internal/fault"
@@ -55,6 +56,11 @@ func layTap(name string, mtu int, vnetHeader bool) (int, error) {
 	}
 	if err := noIPv6(name); err != nil {
 		return 0, err
+	}
+	if link.Attrs().Group != 0 { // it was about to be removed
+		if err := netlink.LinkSetGroup(link, 0); err != nil {
+			return 0, fmt.Errorf("group of %s: %w", name, err)
+		}
 	}
 	if mtu > 0 && link.Attrs().MTU != mtu {
 		if err := netlink.LinkSetMTU(link, mtu); err != nil {
@@ -116,6 +122,44 @@ func tapLinks(prefix string) (links, taps map[string]bool, err error) {
 
 // tapDigits are the digits of a port's id in the name of its tap.
 const tapDigits = 9
+
+// removeLinks removes links that may be gone already. The kernel waits for all
+// processors with each removal, and lets nobody change a link meanwhile: so those of
+// many ports go as one group.
+func removeLinks(group uint32, names ...string) error {
+	list, err := netlink.LinkList()
+	if err != nil || len(names) == 1 {
+		var failed []error
+		for _, name := range names {
+			failed = append(failed, removeLink(name))
+		}
+		return errors.Join(failed...)
+	}
+	wanted := make(map[string]bool, len(names))
+	for _, name := range names {
+		wanted[name] = true
+	}
+	found := false
+	for _, link := range list {
+		if !wanted[link.Attrs().Name] {
+			continue
+		}
+		if err := netlink.LinkSetGroup(link, int(group)); err != nil && !errors.Is(err, unix.ENODEV) {
+			return fmt.Errorf("remove link %s: %w", link.Attrs().Name, err)
+		}
+		found = true
+	}
+	if !found {
+		return nil
+	}
+	request := nl.NewNetlinkRequest(unix.RTM_DELLINK, unix.NLM_F_ACK)
+	request.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+	request.AddData(nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(group)))
+	if _, err := request.Execute(unix.NETLINK_ROUTE, 0); err != nil {
+		return fmt.Errorf("remove %d links: %w", len(names), err)
+	}
+	return nil
+}
 
 func removeLink(name string) error {
 	link, err := netlink.LinkByName(name)

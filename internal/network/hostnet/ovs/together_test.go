@@ -2,7 +2,12 @@ package ovs_test
 
 import (
 	"context"
+	"fmt"
+	"os/exec"
+	"strings"
 	"testing"
+
+	"github.com/vishvananda/netlink"
 
 	"github.com/mekcloud/mek/internal/network/hostnet"
 	"github.com/mekcloud/mek/internal/network/hostnet/ovs"
@@ -35,9 +40,53 @@ func TestPortsAreFinished(t *testing.T) {
 	if ctx.Err() == nil || len(failed) > 0 || err != nil || len(states) != 1 || states[0].ID != p.ID {
 		t.Errorf("%v; on the host: %+v, %v", failed, states, err)
 	}
+	if out, err := exec.Command("nft", "list", "table", "netdev", "mk"+h.cfg.Hash[:4]).CombinedOutput(); h.cfg.Userspace && (err != nil || !strings.Contains(string(out), "policy drop")) {
+		t.Errorf("the host's stack hears the tap: %v %s", err, out)
+	}
 	if f, err := h.drv.OpenTap(t.Context(), p.ID); err != nil {
 		t.Error(err)
 	} else {
 		_ = f.Close()
 	}
+}
+
+// TestManyPortsAreRemoved: the links of many ports go as one, no other goes with
+// them, and a port that comes back is not taken for one that goes.
+func TestManyPortsAreRemoved(t *testing.T) {
+	h := startHost(t)
+	var ids []string
+	for i := range 12 {
+		p := hostnet.Port{ID: fmt.Sprintf("%08x-0000-4000-8000-000000000001", i), MAC: fmt.Sprintf("fa:16:3e:00:02:%02x", i), MTU: 1442}
+		h.ports, ids = append(h.ports, p), append(ids, p.ID)
+	}
+	if failed := h.drv.Ensure(t.Context(), h.ports); len(failed) > 0 {
+		t.Fatal(failed)
+	}
+	left := func(want ...string) {
+		t.Helper()
+		list, err := netlink.LinkList()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, l := range list {
+			if l.Type() == "tuntap" && !strings.HasPrefix(l.Attrs().Name, h.cfg.Integration()[:6]+"m") && len(l.Attrs().Name) == 15 {
+				got = append(got, l.Attrs().Name)
+			}
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("links %v, want %v", got, want)
+		}
+	}
+	if err := h.drv.Remove(t.Context(), append(ids[:10:10], "ffffffff-0000-4000-8000-000000000001")...); err != nil {
+		t.Fatal(err)
+	}
+	left(hostnet.TapName(h.cfg.Hash, ids[10]), hostnet.TapName(h.cfg.Hash, ids[11]))
+	if failed := h.drv.Ensure(t.Context(), h.ports[:1]); len(failed) > 0 {
+		t.Fatal(failed)
+	}
+	if err := h.drv.Remove(t.Context(), ids[10:]...); err != nil {
+		t.Fatal(err)
+	}
+	left(hostnet.TapName(h.cfg.Hash, ids[0]))
 }
