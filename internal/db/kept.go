@@ -1,6 +1,7 @@
 package db
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -36,38 +37,64 @@ func Keep[K comparable, V any](tables ...string) *Kept[K, V] {
 
 // Get is what is known of a key, or what read answers, which reads by q. Who
 // gets it must not change it.
-func (k *Kept[K, V]) Get(q Querier, key K, read func() (V, error)) (V, error) {
+func (k *Kept[K, V]) Get(q Querier, key K, read func() (V, error)) (v V, err error) {
+	all, err := k.Some(q, []K{key}, func([]K) (map[K]V, error) {
+		v, err := read()
+		return map[K]V{key: v}, err
+	})
+	return all[key], err
+}
+
+// Some is what is known of keys, and what read answers of those that nothing is
+// known of, which it reads by q. A key that has no value stays out, and is
+// asked for each time.
+func (k *Kept[K, V]) Some(q Querier, keys []K, read func(missing []K) (map[K]V, error)) (map[K]V, error) {
 	c := changesOf(q)
 	if c == nil {
-		return read()
+		return read(keys)
 	}
-	k.mu.Lock()
-	if k.of != c {
-		k.of, k.watch, k.known = c, c.watch(k.tables), map[K]keptValue[V]{}
-	}
-	watch := k.watch
-	at := sum(watch)
-	found, ok := k.known[key]
-	k.mu.Unlock()
+	out, missing, watch, at := k.lookUp(c, keys)
 	if tx, own := q.(*Tx); own && tx.wrote(watch) {
-		return read() // what may never be committed
+		return read(keys) // what may never be committed
 	}
-	if ok && found.at == at {
-		return found.value, nil
+	if len(missing) == 0 {
+		return out, nil
 	}
-	v, err := read()
+	fresh, err := read(missing)
 	if err != nil {
-		return v, err
+		return nil, err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.of == c {
-		if len(k.known) >= mostKept {
-			clear(k.known)
-		}
-		k.known[key] = keptValue[V]{v, at}
+	if k.of == c && len(k.known)+len(fresh) > mostKept {
+		clear(k.known)
 	}
-	return v, nil
+	for key, v := range fresh {
+		out[key] = v
+		if k.of == c && len(k.known) < mostKept {
+			k.known[key] = keptValue[V]{v, at}
+		}
+	}
+	return out, nil
+}
+
+// lookUp finds what is known of keys, and how many changes there have been.
+func (k *Kept[K, V]) lookUp(c *changes, keys []K) (found map[K]V, missing []K, watch []*atomic.Uint64, at uint64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.of != c {
+		k.of, k.watch, k.known = c, c.watch(k.tables), map[K]keptValue[V]{}
+	}
+	at = sum(k.watch)
+	found = make(map[K]V, len(keys))
+	for _, key := range keys {
+		if v, ok := k.known[key]; ok && v.at == at {
+			found[key] = v.value
+		} else if !slices.Contains(missing, key) {
+			missing = append(missing, key)
+		}
+	}
+	return found, missing, k.watch, at
 }
 
 // Follow has what is kept of a key become something else once tx is committed, of

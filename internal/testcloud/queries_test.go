@@ -107,3 +107,29 @@ func TestStatementsOfHotRoutes(t *testing.T) {
 		}
 	}
 }
+
+// TestStatementsOfAServer holds how many statements a server costs from the
+// request until it is ACTIVE, with what its host is told and reports.
+func TestStatementsOfAServer(t *testing.T) {
+	c := testcloud.New(t)
+	_, image := server(t, c)
+	network := c.Demo.Do("POST", "/networking/v2.0/networks", object{"network": object{"name": "n"}}).Expect(http.StatusCreated).String("network.id")
+	c.Demo.Do("POST", "/networking/v2.0/subnets", object{"subnet": object{"network_id": network, "cidr": "10.9.0.0/24", "ip_version": 4}}).Expect(http.StatusCreated)
+	least := db.Counts{Queries: 1 << 40}
+	for range 4 { // what goes on beside is counted, too
+		before := quiet(c)
+		c.Demo.Do("POST", "/compute/v2.1/servers", object{"server": object{"name": "s", "flavorRef": "f1", "imageRef": image, "networks": []any{object{"uuid": network}}}}).Expect(http.StatusAccepted)
+		after := quiet(c)
+		if n := after.Queries - before.Queries; n < least.Queries {
+			least = db.Counts{Queries: n, Writes: after.Writes - before.Writes}
+		}
+	}
+	most := int64(78)
+	if c.DB.Engine() == db.Postgres {
+		most = 130
+	}
+	t.Logf("%d statements in %d transactions that write", least.Queries, least.Writes)
+	if least.Queries > most {
+		t.Errorf("a server makes %d statements, no more than %d before", least.Queries, most)
+	}
+}

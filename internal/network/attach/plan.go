@@ -90,7 +90,7 @@ func (s *Service) planOne(ctx context.Context, projectID string, q network.PortR
 	if q.PortID != "" {
 		return s.planPort(ctx, projectID, q)
 	}
-	n, err := s.records.Networks.Get(ctx, q.NetworkID)
+	n, err := s.records.KnownNetwork(ctx, s.records.DB, q.NetworkID)
 	if fault.Is(err, fault.NotFound) || err == nil && !q.AnyNetwork && n.ProjectID != projectID && !n.SharedWith.Includes(projectID) && !n.ExternalTo.Includes(projectID) {
 		return network.PlannedPort{}, fault.Invalidf("Network %s could not be found.", q.NetworkID).With("NetworkNotFound")
 	}

@@ -3,7 +3,6 @@ package hosts
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -11,7 +10,6 @@ import (
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/hostlink"
 	"github.com/mekcloud/mek/internal/hoststate"
-	"github.com/mekcloud/mek/internal/listing"
 	"github.com/mekcloud/mek/internal/network"
 	"github.com/mekcloud/mek/internal/network/hostnet"
 	"github.com/mekcloud/mek/internal/network/records"
@@ -29,64 +27,27 @@ func (h *Hosts) Render(ctx context.Context, host string) (any, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	doc, err := h.document(ctx, records.Is("host", host))
+	doc, err := h.document(ctx, host)
 	return doc, revision, err
 }
 
 // RenderSome is the hostlink.Part of section Ports.
 func (h *Hosts) RenderSome(ctx context.Context, host string, ports []string) (any, error) {
-	return h.document(ctx, records.Is("host", host), records.OneOf("id", ports))
+	if len(ports) == 0 {
+		return hostnet.Document{Ports: []hostnet.Port{}}, nil
+	}
+	return h.document(ctx, host, ports...)
 }
 
-func (h *Hosts) document(ctx context.Context, which ...listing.Term) (hostnet.Document, error) {
-	ports, err := h.records.Ports.Where(ctx, h.records.DB, which...)
-	doc := hostnet.Document{Ports: make([]hostnet.Port, 0, len(ports))}
-	if err != nil {
-		return doc, err
+func (h *Hosts) document(ctx context.Context, host string, which ...string) (hostnet.Document, error) {
+	ports, err := h.records.BoundPorts(ctx, host, which...)
+	doc := hostnet.Document{Ports: make([]hostnet.Port, len(ports))}
+	for i, p := range ports {
+		doc.Ports[i] = hostnet.Port{ID: p.ID, MAC: p.MAC, MTU: p.MTU, NetworkID: p.NetworkID, Addresses: p.Addresses, ServerID: p.ServerID, ProjectID: p.ProjectID,
+			Unguarded: !p.Guarded, MetadataID: p.MetadataID, MetadataMAC: p.MetadataMAC}
 	}
-	seen := map[string]about{}
-	for _, p := range ports {
-		a, ok := seen[p.NetworkID]
-		if !ok {
-			if a, err = h.about(ctx, p.NetworkID); err != nil {
-				return doc, err
-			}
-			seen[p.NetworkID] = a
-		}
-		doc.Ports = append(doc.Ports, render(p, a))
-	}
-	slices.SortFunc(doc.Ports, func(a, b hostnet.Port) int { return strings.Compare(a.ID, b.ID) })
-	return doc, nil
-}
-
-// about is what ports of one network have in common.
-type about struct {
-	mtu      int
-	metadata *network.Port
-}
-
-func (h *Hosts) about(ctx context.Context, networkID string) (about, error) {
-	n, err := h.records.Networks.Get(ctx, networkID)
-	if err != nil {
-		return about{}, err
-	}
-	meta, err := h.records.Ports.Where(ctx, h.records.DB, records.Is("network_id", networkID), records.Is("device_owner", network.OwnerMetadata))
-	a := about{mtu: n.MTU}
-	if len(meta) > 0 {
-		a.metadata = meta[0]
-	}
-	return a, err
-}
-
-func render(p *network.Port, a about) hostnet.Port {
-	out := hostnet.Port{ID: p.ID, MAC: p.MAC, MTU: a.mtu, NetworkID: p.NetworkID, Addresses: []netip.Addr{}, ServerID: p.DeviceID, ProjectID: p.ProjectID, Unguarded: !p.PortSecurity}
-	for _, ip := range p.FixedIPs {
-		out.Addresses = append(out.Addresses, ip.Address)
-	}
-	if a.metadata != nil {
-		out.MetadataID, out.MetadataMAC = a.metadata.ID, a.metadata.MAC
-	}
-	return out
+	slices.SortFunc(doc.Ports, func(a, b hostnet.Port) int { return strings.Compare(a.ID, b.ID) }) // databases have orders of their own
+	return doc, err
 }
 
 var statusOf = map[hostlink.Phase]network.PortStatus{

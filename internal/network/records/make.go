@@ -82,7 +82,7 @@ func (r *Records) MACFree(ctx context.Context, tx *db.Tx, networkID, mac string)
 // Allocate turns wishes into addresses of the port's network. Addresses in
 // keep are the port's already.
 func (r *Records) Allocate(ctx context.Context, tx *db.Tx, p *network.Port, wants []Want, keep []network.FixedIP) ([]network.FixedIP, error) {
-	subnets, err := r.SubnetsOf(ctx, tx, p.NetworkID)
+	subnets, err := r.subnetsFor(ctx, tx, p.NetworkID)
 	if err != nil {
 		return nil, err
 	}

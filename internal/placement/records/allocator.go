@@ -21,15 +21,15 @@ func (s *Store) Claim(ctx context.Context, tx *db.Tx, c placement.Claim) error {
 	if maps.EqualFunc(has, c.Allocations, func(a, b placement.Resources) bool { return maps.Equal(a, b) }) {
 		return nil // claimed before
 	}
-	return s.within(ctx, tx, clock.Micros(s.clock.Now()), func(w *writer) error { return w.replace([]placement.Claim{c}) })
+	return s.within(ctx, tx, clock.Micros(s.clock.Now()), alone(func(w *writer) error { return w.replace([]placement.Claim{c}) }))
 }
 
 // Release takes all allocations of a consumer back.
 func (s *Store) Release(ctx context.Context, tx *db.Tx, consumer string) error {
-	return s.within(ctx, tx, clock.Micros(s.clock.Now()), func(w *writer) error {
+	return s.within(ctx, tx, clock.Micros(s.clock.Now()), alone(func(w *writer) error {
 		_, err := w.release(consumer)
 		return err
-	})
+	}))
 }
 
 // AllocationsOf reads what a consumer has; tx may be nil.

@@ -21,7 +21,8 @@ type Store struct {
 	standardClasses map[string]bool
 	standardTraits  map[string]bool
 
-	loading sync.Mutex // one load at a time: an older one must not end last
+	last    *db.Kept[struct{}, int64] // the database's revision
+	loading sync.Mutex                // one load at a time: an older one must not end last
 
 	mu       sync.RWMutex // guards what follows
 	index    *search.Index
@@ -32,7 +33,7 @@ var _ placement.Allocator = (*Store)(nil)
 
 // New makes a store; the index is loaded when it is first asked.
 func New(d *db.DB, c clock.Clock) *Store {
-	return &Store{db: d, clock: c, index: search.New(), standardClasses: set(placement.StandardClasses()), standardTraits: set(placement.StandardTraits())}
+	return &Store{db: d, clock: c, last: db.Keep[struct{}, int64]("placement_revision"), index: search.New(), standardClasses: set(placement.StandardClasses()), standardTraits: set(placement.StandardTraits())}
 }
 
 func set(list []string) map[string]bool {
@@ -130,7 +131,8 @@ type writer struct {
 	tx       *db.Tx
 	now      int64
 	revision int64
-	touched  map[string]bool
+	touched  map[string]int64 // providers, and how often their generation rises
+	moved    usage            // by how much allocations grew
 }
 
 // write runs a change in a transaction of its own.
@@ -141,7 +143,7 @@ func (s *Store) write(ctx context.Context, fn func(w *writer) error) error {
 
 // within runs a change in the caller's transaction.
 func (s *Store) within(ctx context.Context, tx *db.Tx, now int64, fn func(w *writer) error) error {
-	w := &writer{ctx: ctx, s: s, tx: tx, now: now, touched: map[string]bool{}}
+	w := &writer{ctx: ctx, s: s, tx: tx, now: now, touched: map[string]int64{}, moved: usage{}}
 	if err := w.begin(); err != nil {
 		return err
 	}
@@ -150,9 +152,6 @@ func (s *Store) within(ctx context.Context, tx *db.Tx, now int64, fn func(w *wri
 	}
 	return w.flush()
 }
-
-// touch marks a provider as changed; flush writes the mark.
-func (w *writer) touch(provider string) { w.touched[provider] = true }
 
 func (w *writer) audit(action, kind, object string) error {
 	return outbox.Write(w.ctx, w.tx, event.Record{Service: "placement", Action: action, Kind: kind, Object: object})

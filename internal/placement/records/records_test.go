@@ -312,3 +312,62 @@ func BenchmarkClaim(b *testing.B) {
 		}
 	}
 }
+
+// TestTheIndexFollowsItsOwnChanges holds that an index which follows what this
+// process allocates is the one that a new process reads, whatever else is
+// changed and read meanwhile.
+func TestTheIndexFollowsItsOwnChanges(t *testing.T) {
+	each(t, func(t *testing.T, d *db.DB, s *records.Store) {
+		var hosts []placement.Host
+		for i := range 4 {
+			hosts = append(hosts, host(t, s, fmt.Sprint("cn", i)))
+		}
+		var work sync.WaitGroup
+		for worker := range 4 {
+			work.Go(func() {
+				consumer := id.New()
+				for i := range 40 {
+					h := hosts[(worker+i)%len(hosts)]
+					var err error
+					switch i % 5 {
+					case 0, 1:
+						err = doClaim(t, d, s, claim(consumer, h.UUID, int64(1+i%2)))
+					case 2:
+						err = s.Replace(ctx(t), []placement.Claim{claim(consumer, h.UUID, 2)})
+					case 3:
+						err = d.Write(ctx(t), func(tx *db.Tx) error { return s.Release(ctx(t), tx, consumer) })
+					case 4:
+						err = s.EnsureProvider(ctx(t), placement.Host{UUID: h.UUID, Name: h.Name, Traits: h.Traits,
+							Inventories: map[string]placement.Inventory{placement.VCPU: placement.Units(int64(100 + i)), placement.MemoryMB: placement.Units(4096)}})
+					}
+					if err != nil && !fault.Is(err, fault.Conflict) {
+						t.Error(err)
+					}
+					entry(t, s, h.UUID)
+				}
+			})
+		}
+		work.Wait()
+		read := records.New(d, clock.NewFake(time.Unix(1_700_000_000, 0)))
+		for _, h := range hosts {
+			followed, fresh := entry(t, s, h.UUID), entry(t, read, h.UUID)
+			if followed.Provider != fresh.Provider || !maps.Equal(followed.Used, fresh.Used) || !maps.Equal(followed.Inventories, fresh.Inventories) {
+				t.Errorf("the index has %+v, the database %+v", followed, fresh)
+			}
+		}
+		if d.Engine() == db.SQLite {
+			before := d.Counts().Queries
+			if entry(t, s, hosts[0].UUID); d.Counts().Queries != before {
+				t.Errorf("%d statements, though nothing has changed", d.Counts().Queries-before)
+			}
+			c := claim(id.New(), hosts[0].UUID, 1)
+			if err := doClaim(t, d, s, c); err != nil {
+				t.Fatal(err)
+			}
+			before = d.Counts().Queries
+			if e := entry(t, s, hosts[0].UUID); d.Counts().Queries > before+1 || e.Used[placement.VCPU] < 1 {
+				t.Errorf("%d statements to follow a claim, %v", d.Counts().Queries-before, e.Used)
+			}
+		}
+	})
+}

@@ -69,7 +69,7 @@ func readAllocations(ctx context.Context, q db.Querier, query, of string) ([]All
 
 // Replace makes each of some consumers have exactly what its claim says, all or none.
 func (s *Store) Replace(ctx context.Context, claims []placement.Claim) error {
-	return s.write(ctx, func(w *writer) error {
+	return s.write(ctx, alone(func(w *writer) error {
 		if err := w.replace(claims); err != nil {
 			return err
 		}
@@ -79,7 +79,7 @@ func (s *Store) Replace(ctx context.Context, claims []placement.Claim) error {
 			}
 		}
 		return nil
-	})
+	}))
 }
 
 // usage is amounts by provider and class.
@@ -100,12 +100,22 @@ func (w *writer) replace(claims []placement.Claim) error {
 	if err != nil {
 		return err
 	}
+	after := before // what others use
 	for _, h := range held {
+		if len(h.had) == 0 {
+			continue
+		}
+		after = nil
 		if err := w.exec("delete allocations", "DELETE FROM placement_allocations WHERE consumer = $1", h.claim.Consumer.UUID); err != nil {
 			return err
 		}
 	}
-	if err := w.checkCapacity(held, before); err != nil {
+	if after == nil {
+		if after, err = w.usageOf(held); err != nil {
+			return err
+		}
+	}
+	if err := w.checkCapacity(held, before, after); err != nil {
 		return err
 	}
 	raised := map[string]bool{}
@@ -114,11 +124,10 @@ func (w *writer) replace(claims []placement.Claim) error {
 			return err
 		}
 	}
-	for _, uuid := range slices.Sorted(maps.Keys(raised)) {
-		if err := w.bump(uuid); err != nil {
-			return err
-		}
+	for uuid := range raised {
+		w.bump(uuid)
 	}
+	w.moves(held)
 	return nil
 }
 
@@ -126,7 +135,6 @@ func (w *writer) replace(claims []placement.Claim) error {
 type holder struct {
 	claim    *placement.Claim
 	consumer placement.Consumer
-	exists   bool
 	had      []Allocation
 }
 
@@ -148,8 +156,11 @@ func (w *writer) hold(c *placement.Claim) (*holder, error) {
 			return nil, fault.Conflictf("consumer generation conflict - expected %s but got %s", expected, got).With(placement.CodeConcurrentUpdate)
 		}
 	}
-	had, err := readAllocations(w.ctx, w.tx, allocationQuery+"a.consumer = $1", c.Consumer.UUID)
-	return &holder{claim: c, consumer: consumer, exists: ok, had: had}, err
+	h := &holder{claim: c, consumer: consumer}
+	if ok {
+		h.had, err = readAllocations(w.ctx, w.tx, allocationQuery+"a.consumer = $1", c.Consumer.UUID)
+	}
+	return h, err
 }
 
 // usageOf sums what is used now of the providers that are claimed or given back.
@@ -173,8 +184,8 @@ func (w *writer) usageOf(held []*holder) (usage, error) {
 	return out, nil
 }
 
-// checkCapacity tells whether all claims together fit.
-func (w *writer) checkCapacity(held []*holder, before usage) error {
+// checkCapacity tells whether all claims together fit beside what others use.
+func (w *writer) checkCapacity(held []*holder, before, others usage) error {
 	claimed := usage{}
 	for _, h := range held {
 		for uuid, resources := range h.claim.Allocations {
@@ -184,18 +195,17 @@ func (w *writer) checkCapacity(held []*holder, before usage) error {
 		}
 	}
 	stocks := map[string]map[string]placement.Inventory{}
-	used := map[string]placement.Resources{}
 	for _, h := range held {
 		for _, uuid := range slices.Sorted(maps.Keys(h.claim.Allocations)) {
 			if stocks[uuid] == nil {
 				var err error
-				if stocks[uuid], used[uuid], err = w.stockOf(uuid, h.claim.Allocations[uuid]); err != nil {
+				if stocks[uuid], err = w.stockOf(uuid, h.claim.Allocations[uuid]); err != nil {
 					return err
 				}
 			}
 			for _, class := range slices.Sorted(maps.Keys(h.claim.Allocations[uuid])) {
 				key := [2]string{uuid, class}
-				if err := fits(key, stocks[uuid], h.claim.Allocations[uuid][class], used[uuid][class], claimed[key], before[key]); err != nil {
+				if err := fits(key, stocks[uuid], h.claim.Allocations[uuid][class], others[key], claimed[key], before[key]); err != nil {
 					return err
 				}
 			}
@@ -204,22 +214,22 @@ func (w *writer) checkCapacity(held []*holder, before usage) error {
 	return nil
 }
 
-// stockOf reads a provider's inventories and what others use of them.
-func (w *writer) stockOf(uuid string, wanted placement.Resources) (map[string]placement.Inventory, placement.Resources, error) {
+// stockOf reads a provider's inventories.
+func (w *writer) stockOf(uuid string, wanted placement.Resources) (map[string]placement.Inventory, error) {
 	if _, err := w.provider(uuid); err != nil {
 		if fault.Is(err, fault.NotFound) {
 			err = fault.Invalidf("Allocation for resource provider '%s' that does not exist.", uuid)
 		}
-		return nil, nil, err
+		return nil, err
 	}
 	for _, class := range slices.Sorted(maps.Keys(wanted)) {
 		if ok, err := w.s.hasClass(w.ctx, w.tx, class); err != nil || !ok {
-			return nil, nil, orMissing(err, noClass(class))
+			return nil, orMissing(err, noClass(class))
 		}
 	}
 	have, err := w.inventories(uuid)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	found := false
 	for class := range wanted {
@@ -227,10 +237,9 @@ func (w *writer) stockOf(uuid string, wanted placement.Resources) (map[string]pl
 		found = found || ok
 	}
 	if !found {
-		return nil, nil, invalidInventory(strings.Join(slices.Sorted(maps.Keys(wanted)), ", "), uuid)
+		return nil, invalidInventory(strings.Join(slices.Sorted(maps.Keys(wanted)), ", "), uuid)
 	}
-	used, err := w.used(uuid)
-	return have, used, err
+	return have, nil
 }
 
 func invalidInventory(classes, uuid string) error {
@@ -274,21 +283,29 @@ func (w *writer) settle(h *holder, raised map[string]bool) error {
 		generation = placement_consumers.generation + 1, updated_at = excluded.updated_at`, c.UUID, c.ProjectID, c.UserID, c.Type, w.now); err != nil {
 		return err
 	}
+	var rows []*allocationRow
 	for uuid, resources := range h.claim.Allocations {
 		raised[uuid] = true
 		for class, n := range resources {
-			if err := w.exec("insert allocation", "INSERT INTO placement_allocations (consumer, provider, class, used, created_at) VALUES ($1, $2, $3, $4, $5)",
-				c.UUID, uuid, class, n, w.now); err != nil {
-				return err
-			}
+			rows = append(rows, &allocationRow{c.UUID, uuid, class, n, w.now})
 		}
 	}
-	return nil
+	return allocationRows.Insert(w.ctx, w.tx, rows...)
 }
+
+type allocationRow struct {
+	Consumer  string `db:"consumer"`
+	Provider  string `db:"provider"`
+	Class     string `db:"class"`
+	Used      int64  `db:"used"`
+	CreatedAt int64  `db:"created_at"`
+}
+
+var allocationRows = db.NewTable[allocationRow]("placement_allocations", "consumer", "Allocation")
 
 // DeleteAllocations takes all of a consumer's allocations back; NotFound when it has none.
 func (s *Store) DeleteAllocations(ctx context.Context, consumer string) error {
-	return s.write(ctx, func(w *writer) error {
+	return s.write(ctx, alone(func(w *writer) error {
 		n, err := w.release(consumer)
 		if err != nil {
 			return err
@@ -297,7 +314,7 @@ func (s *Store) DeleteAllocations(ctx context.Context, consumer string) error {
 			return fault.NotFoundf("No allocations for consumer '%s'", consumer)
 		}
 		return w.audit("delete", "allocations", consumer)
-	})
+	}))
 }
 
 // release removes a consumer and tells how many allocations it had.
@@ -309,6 +326,7 @@ func (w *writer) release(consumer string) (int, error) {
 	for _, a := range had {
 		w.touch(a.Provider)
 	}
+	w.moves([]*holder{{claim: &placement.Claim{}, had: had}})
 	if err := w.exec("delete allocations", "DELETE FROM placement_allocations WHERE consumer = $1", consumer); err != nil {
 		return 0, err
 	}

@@ -21,12 +21,15 @@ func (w *writer) begin() error {
 	return db.Translate(row.Scan(&w.revision), "raise revision")
 }
 
+// flush marks the providers that were changed since the last flush.
 func (w *writer) flush() error {
 	for _, uuid := range slices.Sorted(maps.Keys(w.touched)) {
-		if err := w.exec("mark provider", "UPDATE placement_providers SET revision = $1, updated_at = $2 WHERE uuid = $3", w.revision, w.now, uuid); err != nil {
+		if err := w.exec("mark provider", "UPDATE placement_providers SET revision = $1, updated_at = $2, generation = generation + $3 WHERE uuid = $4",
+			w.revision, w.now, w.touched[uuid], uuid); err != nil {
 			return err
 		}
 	}
+	clear(w.touched)
 	return nil
 }
 
@@ -35,11 +38,10 @@ func (w *writer) exec(doing, statement string, args ...any) error {
 	return db.Translate(err, doing)
 }
 
-// bump raises a provider's generation.
-func (w *writer) bump(uuid string) error {
-	w.touch(uuid)
-	return w.exec("raise generation", "UPDATE placement_providers SET generation = generation + 1 WHERE uuid = $1", uuid)
-}
+// touch marks a provider as changed, and bump raises its generation, too, when
+// the change is flushed.
+func (w *writer) touch(uuid string) { w.touched[uuid] += 0 }
+func (w *writer) bump(uuid string)  { w.touched[uuid]++ }
 
 // maxRounds bounds how often a refresh runs after changes that come meanwhile.
 const maxRounds = 5
@@ -78,9 +80,11 @@ func (s *Store) loadOnce(ctx context.Context, revision int64) error {
 	return s.load(ctx, known, revision)
 }
 
-func (s *Store) currentRevision(ctx context.Context) (n int64, err error) {
-	err = s.db.QueryRowContext(ctx, "SELECT revision FROM placement_revision WHERE id = 1").Scan(&n)
-	return n, db.Translate(err, "read revision")
+func (s *Store) currentRevision(ctx context.Context) (int64, error) {
+	return s.last.Get(s.db, struct{}{}, func() (n int64, err error) {
+		err = s.db.QueryRowContext(ctx, "SELECT revision FROM placement_revision WHERE id = 1").Scan(&n)
+		return n, db.Translate(err, "read revision")
+	})
 }
 
 // load reads what changed since a revision and puts it into the index.

@@ -54,7 +54,8 @@ func (w *writer) setInventories(uuid string, want map[string]placement.Inventory
 			return err
 		}
 	}
-	return w.bump(uuid)
+	w.bump(uuid)
+	return nil
 }
 
 func (w *writer) checkClasses(want map[string]placement.Inventory) error {
@@ -183,9 +184,7 @@ func (s *Store) changeInventory(ctx context.Context, uuid string, generation *in
 		if err := change(w, there); err != nil {
 			return err
 		}
-		if err := w.bump(uuid); err != nil {
-			return err
-		}
+		w.bump(uuid)
 		return w.audit("update", "inventories", uuid)
 	})
 	return next, err

@@ -26,9 +26,7 @@ func (s *Store) SetTraits(ctx context.Context, uuid string, generation *int64, w
 			return err
 		}
 		next++
-		if err := w.bump(uuid); err != nil {
-			return err
-		}
+		w.bump(uuid)
 		return w.audit("update", "traits", uuid)
 	})
 	return next, err
@@ -49,9 +47,7 @@ func (s *Store) SetAggregates(ctx context.Context, uuid string, generation *int6
 		w.touch(uuid)
 		if generation != nil {
 			next++
-			if err := w.bump(uuid); err != nil {
-				return err
-			}
+			w.bump(uuid)
 		}
 		return w.audit("update", "aggregates", uuid)
 	})
