@@ -3,6 +3,7 @@ package db
 import (
 	"database/sql"
 	"fmt"
+	"unsafe"
 
 	"github.com/mekcloud/mek/internal/beside"
 )
@@ -104,11 +105,12 @@ func decode(texts []*text) error {
 	return nil
 }
 
-// textOf copies: the driver's bytes are overwritten by the next row.
+// textOf copies bytes, since the driver's are overwritten by the next row. A
+// string stays as it is, and who decodes changes nothing of it.
 func textOf(src any) ([]byte, error) {
 	switch s := src.(type) {
 	case string:
-		return []byte(s), nil
+		return unsafe.Slice(unsafe.StringData(s), len(s)), nil
 	case []byte:
 		return append([]byte(nil), s...), nil
 	case nil:

@@ -129,7 +129,7 @@ func (r *Resource[T]) write(c *Call, items []*T) (any, error) {
 	if halves := len(items) / 2; r.Apart && halves >= writtenApart && c.trace == nil {
 		b, err = r.writeHalves(c, b, items[:halves], items[halves:], fields)
 	} else {
-		b, err = r.writeItems(c, b, items, fields)
+		b, err = r.writeItems(c, b, items, len(items), fields)
 	}
 	if err != nil {
 		return nil, err
@@ -145,15 +145,18 @@ func (r *Resource[T]) writeHalves(c *Call, b []byte, first, second []*T, fields 
 	c.Values() // parsed now: what is parsed at need is parsed by one
 	var rest []byte
 	err := beside.Do(
-		func() (err error) { rest, err = r.writeItems(c, nil, second, fields); return err },
-		func() (err error) { b, err = r.writeItems(c, b, first, fields); return err })
+		func() (err error) { rest, err = r.writeItems(c, nil, second, len(second), fields); return err },
+		func() (err error) { b, err = r.writeItems(c, b, first, len(first)+len(second), fields); return err })
 	return append(append(b, ','), rest...), err
 }
 
-// writeItems writes items with commas between them.
-func (r *Resource[T]) writeItems(c *Call, b []byte, items []*T, fields []*Field[T]) ([]byte, error) {
-	var err error
+// writeItems writes items with commas between them, in room for so many like the first.
+func (r *Resource[T]) writeItems(c *Call, b []byte, items []*T, room int, fields []*Field[T]) ([]byte, error) {
+	begin, err := len(b), error(nil)
 	for i, item := range items {
+		if i == 1 {
+			b = slices.Grow(b, (len(b)-begin+1)*(room-1)*17/16)
+		}
 		if i > 0 {
 			b = append(b, ',')
 		}
