@@ -29,7 +29,7 @@ const (
 	busyPace  = 16 << 20  // bytes allocated in a second: more is a flood
 	busyRoom  = 256 << 20 // bytes until the collector starts, on a machine
 	busyPart  = 64        // of whose memory it is one part, or less
-	calmLooks = 3         // looks after which a flood is over
+	calmLooks = 2         // looks after which a flood is over
 	usual     = 100       // percent of what is alive: the collector's room at other times
 )
 

@@ -67,7 +67,6 @@ func TestCollectionsDuringFloods(t *testing.T) {
 		{5 * mb, 64 * mb, 340 * mb, 400, false, false},
 		{200 * mb, 64 * mb, 340 * mb, 400, false, false}, // it was a pause
 		{5 * mb, 64 * mb, 340 * mb, 400, false, false},
-		{5 * mb, 64 * mb, 340 * mb, 400, false, false},
 		{5 * mb, 64 * mb, 340 * mb, 100, true, true}, // it is over
 		{5 * mb, 32 * mb, 45 * mb, 100, false, false},
 	} {
