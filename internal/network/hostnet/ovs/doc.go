@@ -13,7 +13,8 @@
 // The flows of the metadata bridge vanish when the switch restarts; the driver
 // notices and writes them again.
 //
-// Rejected: ovs-vsctl (a process per change), namespaces per network (a veth,
-// a listener and a process each), 169.254.169.254 on the host (the host may
+// Rejected: ovs-vsctl, ovs-ofctl and nft (a process per change, which on a busy
+// host takes longer than the change), namespaces per network (a veth, a listener
+// and a process each), 169.254.169.254 on the host (the host may
 // need that address for itself, and several clouds would fight about it).
 package ovs
