@@ -2,6 +2,7 @@ package ovs
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"slices"
 	"strconv"
@@ -93,7 +94,7 @@ func (d *Driver) ensure(ctx context.Context, ports []hostnet.Port, failed map[st
 	for _, p := range ports {
 		t := tap{port: p, name: d.tap(p.ID)}
 		var err error
-		if t.index, err = layTap(t.name, p.MTU, !d.cfg.Userspace); err != nil {
+		if t.index, err = layTap(t.name, !d.cfg.Userspace); err != nil {
 			failed[p.ID] = err
 			continue
 		}
@@ -102,15 +103,31 @@ func (d *Driver) ensure(ctx context.Context, ports []hostnet.Port, failed map[st
 	if err := d.seal(ctx, laid); err != nil { // before anything can come in
 		return err
 	}
-	var up []tap
-	for _, t := range laid {
-		if _, err := raise(t.name); err != nil {
-			failed[t.port.ID] = err
+	up, err := raiseTaps(laid, failed)
+	if err != nil {
+		return err
+	}
+	return d.join(ctx, up)
+}
+
+// raiseTaps lets frames in by taps, and answers those where that worked.
+func raiseTaps(taps []tap, failed map[string]error) (up []tap, err error) {
+	list := make([]linkChange, len(taps))
+	for i, t := range taps {
+		list[i] = linkChange{index: t.index, mtu: t.port.MTU, up: true}
+	}
+	problems, err := changeLinks(list)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range taps {
+		if why := problems[t.index]; why != nil {
+			failed[t.port.ID] = fmt.Errorf("raise tap %s: %w", t.name, why)
 			continue
 		}
 		up = append(up, t)
 	}
-	return d.join(ctx, up)
+	return up, nil
 }
 
 // join puts taps into the integration bridge that are not there as they should be.

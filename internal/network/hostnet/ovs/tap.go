@@ -40,34 +40,21 @@ func openTap(name string, vnetHeader bool) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "tap:"+name), nil
 }
 
-// layTap makes a persistent tap with no address of any kind, and answers its
-// index, by which one that was made again is told from its predecessor. One
-// made here is down: nothing can come in.
-func layTap(name string, mtu int, vnetHeader bool) (int, error) {
-	link, err := netlink.LinkByName(name)
-	if missing(err) {
+// layTap makes a persistent tap with no address of any kind, if there is none, and
+// answers its index, by which one that was made again is told from its predecessor.
+// One made here is down: nothing can come in.
+func layTap(name string, vnetHeader bool) (int, error) {
+	index, err := indexOf(name)
+	if errors.Is(err, unix.ENODEV) {
 		if err := makeTap(name, vnetHeader); err != nil {
 			return 0, err
 		}
-		link, err = netlink.LinkByName(name)
+		index, err = indexOf(name)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("find tap %s: %w", name, err)
-	}
-	if err := noIPv6(name); err != nil {
 		return 0, err
 	}
-	if link.Attrs().Group != 0 { // it was about to be removed
-		if err := netlink.LinkSetGroup(link, 0); err != nil {
-			return 0, fmt.Errorf("group of %s: %w", name, err)
-		}
-	}
-	if mtu > 0 && link.Attrs().MTU != mtu {
-		if err := netlink.LinkSetMTU(link, mtu); err != nil {
-			return 0, fmt.Errorf("MTU of %s: %w", name, err)
-		}
-	}
-	return link.Attrs().Index, nil
+	return index, noIPv6(name)
 }
 
 func makeTap(name string, vnetHeader bool) error {
@@ -139,18 +126,20 @@ func removeLinks(group uint32, names ...string) error {
 	for _, name := range names {
 		wanted[name] = true
 	}
-	found := false
+	var found []linkChange
 	for _, link := range list {
-		if !wanted[link.Attrs().Name] {
-			continue
+		if wanted[link.Attrs().Name] {
+			found = append(found, linkChange{index: link.Attrs().Index, group: group})
 		}
-		if err := netlink.LinkSetGroup(link, int(group)); err != nil && !errors.Is(err, unix.ENODEV) {
-			return fmt.Errorf("remove link %s: %w", link.Attrs().Name, err)
-		}
-		found = true
 	}
-	if !found {
-		return nil
+	failed, err := changeLinks(found)
+	for _, why := range failed {
+		if !errors.Is(why, unix.ENODEV) {
+			err = errors.Join(err, why)
+		}
+	}
+	if err != nil || len(found) == 0 {
+		return err
 	}
 	request := nl.NewNetlinkRequest(unix.RTM_DELLINK, unix.NLM_F_ACK)
 	request.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
