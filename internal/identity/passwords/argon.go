@@ -3,6 +3,7 @@ package passwords
 import (
 	"encoding/binary"
 	"hash"
+	"runtime"
 
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/crypto/blake2b"
@@ -38,6 +39,7 @@ func argonID(room []block, password, salt []byte, passes, memory, keyLen uint32)
 	for pass := range passes {
 		for slice := range uint32(quarters) {
 			segment(b, room[n:n+scratch], pass, slice, passes)
+			runtime.Gosched() // whoever waits for a processor waits for two milliseconds, not for all
 		}
 	}
 	var last [1024]byte
