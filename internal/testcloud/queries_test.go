@@ -124,7 +124,7 @@ func TestStatementsOfAServer(t *testing.T) {
 			least = db.Counts{Queries: n, Writes: after.Writes - before.Writes}
 		}
 	}
-	most := int64(78)
+	most := int64(75)
 	if c.DB.Engine() == db.Postgres {
 		most = 130
 	}

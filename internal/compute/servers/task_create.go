@@ -153,6 +153,9 @@ func (s *Servers) claimHost(ctx context.Context, tx *db.Tx, r *createRun) error 
 		r.State.Host, r.State.Zone, r.State.Ranked = host.Name, host.Zone, nil
 		one.Host, one.HypervisorName, one.Zone = host.Name, host.Name, host.Zone
 		one.Task, one.UpdatedAt = compute.BlockDeviceMapping, stamp(s.Clock)
+		if r.State.Local {
+			one.Task = compute.Networking // it goes on with its ports
+		}
 		return put(ctx, tx, one)
 	}
 	if r.Attempt > 5 {
@@ -286,10 +289,7 @@ func (s *Servers) keepPorts(ctx context.Context, tx *db.Tx, r *createRun) error 
 		}
 	}
 	r.State.Cards = nil
-	return s.touch(ctx, tx, r.Object, func(one *Server) error {
-		one.Task = compute.Networking
-		return nil
-	})
+	return nil // what the server does now says the next step, which is recorded with this one
 }
 
 func (s *Servers) releasePorts(ctx context.Context, r *createRun) error {

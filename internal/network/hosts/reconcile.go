@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/mekcloud/mek/internal/db"
-	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/hostlink"
 	"github.com/mekcloud/mek/internal/hoststate"
 	"github.com/mekcloud/mek/internal/network"
@@ -90,10 +89,7 @@ func (h *Hosts) Observe(ctx context.Context, r hostlink.Report) error {
 	return h.records.DB.Write(ctx, func(tx *db.Tx) error {
 		var failed []error
 		for portID, status := range differ {
-			err := h.records.SetStatus(ctx, tx, r.Host, portID, status)
-			if !fault.Is(err, fault.NotFound) { // deleted meanwhile
-				failed = append(failed, err)
-			}
+			failed = append(failed, h.records.SetStatus(ctx, tx, r.Host, portID, status))
 		}
 		return errors.Join(failed...)
 	})

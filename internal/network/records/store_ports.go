@@ -218,12 +218,12 @@ func addGroups(ctx context.Context, tx *db.Tx, portID string, ids []string) erro
 // and it differs. It is no change of the resource that its owner made, so the
 // revision stays.
 func (r *Records) SetStatus(ctx context.Context, tx *db.Tx, host, portID string, status network.PortStatus) error {
-	p, err := portRows.GetForUpdate(ctx, tx, portID)
-	if err != nil || p.Host != host || p.Status == string(status) {
-		return err
+	done, err := tx.ExecContext(ctx, "UPDATE network_ports SET status = $1, updated_at = $2 WHERE id = $3 AND host = $4 AND status <> $1", string(status), r.Now(), portID, host)
+	if err != nil {
+		return db.Translate(err, "write the status of a port")
 	}
-	if err := portRows.Set(ctx, tx, portID, map[string]any{"status": string(status), "updated_at": r.Now()}); err != nil {
-		return err
+	if n, err := done.RowsAffected(); err != nil || n == 0 {
+		return db.Translate(err, "write the status of a port")
 	}
 	return r.followParent(ctx, tx, portID, status)
 }
