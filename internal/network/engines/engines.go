@@ -153,6 +153,7 @@ func (h Host) Processes() ([]engine.Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	db.Nice = switchNice
 	vswitchd, err1 := program("ovs-vswitchd")
 	controller, err2 := program("ovn-controller")
 	if err := errors.Join(err1, err2); err != nil {
@@ -168,12 +169,13 @@ func (h Host) Processes() ([]engine.Process, error) {
 	}, {
 		// Its control socket carries its process id (OVN 23.03 has no --unixctl).
 		Name: "ovn-controller", Path: controller, Args: []string{h.Database(), "-vsyslog:off", "-vconsole:info"},
-		Env: runDirs(h.Run), Dir: h.Run, Log: filepath.Join(h.Logs, "ovn-controller.log"), Ready: dials(at("ovn-controller.*.ctl")),
+		Env: runDirs(h.Run), Dir: h.Run, Log: filepath.Join(h.Logs, "ovn-controller.log"), Ready: dials(at("ovn-controller.*.ctl")), Nice: switchNice,
 	}}, nil
 }
 
-// switchNice lets the switch work before guests that take all processors: every
-// guest's frames wait for it. Debian's own start of it does the same.
+// switchNice lets the switch, and what tells it what to do, work before guests that
+// take all processors: every guest's frames wait for it. Their packages' own starts
+// of them do the same.
 const switchNice = -10
 
 func ovsdbServer(name, file, socket, ctl, logs string) (engine.Process, error) {
