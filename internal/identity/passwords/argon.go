@@ -7,8 +7,6 @@ import (
 
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/crypto/blake2b"
-
-	"github.com/mekcloud/mek/internal/pace"
 )
 
 // argon2.IDKey takes fresh memory for each hash, which has to be cleared, is
@@ -32,13 +30,15 @@ func blocksOf(memory uint32) uint32 { return max(memory/quarters*quarters, 2*qua
 
 // argonID is argon2.IDKey of one lane, in room for blocksOf(memory)+scratch
 // blocks whose content does not matter.
-func argonID(room []block, password, salt []byte, passes, memory, keyLen uint32) []byte {
+//
+// giveWay is called after each turn of the work.
+func argonID(room []block, password, salt []byte, passes, memory, keyLen uint32, giveWay func()) []byte {
 	n := blocksOf(memory)
 	b := room[:n]
 	first(b, password, salt, passes, memory, keyLen)
 	for pass := range passes {
 		for slice := range uint32(quarters) {
-			segment(b, room[n:n+scratch], pass, slice, passes)
+			segment(b, room[n:n+scratch], pass, slice, passes, giveWay)
 			runtime.Gosched() // whoever waits for a processor waits for two milliseconds, not for all
 		}
 	}
@@ -75,7 +75,7 @@ func first(b []block, password, salt []byte, passes, memory, keyLen uint32) {
 
 // segment fills a quarter of the memory. Within the first half of the first pass
 // the blocks that are mixed in do not depend on the password.
-func segment(b, own []block, pass, slice, passes uint32) {
+func segment(b, own []block, pass, slice, passes uint32, giveWay func()) {
 	lane := uint32(len(b))
 	length := lane / quarters
 	blind := pass == 0 && slice < quarters/2
@@ -93,7 +93,7 @@ func segment(b, own []block, pass, slice, passes uint32) {
 	}
 	for ; index < length; index++ {
 		if index%turn == turn-1 {
-			pace.GiveWay()
+			giveWay()
 		}
 		at := slice*length + index
 		prev := at - 1

@@ -32,7 +32,7 @@ func TestArgonIsArgon(t *testing.T) {
 		}
 		salt := id.Bytes(saltBytes)
 		want := argon2.IDKey([]byte(c.password), salt, c.passes, c.memory, 1, c.keyLen)
-		if got := argonID(dirty, []byte(c.password), salt, c.passes, c.memory, c.keyLen); !bytes.Equal(got, want) {
+		if got := argonID(dirty, []byte(c.password), salt, c.passes, c.memory, c.keyLen, func() {}); !bytes.Equal(got, want) {
 			t.Errorf("%d passes over %d KiB: %x, want %x", c.passes, c.memory, got, want)
 		}
 	}
@@ -98,5 +98,17 @@ func BenchmarkHash(b *testing.B) {
 func BenchmarkArgon(b *testing.B) {
 	for b.Loop() {
 		argon2.IDKey([]byte("a password"), []byte("0123456789abcdef"), DefaultCost.Passes, DefaultCost.MemoryKiB, 1, keyBytes)
+	}
+}
+
+// TestHashesGiveWay (I-36): a hash lets others have its processor after every few
+// hundred blocks, from its beginning to its end.
+func TestHashesGiveWay(t *testing.T) {
+	t.Parallel()
+	const memory, passes = 19 * 1024, 2
+	ways := 0
+	argonID(make([]block, blocksOf(memory)+scratch), []byte("a password"), make([]byte, saltBytes), passes, memory, keyBytes, func() { ways++ })
+	if want := passes * quarters * (memory / quarters / turn); ways != want {
+		t.Errorf("it gave way %d times, want %d", ways, want)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/id"
 	"github.com/mekcloud/mek/internal/identity"
+	"github.com/mekcloud/mek/internal/pace"
 )
 
 // Cost is the work of one new hash.
@@ -129,7 +130,7 @@ func (h *Hasher) argon(password string, salt []byte, passes, memory uint32, lane
 	}
 	r := h.memory.take()
 	defer h.memory.give(r)
-	return argonID(r.blocks, []byte(password), salt, passes, memory, keyLen)
+	return argonID(r.blocks, []byte(password), salt, passes, memory, keyLen, pace.GiveWay)
 }
 
 // compare tells whether the password fits, and whether the hash was understood.
