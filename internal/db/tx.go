@@ -271,6 +271,9 @@ func (l *leader) run() []*request {
 	_, err := l.conn.ExecContext(ctx, "BEGIN IMMEDIATE")
 	switch {
 	case err != nil:
+		for more := true; more; { // who waits would wait as long for the same
+			_, more = l.next(b, 0)
+		}
 		b.fail(translate(err, "begin"))
 		return b.requests
 	case b.most == 1: // nobody else's work has to survive its failure
