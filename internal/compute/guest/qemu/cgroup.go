@@ -66,16 +66,24 @@ func (g *groups) mount(fields []string) {
 	point, kind, options := fields[4], fields[dash+1], strings.Split(fields[dash+3], ",")
 	switch kind {
 	case "cgroup2":
-		if g.unified == "" {
-			g.unified = point
-		}
+		g.unified = steadier(g.unified, point)
 	case "cgroup":
 		for _, c := range controllers {
 			if slices.Contains(options, c) {
-				g.v1[c] = point
+				g.v1[c] = steadier(g.v1[c], point)
 			}
 		}
 	}
+}
+
+// steadier is where control groups are for good, of two places: others than the
+// usual one come and go with whoever mounted them.
+func steadier(known, found string) string {
+	const usual = "/sys/fs/cgroup"
+	if known == "" || strings.HasPrefix(found, usual) && !strings.HasPrefix(known, usual) {
+		return found
+	}
+	return known
 }
 
 // prepare makes the cloud's level and drops what cannot be used, so that a
