@@ -50,7 +50,7 @@ func (s *Service) Ensure(ctx context.Context, plan network.PlannedPort, a networ
 }
 
 func (s *Service) make(ctx context.Context, tx *db.Tx, plan network.PlannedPort, a network.Attachment) error {
-	n, err := s.records.KnownNetwork(ctx, tx, plan.NetworkID)
+	n, err := s.records.BareNetwork(ctx, tx, plan.NetworkID)
 	if err != nil {
 		return err
 	}

@@ -90,7 +90,7 @@ func (s *Service) planOne(ctx context.Context, projectID string, q network.PortR
 	if q.PortID != "" {
 		return s.planPort(ctx, projectID, q)
 	}
-	n, err := s.records.KnownNetwork(ctx, s.records.DB, q.NetworkID)
+	n, err := s.records.BareNetwork(ctx, s.records.DB, q.NetworkID)
 	if fault.Is(err, fault.NotFound) || err == nil && !q.AnyNetwork && n.ProjectID != projectID && !n.SharedWith.Includes(projectID) && !n.ExternalTo.Includes(projectID) {
 		return network.PlannedPort{}, fault.Invalidf("Network %s could not be found.", q.NetworkID).With("NetworkNotFound")
 	}
@@ -100,24 +100,24 @@ func (s *Service) planOne(ctx context.Context, projectID string, q network.PortR
 	if n.External && !q.AnyNetwork && !n.SharedWith.Includes(projectID) && n.ProjectID != projectID {
 		return network.PlannedPort{}, fault.Forbiddenf("It is not allowed to create an interface on external network %s", n.ID).With("ExternalNetworkAttachForbidden")
 	}
-	if len(n.SubnetIDs) == 0 {
+	subnets, err := s.records.KnownSubnetsOf(ctx, s.records.DB, n.ID)
+	if err != nil {
+		return network.PlannedPort{}, err
+	}
+	if len(subnets) == 0 {
 		return network.PlannedPort{}, fault.Invalidf("Network %s requires a subnet in order to boot instances on.", n.ID).With("NetworkRequiresSubnet")
 	}
 	p := network.PlannedPort{PortID: id.New(), NetworkID: n.ID, FixedIP: q.FixedIP, Tag: q.Tag}
-	return p, s.checkFixed(ctx, n, q.FixedIP)
+	return p, s.checkFixed(ctx, n.ID, subnets, q.FixedIP)
 }
 
-func (s *Service) checkFixed(ctx context.Context, n *network.Network, text string) error {
+func (s *Service) checkFixed(ctx context.Context, networkID string, subnets []network.Subnet, text string) error {
 	if text == "" {
 		return nil
 	}
 	a, err := netip.ParseAddr(text)
 	if err != nil {
-		return fault.Invalidf("Fixed IP %s is not a valid ip address for network %s.", text, n.ID)
-	}
-	subnets, err := s.records.SubnetsOf(ctx, s.records.DB, n.ID)
-	if err != nil {
-		return err
+		return fault.Invalidf("Fixed IP %s is not a valid ip address for network %s.", text, networkID)
 	}
 	for _, sub := range subnets {
 		if !sub.CIDR.Contains(a) {
@@ -129,7 +129,7 @@ func (s *Service) checkFixed(ctx context.Context, n *network.Network, text strin
 		}
 		return err
 	}
-	return fault.Invalidf("Fixed IP %s is not a valid ip address for network %s.", text, n.ID)
+	return fault.Invalidf("Fixed IP %s is not a valid ip address for network %s.", text, networkID)
 }
 
 func (s *Service) planPort(ctx context.Context, projectID string, q network.PortRequest) (network.PlannedPort, error) {

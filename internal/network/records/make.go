@@ -44,7 +44,7 @@ func (r *Records) makeAnywhere(ctx context.Context, tx *db.Tx, p *network.Port, 
 
 // make adds a port that has its MAC; false: another port has it, if that was guessed.
 func (r *Records) make(ctx context.Context, tx *db.Tx, p *network.Port, wants []Want, guessed bool) (bool, error) {
-	subnets, err := r.subnetsFor(ctx, tx, p.NetworkID)
+	subnets, err := r.KnownSubnetsOf(ctx, tx, p.NetworkID)
 	if err != nil {
 		return false, err
 	}
@@ -82,7 +82,7 @@ func (r *Records) MACFree(ctx context.Context, tx *db.Tx, networkID, mac string)
 // Allocate turns wishes into addresses of the port's network. Addresses in
 // keep are the port's already.
 func (r *Records) Allocate(ctx context.Context, tx *db.Tx, p *network.Port, wants []Want, keep []network.FixedIP) ([]network.FixedIP, error) {
-	subnets, err := r.subnetsFor(ctx, tx, p.NetworkID)
+	subnets, err := r.KnownSubnetsOf(ctx, tx, p.NetworkID)
 	if err != nil {
 		return nil, err
 	}

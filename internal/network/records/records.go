@@ -52,7 +52,7 @@ type Records struct {
 	bare         *db.Kept[string, *network.Network]        // networks without their subnets
 	onNetwork    *db.Kept[string, []network.Subnet]        // by network
 	neighbours   *db.Kept[neighbourhood, []Neighbours]
-	known        known
+	subnetsByID  *db.Kept[string, *network.Subnet]
 }
 
 // New opens the rows of a database.
@@ -62,7 +62,7 @@ func New(d *db.DB, c clock.Clock, w Watchers) *Records {
 	r.ownPolicies, r.newTemplates = db.Keep[string, string]("network_qos_policies"), db.Keep[string, []*network.RuleTemplate]("network_rule_templates")
 	r.bare, r.onNetwork = db.Keep[string, *network.Network]("network_networks", "network_shares"), db.Keep[string, []network.Subnet]("network_subnets")
 	r.neighbours = db.Keep[neighbourhood, []Neighbours]("network_subnets")
-	r.known = newKnown()
+	r.subnetsByID = db.Keep[string, *network.Subnet]("network_subnets")
 	r.Networks, r.Subnets, r.Ports = networks(d), subnets(d), ports(d)
 	r.Groups, r.Rules, r.Routers, r.Floatings = groups(d), rules(d), routers(d), floatings(d)
 	r.Shares, r.Scopes, r.Pools, r.AddressGroups = shares(d), scopes(d), pools(d), addressGroups(d)

@@ -54,7 +54,7 @@ func (r *Records) BareNetworks(ctx context.Context, q db.Querier, ids []string) 
 	if len(ids) != 1 {
 		return bareNetworks(ctx, q, ids)
 	}
-	n, err := r.bareNetwork(ctx, q, ids[0])
+	n, err := r.BareNetwork(ctx, q, ids[0])
 	if fault.Is(err, fault.NotFound) {
 		return nil, nil
 	}
@@ -76,7 +76,8 @@ func bareNetworks(ctx context.Context, q db.Querier, ids []string) ([]*network.N
 	return out, err
 }
 
-func (r *Records) bareNetwork(ctx context.Context, q db.Querier, id string) (*network.Network, error) {
+// BareNetwork is one of BareNetworks; NotFound when there is none.
+func (r *Records) BareNetwork(ctx context.Context, q db.Querier, id string) (*network.Network, error) {
 	kept, err := r.bare.Get(q, id, func() (*network.Network, error) {
 		found, err := bareNetworks(ctx, q, []string{id})
 		if err == nil && len(found) == 0 {
@@ -100,7 +101,7 @@ func (r *Records) LockNetwork(ctx context.Context, tx *db.Tx, id string) (*netwo
 	if tx.Engine() == db.Postgres {
 		return r.Networks.LockRow(ctx, tx, id)
 	}
-	n, err := r.bareNetwork(ctx, tx, id)
+	n, err := r.BareNetwork(ctx, tx, id)
 	if err != nil {
 		return nil, err
 	}

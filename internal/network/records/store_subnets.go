@@ -118,9 +118,22 @@ func (r *Records) SubnetsOf(ctx context.Context, q db.Querier, networkID string)
 	return values(items), err
 }
 
-// subnetsFor is SubnetsOf for addresses of ports: the caller changes nothing of it.
-func (r *Records) subnetsFor(ctx context.Context, tx *db.Tx, networkID string) ([]network.Subnet, error) {
-	return r.onNetwork.Get(tx, networkID, func() ([]network.Subnet, error) { return r.SubnetsOf(ctx, tx, networkID) })
+// KnownSubnetsOf is SubnetsOf from memory: the caller changes nothing of it.
+func (r *Records) KnownSubnetsOf(ctx context.Context, q db.Querier, networkID string) ([]network.Subnet, error) {
+	return r.onNetwork.Get(q, networkID, func() ([]network.Subnet, error) { return r.SubnetsOf(ctx, q, networkID) })
+}
+
+// KnownSubnets are those of some subnets that exist, by id, from memory: the caller
+// changes nothing of them.
+func (r *Records) KnownSubnets(ctx context.Context, q db.Querier, ids []string) (map[string]*network.Subnet, error) {
+	return r.subnetsByID.Some(q, ids, func(missing []string) (map[string]*network.Subnet, error) {
+		list, err := r.Subnets.Where(ctx, q, OneOf("id", missing))
+		out := make(map[string]*network.Subnet, len(list))
+		for _, s := range list {
+			out[s.ID] = s
+		}
+		return out, err
+	})
 }
 
 // Neighbours is what there is on a network of one pool, of one version.
