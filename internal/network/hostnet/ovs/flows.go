@@ -165,6 +165,25 @@ func (f flow) message(command byte, mask uint64) []byte {
 	return append(b, make([]byte, (8-(4+len(f.match))%8)%8)...)
 }
 
+// renew makes a bridge's flows with a cookie those that are wanted, by what differs
+// from those that were written; of is which flows are a port's. Where some are
+// missing it writes all, and what nobody wrote goes, too.
+func (b *bridge) renew(was, want flows, cookie uint64, of func(port int) flow) error {
+	there, err := b.countFlows(cookie)
+	if err != nil {
+		return err
+	}
+	gone, add, whole := want.since(was, there)
+	var changes []string
+	for _, port := range gone {
+		changes = append(changes, of(port).removed())
+	}
+	if whole {
+		changes = []string{flow{cookie: cookie}.removed()}
+	}
+	return b.change(append(changes, add...))
+}
+
 // The words of bundles.
 const (
 	ofFlowMod       = 14

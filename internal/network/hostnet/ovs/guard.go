@@ -36,19 +36,9 @@ func (d *Driver) guard(ctx context.Context) error {
 		if err := b.setMeters(meters); err != nil {
 			return err
 		}
-		there, err := b.countFlows(guardCookie)
-		if err != nil {
-			return err
-		}
-		gone, add, whole := want.since(d.guarded, there)
-		var changes []string
-		for _, port := range gone {
-			changes = append(changes, flow{cookie: guardCookie, match: fields{}.inPort(uint32(port))}.removed())
-		}
-		if whole {
-			changes = []string{flow{cookie: guardCookie}.removed()}
-		}
-		return b.change(append(changes, add...))
+		return b.renew(d.guarded, want, guardCookie, func(port int) flow {
+			return flow{cookie: guardCookie, match: fields{}.inPort(uint32(port))}
+		})
 	})
 	if d.guarded = want; err != nil {
 		d.guarded = nil

@@ -136,19 +136,7 @@ func (d *Driver) leadsOf(p hostnet.Port, number, way uint32) ([]string, error) {
 // alone, where the others are there. The caller holds metadataMu.
 func (d *Driver) lead(ctx context.Context, want flows) error {
 	err := d.talk(ctx, d.cfg.MetadataBridge(), func(b *bridge) error {
-		there, err := b.countFlows(everyCookie)
-		if err != nil {
-			return err
-		}
-		gone, add, whole := want.since(d.led, there)
-		var changes []string
-		for _, number := range gone {
-			changes = append(changes, flow{cookie: uint64(number)}.removed())
-		}
-		if whole { // what nobody wrote goes, too
-			changes = []string{flow{cookie: everyCookie}.removed()}
-		}
-		return b.change(append(changes, add...))
+		return b.renew(d.led, want, everyCookie, func(number int) flow { return flow{cookie: uint64(number)} })
 	})
 	if d.led = want; err != nil {
 		d.led = nil
