@@ -115,18 +115,20 @@ func TestStatementsOfAServer(t *testing.T) {
 	_, image := server(t, c)
 	network := c.Demo.Do("POST", "/networking/v2.0/networks", object{"network": object{"name": "n"}}).Expect(http.StatusCreated).String("network.id")
 	c.Demo.Do("POST", "/networking/v2.0/subnets", object{"subnet": object{"network_id": network, "cidr": "10.9.0.0/24", "ip_version": 4}}).Expect(http.StatusCreated)
+	most := int64(75)
+	if c.DB.Engine() == db.Postgres {
+		most = 130
+	}
 	least := db.Counts{Queries: 1 << 40}
-	for range 4 { // what goes on beside is counted, too
+	// The first servers fill what is kept, one in a few comes with what hosts report
+	// from time to time, and one in many tries an address that another has.
+	for try := 0; try < 8 && least.Queries > most; try++ {
 		before := quiet(c)
 		c.Demo.Do("POST", "/compute/v2.1/servers", object{"server": object{"name": "s", "flavorRef": "f1", "imageRef": image, "networks": []any{object{"uuid": network}}}}).Expect(http.StatusAccepted)
 		after := quiet(c)
 		if n := after.Queries - before.Queries; n < least.Queries {
 			least = db.Counts{Queries: n, Writes: after.Writes - before.Writes}
 		}
-	}
-	most := int64(75)
-	if c.DB.Engine() == db.Postgres {
-		most = 130
 	}
 	t.Logf("%d statements in %d transactions that write", least.Queries, least.Writes)
 	if least.Queries > most {
