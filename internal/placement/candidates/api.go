@@ -2,10 +2,12 @@
 package candidates
 
 import (
+	"sync"
 	"time"
 
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/placement/records"
+	"github.com/mekcloud/mek/internal/placement/search"
 	"github.com/mekcloud/mek/internal/placement/wire"
 	"github.com/mekcloud/mek/internal/policy"
 	"github.com/mekcloud/mek/internal/rest"
@@ -15,10 +17,13 @@ import (
 type Feature struct {
 	store *records.Store
 	clock clock.Clock
+	rooms sync.Pool // *[]byte for answers, which are large and soon gone
 }
 
 // New makes the feature.
-func New(s *records.Store, c clock.Clock) *Feature { return &Feature{s, c} }
+func New(s *records.Store, c clock.Clock) *Feature {
+	return &Feature{store: s, clock: c, rooms: sync.Pool{New: func() any { return new([]byte) }}}
+}
 
 // Rules are the policy rules of the routes.
 func Rules() []policy.Rule {
@@ -38,9 +43,19 @@ func (f *Feature) list(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	found, err := f.store.Candidates(c.Context(), request)
+	room := f.rooms.Get().(*[]byte)
+	err = f.store.Search(c.Context(), &request, func(x *search.Index) { *room = answer((*room)[:0], c.Version, &request, x) })
 	if err != nil {
 		return rest.Reply{}, wire.NamedBy(err, "Invalid resource class in resources parameter: ", "")
 	}
-	return rest.Reply{Body: answer(c.Version, &request, found), Header: wire.Fresh(c.Version, time.Time{}, f.clock.Now())}, nil
+	back := func() error {
+		if cap(*room) <= largestRoom {
+			f.rooms.Put(room)
+		}
+		return nil
+	}
+	return rest.Reply{Body: *room, Header: wire.Fresh(c.Version, time.Time{}, f.clock.Now()), Close: back}, nil
 }
+
+// largestRoom is what one keeps: the answer of some thousand hosts.
+const largestRoom = 4 << 20

@@ -1,12 +1,12 @@
 package candidates
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 
 	"github.com/mekcloud/mek/internal/microversion"
 	"github.com/mekcloud/mek/internal/placement"
+	"github.com/mekcloud/mek/internal/placement/search"
 	"github.com/mekcloud/mek/internal/placement/wire"
 	"github.com/mekcloud/mek/internal/rest"
 )
@@ -16,27 +16,49 @@ import (
 type writer struct {
 	b       []byte
 	version microversion.Version
-	keys    []string // of a small map, used again
-	uuids   []string // of a candidate, used again
+	shown   map[string]bool // classes of summaries; nil: all
+	keys    []string        // of a small map, used again
+	n       int             // members written of the present list
+
+	last     []search.Take // amounts written last, mostly those of the next candidate
+	from, to int           // where they are
 }
 
-// answer is the body of the answer.
-func answer(v microversion.Version, request *placement.Request, found placement.Candidates) []byte {
-	w := &writer{version: v, b: make([]byte, 0, 64+128*len(found.List)+384*len(found.Providers))}
+// answer is the body of the answer, in room that is used again.
+func answer(room []byte, v microversion.Version, request *placement.Request, x *search.Index) []byte {
+	w := &writer{version: v, shown: classes(v, request), b: room}
 	w.add(`{"allocation_requests":[`)
-	for i := range found.List {
-		w.comma(i)
-		w.candidate(&found.List[i])
-	}
-	w.add(`],"provider_summaries":{`)
-	shown := classes(v, request)
-	for i, uuid := range slices.Sorted(maps.Keys(found.Providers)) {
-		w.comma(i)
-		w.name(uuid)
-		w.summary(found.Providers[uuid], shown)
+	shown := x.Ways(request, w.way)
+	w.between()
+	for _, p := range shown {
+		if v >= wire.NestedCandidates {
+			w.next()
+			w.b = append(w.b, p.Spelt(spelt)...)
+		} else {
+			w.provider(p.Summary())
+		}
 	}
 	w.add(`}}`)
 	return w.b
+}
+
+// between ends the candidates, and begins with the providers.
+func (w *writer) between() {
+	w.add(`],"provider_summaries":{`)
+	w.n = 0
+}
+
+// next begins another member.
+func (w *writer) next() {
+	w.comma(w.n)
+	w.n++
+}
+
+// spelt is a provider as all versions since that of nested ones show it.
+func spelt(p placement.Summary) []byte {
+	w := writer{version: wire.NestedCandidates}
+	w.provider(p)
+	return slices.Clip(w.b)
 }
 
 // classes are those that summaries show; nil: all.
@@ -53,54 +75,77 @@ func classes(v microversion.Version, request *placement.Request) map[string]bool
 	return out
 }
 
-// candidate is one as the body of PUT /allocations takes it: a list of
+// way is a candidate as the body of PUT /allocations takes it: a list of
 // providers before 1.12, an object by provider since.
-func (w *writer) candidate(one *placement.Candidate) {
+func (w *writer) way(one *search.Way) {
+	w.next()
 	if w.version < wire.AllocationsByName {
 		w.add(`{"allocations":[`)
-		for i, uuid := range sorted(&w.uuids, one.Allocations) {
-			w.comma(i)
+		w.providers(one.Takes, func(uuid string) {
 			w.add(`{"resource_provider":{"uuid":`)
 			w.text(uuid)
 			w.add(`},"resources":`)
-			w.amounts(one.Allocations[uuid])
-			w.add(`}`)
-		}
+		})
 		w.add(`]}`)
 		return
 	}
 	w.add(`{"allocations":{`)
-	for i, uuid := range sorted(&w.uuids, one.Allocations) {
-		w.comma(i)
+	w.providers(one.Takes, func(uuid string) {
 		w.name(uuid)
 		w.add(`{"resources":`)
-		w.amounts(one.Allocations[uuid])
-		w.add(`}`)
-	}
+	})
 	w.add(`}`)
 	if w.version >= wire.Mappings {
 		w.add(`,"mappings":{`)
-		for i, suffix := range sorted(&w.keys, one.Mappings) {
+		for i, s := range one.Serves {
 			w.comma(i)
-			w.name(suffix)
-			w.texts(one.Mappings[suffix])
+			w.name(s.Suffix)
+			w.texts(s.Providers)
 		}
 		w.add(`}`)
 	}
 	w.add(`}`)
 }
 
-func (w *writer) amounts(of placement.Resources) {
-	w.add(`{`)
-	for i, class := range sorted(&w.keys, of) {
+// providers writes what is taken of each provider, behind what begin writes.
+func (w *writer) providers(takes []search.Take, begin func(uuid string)) {
+	for i := 0; len(takes) > 0; i++ {
+		n := 1
+		for n < len(takes) && takes[n].Provider == takes[0].Provider {
+			n++
+		}
 		w.comma(i)
-		w.name(class)
-		w.number(of[class])
+		begin(takes[0].Provider)
+		w.amounts(takes[:n])
+		w.add(`}`)
+		takes = takes[n:]
 	}
-	w.add(`}`)
 }
 
-func (w *writer) summary(p placement.Summary, shown map[string]bool) {
+func (w *writer) amounts(of []search.Take) {
+	if slices.EqualFunc(of, w.last, func(a, b search.Take) bool { return a.Class == b.Class && a.Amount == b.Amount }) {
+		w.b = append(w.b, w.b[w.from:w.to]...)
+		return
+	}
+	w.last, w.from = append(w.last[:0], of...), len(w.b)
+	w.add(`{`)
+	for i, t := range of {
+		w.comma(i)
+		w.name(t.Class)
+		w.number(t.Amount)
+	}
+	w.add(`}`)
+	w.to = len(w.b)
+}
+
+// provider writes a provider's summary behind its name.
+func (w *writer) provider(p placement.Summary) {
+	w.next()
+	w.name(p.UUID)
+	w.summary(p)
+}
+
+func (w *writer) summary(p placement.Summary) {
 	w.add(`{`)
 	if w.version >= wire.NestedCandidates {
 		w.add(`"parent_provider_uuid":`)
@@ -114,7 +159,7 @@ func (w *writer) summary(p placement.Summary, shown map[string]bool) {
 	w.add(`"resources":{`)
 	n := 0
 	for _, class := range sorted(&w.keys, p.Resources) {
-		if shown != nil && !shown[class] {
+		if w.shown != nil && !w.shown[class] {
 			continue
 		}
 		w.comma(n)

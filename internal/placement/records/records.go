@@ -73,14 +73,19 @@ func noProvider(uuid string) error {
 
 // Candidates lists the ways to serve a request.
 func (s *Store) Candidates(ctx context.Context, r placement.Request) (out placement.Candidates, err error) {
-	if err := s.checkNames(ctx, &r); err != nil {
-		return out, err
+	err = s.Search(ctx, &r, func(x *search.Index) { out = x.Candidates(&r) })
+	return out, err
+}
+
+// Search is View for a request, whose names it checks.
+func (s *Store) Search(ctx context.Context, r *placement.Request, fn func(x *search.Index)) error {
+	if err := s.checkNames(ctx, r); err != nil {
+		return err
 	}
-	err = s.View(ctx, func(x *search.Index) error {
-		out = x.Candidates(&r)
+	return s.View(ctx, func(x *search.Index) error {
+		fn(x)
 		return nil
 	})
-	return out, err
 }
 
 // checkNames refuses classes and traits that do not exist.

@@ -1,9 +1,7 @@
 package search
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/mekcloud/mek/internal/placement"
 )
@@ -21,14 +19,30 @@ type query struct {
 	suffixed            int
 	seen                map[string]bool // answers already given; nil where none can repeat
 	steps               int
-	out                 []placement.Candidate
-	used                []*node // nearly without repetition
+	found               int // answers given
+	give                func(*Way)
+	way                 Way       // used again for each answer
+	picked              []*option // used again for each tree
+	used                []*node   // nearly without repetition
 }
 
 // Candidates lists the ways to serve a request, in the order in which the hosts
 // became known, or as the request wants them.
 func (x *Index) Candidates(r *placement.Request) placement.Candidates {
-	q := &query{Request: r, limit: r.Limit, required: x.traits.findAll(r.RootRequired), forbidden: x.traits.findAll(r.RootForbidden)}
+	var out placement.Candidates
+	shown := x.Ways(r, func(w *Way) { out.List = append(out.List, w.candidate()) })
+	out.Providers = make(map[string]placement.Summary, len(shown))
+	for _, s := range shown {
+		out.Providers[s.of.UUID] = s.Summary()
+	}
+	return out
+}
+
+// Ways calls give with each of the candidates, and tells what providers they are
+// to be described with, by UUID: those of all trees in use; to callers that know
+// nothing of trees, only the providers in use.
+func (x *Index) Ways(r *placement.Request, give func(*Way)) []Shown {
+	q := &query{Request: r, limit: r.Limit, required: x.traits.findAll(r.RootRequired), forbidden: x.traits.findAll(r.RootForbidden), give: give}
 	for i := range r.Groups {
 		q.groups = append(q.groups, x.group(&r.Groups[i]))
 		if r.Groups[i].Suffix != "" {
@@ -39,30 +53,39 @@ func (x *Index) Candidates(r *placement.Request) placement.Candidates {
 		q.seen = map[string]bool{}
 	}
 	options := make([][]option, len(q.groups))
-	order, limit := x.order, r.Limit
+	q.picked = make([]*option, 0, len(q.groups))
+	order := x.order
 	if r.Emptiest {
 		order = x.emptiest
 	}
 	for _, t := range order {
-		if limit > 0 && len(q.out) >= limit || q.steps > maxSteps {
+		if r.Limit > 0 && q.found >= r.Limit || q.steps > maxSteps {
 			break
 		}
-		root := x.nodes[t.root]
+		root := x.rootOf(t)
 		if r.Only != nil && !r.Only(t.root) || !q.rootServes(root) {
 			continue
 		}
 		if r.Emptiest {
-			q.limit = len(q.out) + 1
+			q.limit = q.found + 1
 		}
 		if q.optionsOf(t, root, x.sharersFor(t), options) {
-			q.merge(t, options, make([]*option, 0, len(options)), x)
+			q.merge(t, options, q.picked, x)
 		}
 	}
-	return placement.Candidates{List: q.out, Providers: x.summaries(q)}
+	return q.shown()
+}
+
+// rootOf is the provider at the root of a tree; nil while it is not known.
+func (x *Index) rootOf(t *tree) *node {
+	if len(t.nodes) == 1 && t.nodes[0].UUID == t.root { // most hosts
+		return t.nodes[0]
+	}
+	return x.nodes[t.root]
 }
 
 func (q *query) full() bool {
-	return q.limit > 0 && len(q.out) >= q.limit || q.steps > maxSteps
+	return q.limit > 0 && q.found >= q.limit || q.steps > maxSteps
 }
 
 func (q *query) rootServes(root *node) bool {
@@ -204,24 +227,10 @@ func (q *query) flatHolds(picked []*option) bool {
 }
 
 func (q *query) add(t *tree, picked []*option) {
-	c := placement.Candidate{Root: t.root, Allocations: placement.Allocations{}, Mappings: map[string][]string{}}
-	for i, o := range picked {
-		for _, p := range o.parts {
-			of := c.Allocations[p.node.UUID]
-			if of == nil {
-				of = placement.Resources{}
-				c.Allocations[p.node.UUID] = of
-			}
-			of[p.need.name] += p.need.amount
-		}
-		uuids := c.Mappings[q.groups[i].Suffix]
-		for _, n := range o.nodes {
-			uuids = append(uuids, n.UUID)
-		}
-		c.Mappings[q.groups[i].Suffix] = uuids
-	}
+	w := &q.way
+	w.fill(t.root, q.groups, picked)
 	if q.seen != nil {
-		key := keyOf(&c)
+		key := w.key()
 		if q.seen[key] {
 			return
 		}
@@ -234,44 +243,6 @@ func (q *query) add(t *tree, picked []*option) {
 			}
 		}
 	}
-	q.out = append(q.out, c)
-}
-
-// keyOf is equal for candidates that allocate and map the same.
-func keyOf(c *placement.Candidate) string {
-	var words []string
-	for provider, resources := range c.Allocations {
-		for class, amount := range resources {
-			words = append(words, fmt.Sprint(provider, class, amount))
-		}
-	}
-	for suffix, providers := range c.Mappings {
-		slices.Sort(providers)
-		words = append(words, suffix+"="+strings.Join(providers, "+"))
-	}
-	slices.Sort(words)
-	return strings.Join(words, ";")
-}
-
-// summaries describes the providers of all trees in use; to callers that know
-// nothing of trees, only the providers in use.
-func (x *Index) summaries(q *query) map[string]placement.Summary {
-	out := make(map[string]placement.Summary, min(len(q.used), len(x.nodes)))
-	for _, n := range q.used {
-		if _, done := out[n.UUID]; done { // and its tree
-			continue
-		}
-		if q.Flat {
-			out[n.UUID] = n.summary()
-			continue
-		}
-		for _, o := range n.tree.nodes {
-			out[o.UUID] = o.summary()
-		}
-	}
-	return out
-}
-
-func (n *node) summary() placement.Summary {
-	return placement.Summary{UUID: n.UUID, Parent: n.Parent, Root: n.Root, Resources: n.levels, Traits: n.Traits}
+	q.found++
+	q.give(w)
 }

@@ -12,8 +12,9 @@ type group struct {
 	needs     []need
 	required  [][]int
 	forbidden []int
-	root      string // of the tree that InTree means
-	hopeless  bool   // InTree names no provider
+	root      string   // of the tree that InTree means
+	hopeless  bool     // InTree names no provider
+	lone      []option // used again for each host that serves the group alone
 }
 
 type need struct {
@@ -119,7 +120,7 @@ func (g *group) options(t *tree, root *node, sharers []*node) []option {
 		if !g.accepts(t.nodes[0]) {
 			return nil
 		}
-		return []option{g.whole(t.nodes[0])}
+		return g.alone(t.nodes[0])
 	}
 	return g.spread(t, root, sharers)
 }
@@ -143,6 +144,20 @@ func (g *group) whole(n *node) option {
 		o.parts[i] = part{n, &g.needs[i]}
 	}
 	return o
+}
+
+// alone is whole as the only option, in room that is used again.
+func (g *group) alone(n *node) []option {
+	if g.lone == nil {
+		g.lone = []option{g.whole(n)}
+		return g.lone
+	}
+	o := &g.lone[0]
+	for i := range o.parts {
+		o.parts[i].node = n
+	}
+	o.nodes[0] = n
+	return g.lone
 }
 
 // maxOptions bounds the ways that one group is served within one tree.

@@ -2,6 +2,7 @@ package search
 
 import (
 	"slices"
+	"sync/atomic"
 
 	"github.com/mekcloud/mek/internal/placement"
 )
@@ -35,6 +36,7 @@ type node struct {
 	tree    *tree
 	stocks  []stock
 	levels  map[string]placement.Level // what summaries show; nobody may change it
+	spelt   atomic.Pointer[[]byte]     // see Shown.Spelt; nil: not asked for yet
 	traits  bits
 	sharing bool
 }
@@ -92,6 +94,7 @@ func (x *Index) Put(e *Entry) {
 		x.nodes[e.UUID] = n
 	}
 	x.unshare(n)
+	n.spelt.Store(nil)
 	n.Entry, n.stocks, n.traits = e, make([]stock, 0, len(e.Inventories)), nil
 	n.levels = make(map[string]placement.Level, len(e.Inventories))
 	for class, inv := range e.Inventories {
