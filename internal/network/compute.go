@@ -1,6 +1,10 @@
 package network
 
-import "context"
+import (
+	"context"
+
+	"github.com/mekcloud/mek/internal/db"
+)
 
 // PortRequest is one entry of a server's networks: a network, an existing
 // port, or an address on a network.
@@ -90,13 +94,15 @@ type ForCompute interface {
 	// there is not any. Group names or ids are resolved in the project.
 	// Invalid: unknown network, port or group; OverQuota: not enough ports left.
 	Plan(ctx context.Context, projectID string, requests []PortRequest, none bool, groups []string) ([]PlannedPort, error)
-	// Ensure makes (or adopts) the planned port for a server.
-	Ensure(ctx context.Context, p PlannedPort, a Attachment) (Interface, error)
+	// Attach makes (or adopts) the planned port for a server and gives it to the
+	// server's host, with the caller's transaction. Conflict: another server has
+	// it, or it is bound to another host.
+	Attach(ctx context.Context, tx *db.Tx, p PlannedPort, a Attachment) (Interface, Binding, error)
 	// Bind gives the port to a host. Conflict: bound to another one already.
 	Bind(ctx context.Context, portID, host string) (Binding, error)
 	// Unbind takes the port off its host; a port that is gone is fine.
 	Unbind(ctx context.Context, portID string) error
-	// Release ends the attachment: deletes a port that Ensure made, gives an
+	// Release ends the attachment: deletes a port that Attach made, gives an
 	// existing one back to its user. A port that is gone is fine.
 	Release(ctx context.Context, portID string) error
 	// Interfaces lists the ports of servers, in order of creation, by server id.

@@ -67,12 +67,17 @@ func (x *execution) advance(step int) (over bool, err error) {
 				return err
 			}
 		}
-		return nil
+		return x.r.flush(ctx, tx)
 	})
 	var own stepError
 	if errors.As(err, &own) && until > step && at > step { // a later one's failure is its own: it comes about again when that runs by itself
 		x.r.begin(step, x.row.Attempts, nil)
-		return x.record(step, x.r.commit)
+		return x.record(step, func(ctx context.Context, tx *db.Tx) error {
+			if err := x.r.commit(ctx, tx); err != nil {
+				return err
+			}
+			return x.r.flush(ctx, tx)
+		})
 	}
 	return over, err
 }

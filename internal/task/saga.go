@@ -47,6 +47,10 @@ type Saga[P, S any] struct {
 	Deadline   time.Duration // from enqueueing to the start of unwinding; 0: 30 min
 	Steps      []Step[P, S]
 	Concurrent bool // may run beside another saga of its object
+	// Flush runs at the end of each transaction that records steps going
+	// forward, if they left something in Run.Held: steps that are recorded
+	// together read the same rows once and write them once. Nil: nobody does.
+	Flush func(ctx context.Context, tx *db.Tx, r *Run[P, S]) error
 }
 
 // Run is one saga at work, as its steps see it.
@@ -57,6 +61,9 @@ type Run[P, S any] struct {
 	State   S
 	Err     error // why it unwinds; set for Undo and UndoCommit
 	Attempt int   // of this step in this direction, from 0
+	// Held is what the Commits of one transaction share, see Saga.Flush: nil at
+	// its begin.
+	Held any
 
 	step string
 }
@@ -106,7 +113,7 @@ func Register[P, S any](e *Engine, s Saga[P, S]) *Handle[P] {
 		}
 		g.steps = append(g.steps, info)
 	}
-	g.open = func(row *sagaRow) (runner, error) { return open(s.Steps, row) }
+	g.open = func(row *sagaRow) (runner, error) { return open(s, row) }
 	if len(g.steps) == 0 || e.graphs[s.Name] != nil {
 		panic("task: saga " + s.Name + " has no steps or is registered twice")
 	}

@@ -40,6 +40,7 @@ type runner interface {
 	skip(step int) bool
 	do(ctx context.Context) error
 	commit(ctx context.Context, tx *db.Tx) error
+	flush(ctx context.Context, tx *db.Tx) error // ends the commits of one transaction
 	undo(ctx context.Context) error
 	undoCommit(ctx context.Context, tx *db.Tx) error
 	save() (string, error)      // the state as JSON
@@ -48,12 +49,13 @@ type runner interface {
 
 type typed[P, S any] struct {
 	steps []Step[P, S]
+	last  func(ctx context.Context, tx *db.Tx, r *Run[P, S]) error // Saga.Flush
 	at    int
 	run   Run[P, S]
 }
 
-func open[P, S any](steps []Step[P, S], row *sagaRow) (runner, error) {
-	t := &typed[P, S]{steps: steps}
+func open[P, S any](s Saga[P, S], row *sagaRow) (runner, error) {
+	t := &typed[P, S]{steps: s.Steps, last: s.Flush}
 	t.run = Run[P, S]{ID: row.ID, Object: row.Object, ProjectID: row.ProjectID, UserID: row.UserID, RequestID: row.RequestID}
 	if err := json.Unmarshal([]byte(row.Params), &t.run.Params); err != nil {
 		return nil, fault.Internalf("stored parameters: %w", err)
@@ -91,6 +93,14 @@ func (t *typed[P, S]) commit(ctx context.Context, tx *db.Tx) error {
 	return nil
 }
 
+func (t *typed[P, S]) flush(ctx context.Context, tx *db.Tx) error {
+	if t.last == nil || t.run.Held == nil {
+		return nil
+	}
+	defer func() { t.run.Held = nil }()
+	return t.last(ctx, tx, &t.run)
+}
+
 func (t *typed[P, S]) undoCommit(ctx context.Context, tx *db.Tx) error {
 	if f := t.steps[t.at].UndoCommit; f != nil {
 		return f(ctx, tx, &t.run)
@@ -110,7 +120,7 @@ func (t *typed[P, S]) restore(saved string) error {
 			return fault.Internalf("stored state: %w", err)
 		}
 	}
-	t.run.State = s
+	t.run.State, t.run.Held = s, nil
 	return nil
 }
 

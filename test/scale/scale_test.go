@@ -184,6 +184,7 @@ func (f *field) load() {
 	f.reading(ctx, &readers, &shows, &showErrs, f.showPath)
 	f.reading(ctx, &readers, &pages, &pageErrs, f.pagePath)
 	before := f.active()
+	costs := f.costs()
 	begun := time.Now()
 	creates, errs := crowd(f.single, creators, func(i int) (float64, error) {
 		_, took, err := f.create(ctx, i%perNetwork, 1)
@@ -192,6 +193,7 @@ func (f *field) load() {
 	accepted := time.Since(begun).Seconds()
 	f.await(before + len(creates))
 	took := time.Since(begun).Seconds()
+	costs(len(creates))
 	cancel()
 	readers.Wait()
 	for _, all := range [][]error{errs, showErrs, pageErrs} {

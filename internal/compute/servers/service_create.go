@@ -174,6 +174,7 @@ func (s *Servers) planServers(ctx context.Context, in Request) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.params.Own = ownDisks(disks)
 	now, reservation := stamp(s.Clock), "r-"+strings.ToLower(id.HexSecret(4))
 	planned, err := s.Networks.Plan(ctx, in.Server.ProjectID, in.Networks, in.NoNetwork, in.Groups)
 	if err != nil {
@@ -326,6 +327,18 @@ func newServer(in Request, i int, now int64, reservation string) *Server {
 	return one
 }
 
+// ownDisks is the size in GiB of the root disk of a server that has no volumes; nil: it has.
+func ownDisks(planned []*Disk) *int {
+	size := 0
+	for _, d := range planned {
+		if !d.own() {
+			return nil
+		}
+		size = max(size, d.ownImage())
+	}
+	return &size
+}
+
 // disksFor copies planned disks for one of several servers.
 func disksFor(one *Server, planned []*Disk) []*Disk {
 	ids := mint(2 * len(planned))
@@ -336,6 +349,9 @@ func disksFor(one *Server, planned []*Disk) []*Disk {
 		if c.Make != nil {
 			c.VolumeID = ids[2*i+1]
 			c.GuestID = c.VolumeID
+		}
+		if c.own() { // nothing has to be waited for: it is part of the server
+			c.State, c.Defined = diskAttached, true
 		}
 		out = append(out, &c)
 	}

@@ -24,7 +24,12 @@ type Server struct {
 	Leave Leave `json:",omitzero"` // of the host to run it for the first time
 
 	KeepBlank bool `json:",omitzero"` // the rebuild to the present BuildSerial kept the blank disks
+
+	read *indexed // as its row was read; nil: it was not
 }
+
+// indexed is what seldom changes of a row and costs an index each time that it is written.
+type indexed struct{ host, group string }
 
 // row is a server as stored: columns to filter and sort by, and everything as JSON.
 type row struct {
@@ -178,7 +183,9 @@ func lockServer(ctx context.Context, tx *db.Tx, id string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return filled(&r.Data.V), nil
+	one := filled(&r.Data.V)
+	one.read = &indexed{one.Host, one.GroupID}
+	return one, nil
 }
 
 func insertServer(ctx context.Context, tx *db.Tx, s *Server) error {
@@ -188,9 +195,26 @@ func insertServer(ctx context.Context, tx *db.Tx, s *Server) error {
 	return addTags(ctx, tx, s)
 }
 
-// put writes a server back, with the status that follows from its states.
+// put writes a server back, with the status that follows from its states. An engine
+// writes an index anew for each of its columns that a statement names, whether
+// it changes or not: those that never change, or have not, are not named.
 func put(ctx context.Context, tx *db.Tx, s *Server) error {
-	return serverRows.Update(ctx, tx, toRow(s))
+	r := toRow(s)
+	set := map[string]any{"name": r.Name, "hostname": r.Hostname, "description": r.Description, "zone": r.Zone, "status": r.Status, "vm_state": r.VMState,
+		"task_state": r.TaskState, "power_state": r.PowerState, "image_id": r.ImageID, "flavor_id": r.FlavorID, "vcpus": r.VCPUs, "memory_mib": r.MemoryMiB,
+		"disk_gib": r.DiskGiB, "key_name": r.KeyName, "config_drive": r.ConfigDrive, "locked": r.Locked, "progress": r.Progress, "access_ip_v4": r.AccessIPv4,
+		"access_ip_v6": r.AccessIPv6, "updated_at": r.UpdatedAt, "launched_at": r.LaunchedAt, "defined": r.Defined, "data": r.Data}
+	if s.read == nil || s.read.host != r.Host {
+		set["host"] = r.Host
+	}
+	if s.read == nil || s.read.group != r.GroupID {
+		set["group_id"] = r.GroupID
+	}
+	if err := serverRows.Set(ctx, tx, s.ID, set); err != nil {
+		return err
+	}
+	s.read = &indexed{r.Host, r.GroupID}
+	return nil
 }
 
 func putTags(ctx context.Context, tx *db.Tx, s *Server) error {

@@ -56,6 +56,17 @@ type VolumeSource struct {
 	SizeGiB                         int
 }
 
+// own tells whether a disk is the guest's own, not a volume.
+func (d *Disk) own() bool { return d.VolumeID == "" && d.Make == nil }
+
+// ownImage is the size of a disk that the guest's host makes of an image, in GiB; 0: it is another.
+func (d *Disk) ownImage() int {
+	if d.Kind != guest.DiskImage {
+		return 0
+	}
+	return d.SizeGiB
+}
+
 type diskRow struct {
 	ID       string        `db:"id"`
 	Server   string        `db:"server"`
@@ -95,6 +106,19 @@ var (
 
 func putDisk(ctx context.Context, tx *db.Tx, d *Disk) error {
 	return diskRows.Upsert(ctx, tx, &diskRow{d.ID, d.Server, d.Position, d.VolumeID, d.ImageID, string(d.State), d.Defined, db.J(*d)})
+}
+
+// keepDisk writes a disk back that was read in the same transaction.
+func keepDisk(ctx context.Context, tx *db.Tx, d *Disk) error {
+	return kept(diskRows.Set(ctx, tx, d.ID, map[string]any{"state": string(d.State), "defined": d.Defined, "data": db.J(*d)}))
+}
+
+// kept is what became of writing back a device: one that is gone meanwhile stays so.
+func kept(err error) error {
+	if isGone(err) {
+		return nil
+	}
+	return err
 }
 
 func dropDisk(ctx context.Context, tx *db.Tx, id string) error {
@@ -143,13 +167,23 @@ func volumeUsers(ctx context.Context, q db.Querier, volume string) ([]*Disk, err
 }
 
 func putNIC(ctx context.Context, tx *db.Tx, n *NIC) error {
-	var fixed []string
+	return nicRows.Upsert(ctx, tx, &nicRow{n.PortID, n.Server, n.Position, n.Plan.NetworkID, n.fixed(), n.Defined, db.J(*n)})
+}
+
+// keepNIC writes a card back that was read in the same transaction.
+func keepNIC(ctx context.Context, tx *db.Tx, n *NIC) error {
+	return kept(nicRows.Set(ctx, tx, n.PortID, map[string]any{"addresses": n.fixed(), "defined": n.Defined, "data": db.J(*n)}))
+}
+
+// fixed lists the fixed addresses, between blanks.
+func (n *NIC) fixed() string {
+	var out []string
 	for _, a := range n.Facts.Addresses {
 		if !a.Floating {
-			fixed = append(fixed, a.Address)
+			out = append(out, a.Address)
 		}
 	}
-	return nicRows.Upsert(ctx, tx, &nicRow{n.PortID, n.Server, n.Position, n.Plan.NetworkID, strings.Join(fixed, " "), n.Defined, db.J(*n)})
+	return strings.Join(out, " ")
 }
 
 func dropNIC(ctx context.Context, tx *db.Tx, port string) error {

@@ -2,6 +2,7 @@ package servers
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/mekcloud/mek/internal/blockstorage"
@@ -23,11 +24,13 @@ type createParams struct {
 	Same []string `json:"same,omitempty"` // servers on whose host it must be
 	Not  []string `json:"not,omitempty"`  // servers on whose hosts it must not be
 	Lost []string `json:"lost,omitempty"` // hosts that went down while it was made there
+	Own  *int     `json:"own,omitempty"`  // GiB of its root disk, where all disks are its own; nil: the rows tell
 }
 
 type createState struct {
 	Ranked []scheduler.Ranked           `json:"ranked,omitempty"`
 	Local  bool                         `json:"local,omitempty"` // no disk is a volume
+	Plain  bool                         `json:"plain,omitempty"` // nor has any yet to become part of the server
 	Host   string                       `json:"host,omitempty"`
 	Zone   string                       `json:"zone,omitempty"`
 	Cards  map[string]network.Interface `json:"cards,omitempty"`
@@ -46,13 +49,58 @@ func (s *Servers) createSaga() task.Saga[createParams, createState] {
 		{Name: "begin", Undo: s.noteLost, UndoCommit: s.createFailed}, // unwound last: ERROR and fault
 		{Name: "claim-host", Do: s.rankHosts, Commit: s.claimHost, UndoCommit: s.releaseHost},
 		{Name: "volumes", Do: s.ensureVolumes, Undo: s.removeVolumes, Skip: func(r *createRun) bool { return r.State.Local }},
-		{Name: "ports", Do: s.ensurePorts, Commit: s.keepPorts, Undo: s.releasePorts},
+		{Name: "ports", Commit: s.attachPorts, Undo: s.releasePorts},
 		{Name: "plug", Do: s.awaitPorts, Skip: func(*createRun) bool { return true }}, // sagas of earlier releases may stand here
 		{Name: "vacated", Undo: s.awaitGone},
 		{Name: "define", Commit: s.define, UndoCommit: s.unmake}, // the host starts the guest while it connects its ports
 		{Name: "spawn", Do: s.awaitSpawned},
 		{Name: "active", Do: s.completeVolumes, Commit: s.markActive},
-	}, Deadline: time.Hour}
+	}, Deadline: time.Hour, Flush: s.flushCreate}
+}
+
+// drafts are the rows of a server that steps which are recorded together change:
+// read by the first, written after the last.
+type drafts struct {
+	one  *Server
+	nics []*NIC // nil: not read
+}
+
+// draft gives the server's row, which is locked and will be written.
+func (s *Servers) draft(ctx context.Context, tx *db.Tx, r *createRun) (*drafts, error) {
+	if d, ok := r.Held.(*drafts); ok {
+		return d, nil
+	}
+	one, err := lockServer(ctx, tx, r.Object)
+	if err != nil {
+		return nil, err
+	}
+	d := &drafts{one: one}
+	r.Held = d
+	return d, nil
+}
+
+// cards gives the server's cards, which will be written.
+func (d *drafts) cards(ctx context.Context, tx *db.Tx) ([]*NIC, error) {
+	if d.nics != nil {
+		return d.nics, nil
+	}
+	nics, err := nicsOf(ctx, tx, d.one.ID)
+	d.nics = append([]*NIC{}, nics[d.one.ID]...)
+	return d.nics, err
+}
+
+func (s *Servers) flushCreate(ctx context.Context, tx *db.Tx, r *createRun) error {
+	d, ok := r.Held.(*drafts)
+	if !ok {
+		return nil
+	}
+	for _, n := range d.nics {
+		if err := keepNIC(ctx, tx, n); err != nil {
+			return err
+		}
+	}
+	d.one.UpdatedAt = stamp(s.Clock)
+	return put(ctx, tx, d.one)
 }
 
 func (s *Servers) createFailed(ctx context.Context, tx *db.Tx, r *createRun) error {
@@ -86,20 +134,27 @@ func (s *Servers) rankHosts(ctx context.Context, r *createRun) error {
 	if err != nil {
 		return err
 	}
-	disks, err := disksOf(ctx, s.DB, r.Object)
+	local, err := s.localDisks(ctx, r)
 	if err != nil {
 		return err
 	}
-	local := 0
-	r.State.Local = true
-	for _, d := range disks[r.Object] {
-		r.State.Local = r.State.Local && d.VolumeID == ""
-		if d.Kind == guest.DiskImage {
-			local = max(local, d.SizeGiB)
-		}
-	}
 	r.State.Ranked, err = s.rank(ctx, one.Flavor, local, want)
 	return err
+}
+
+// localDisks tells how many GiB the server's own root disk has, and notes
+// whether it has volumes.
+func (s *Servers) localDisks(ctx context.Context, r *createRun) (local int, err error) {
+	r.State.Local, r.State.Plain = true, r.Params.Own != nil
+	if r.State.Plain {
+		return *r.Params.Own, nil
+	}
+	disks, err := disksOf(ctx, s.DB, r.Object)
+	for _, d := range disks[r.Object] {
+		r.State.Local = r.State.Local && d.VolumeID == ""
+		local = max(local, d.ownImage())
+	}
+	return local, err
 }
 
 // wants turns hints about other servers into host names.
@@ -133,10 +188,11 @@ func (s *Servers) wants(ctx context.Context, one *Server, p createParams) (sched
 }
 
 func (s *Servers) claimHost(ctx context.Context, tx *db.Tx, r *createRun) error {
-	one, err := lockServer(ctx, tx, r.Object)
+	d, err := s.draft(ctx, tx, r)
 	if err != nil {
 		return err
 	}
+	one := d.one
 	ranked, err := s.groupAllows(ctx, tx, one, r.State.Ranked)
 	if err != nil {
 		return err
@@ -152,11 +208,10 @@ func (s *Servers) claimHost(ctx context.Context, tx *db.Tx, r *createRun) error 
 		}
 		r.State.Host, r.State.Zone, r.State.Ranked = host.Name, host.Zone, nil
 		one.Host, one.HypervisorName, one.Zone = host.Name, host.Name, host.Zone
-		one.Task, one.UpdatedAt = compute.BlockDeviceMapping, stamp(s.Clock)
-		if r.State.Local {
+		if one.Task = compute.BlockDeviceMapping; r.State.Local {
 			one.Task = compute.Networking // it goes on with its ports
 		}
-		return put(ctx, tx, one)
+		return nil
 	}
 	if r.Attempt > 5 {
 		return errNoHost("The hosts that had room were taken meanwhile.")
@@ -247,49 +302,31 @@ func (s *Servers) removeVolumes(ctx context.Context, r *createRun) error {
 	return nil
 }
 
-func (s *Servers) ensurePorts(ctx context.Context, r *createRun) error {
-	one, err := s.store.Get(ctx, r.Object)
+// attachPorts makes the server's ports and binds them to its host. What the server
+// does now says the next step, which is recorded with this one.
+func (s *Servers) attachPorts(ctx context.Context, tx *db.Tx, r *createRun) error {
+	d, err := s.draft(ctx, tx, r)
 	if err != nil {
 		return err
 	}
-	nics, err := nicsOf(ctx, s.DB, r.Object)
+	nics, err := d.cards(ctx, tx)
 	if err != nil {
 		return err
 	}
-	r.State.Cards, r.State.Bound = map[string]network.Interface{}, nil
-	for _, n := range nics[r.Object] {
-		card, bound, err := s.ensurePort(ctx, one, n.Plan)
+	r.State.Bound, r.State.Cards = nil, nil // Cards: of sagas that earlier releases began
+	for _, n := range nics {
+		card, bound, err := s.Networks.Attach(ctx, tx, n.Plan, attachment(d.one))
 		if err != nil {
 			return err
 		}
-		r.State.Cards[n.PortID], r.State.Bound = card, append(r.State.Bound, bound)
+		n.Facts, r.State.Bound = card, append(r.State.Bound, bound)
 	}
 	return nil
 }
 
-// ensurePort makes a port for a server and binds it to the server's host.
-func (s *Servers) ensurePort(ctx context.Context, one *Server, plan network.PlannedPort) (network.Interface, network.Binding, error) {
-	card, err := s.Networks.Ensure(ctx, plan, network.Attachment{ServerID: one.ID, ProjectID: one.ProjectID, Zone: one.Zone, Hostname: one.Hostname, Host: one.Host})
-	if err != nil {
-		return card, network.Binding{}, err
-	}
-	bound, err := s.Networks.Bind(ctx, plan.PortID, one.Host)
-	return card, bound, err
-}
-
-func (s *Servers) keepPorts(ctx context.Context, tx *db.Tx, r *createRun) error {
-	nics, err := nicsOf(ctx, tx, r.Object)
-	if err != nil {
-		return err
-	}
-	for _, n := range nics[r.Object] {
-		n.Facts = r.State.Cards[n.PortID]
-		if err := putNIC(ctx, tx, n); err != nil {
-			return err
-		}
-	}
-	r.State.Cards = nil
-	return nil // what the server does now says the next step, which is recorded with this one
+// attachment says that a port is a server's, on its host.
+func attachment(one *Server) network.Attachment {
+	return network.Attachment{ServerID: one.ID, ProjectID: one.ProjectID, Zone: one.Zone, Hostname: one.Hostname, Host: one.Host}
 }
 
 func (s *Servers) releasePorts(ctx context.Context, r *createRun) error {
@@ -324,46 +361,55 @@ func (s *Servers) awaitBound(ctx context.Context, bound []network.Binding) error
 }
 
 func (s *Servers) define(ctx context.Context, tx *db.Tx, r *createRun) error {
-	err := s.defineDevices(ctx, tx, r.Object, true)
+	d, err := s.draft(ctx, tx, r)
 	if err != nil {
 		return err
 	}
-	err = s.touch(ctx, tx, r.Object, func(one *Server) error {
-		one.Defined, one.Desired, one.PowerSerial, one.Task, one.Leave = true, guest.Running, 1, compute.Spawning, leaveAwaited
-		return nil
-	})
+	nics, err := d.cards(ctx, tx)
 	if err != nil {
 		return err
 	}
+	for _, n := range nics {
+		n.Defined = true
+	}
+	if err := s.defineDisks(ctx, tx, r, true); err != nil {
+		return err
+	}
+	one := d.one
+	one.Defined, one.Desired, one.PowerSerial, one.Task, one.Leave = true, guest.Running, 1, compute.Spawning, leaveAwaited
 	r.State.Spawn, err = s.raise(ctx, tx, r.State.Host, r.Object)
 	return err
 }
 
-func (s *Servers) defineDevices(ctx context.Context, tx *db.Tx, server string, defined bool) error {
-	disks, nics, err := s.devices(ctx, tx, server)
-	if err != nil {
-		return err
+// defineDisks makes disks part of the server, or takes them out. Those of a plain
+// one always are.
+func (s *Servers) defineDisks(ctx context.Context, tx *db.Tx, r *createRun, defined bool) error {
+	if r.State.Plain {
+		return nil
 	}
-	for _, d := range disks {
+	disks, err := disksOf(ctx, tx, r.Object)
+	for _, d := range disks[r.Object] {
 		d.Defined = defined
-		if err := putDisk(ctx, tx, d); err != nil {
-			return err
-		}
+		err = errors.Join(err, keepDisk(ctx, tx, d))
 	}
-	for _, n := range nics {
-		n.Defined = defined
-		if err := putNIC(ctx, tx, n); err != nil {
-			return err
-		}
-	}
-	return nil
+	return err
 }
 
 // unmake takes a server that is not to be made off its host, and its devices
 // with it: what they stand for is about to go.
 func (s *Servers) unmake(ctx context.Context, tx *db.Tx, r *createRun) error {
-	if err := s.defineDevices(ctx, tx, r.Object, false); err != nil {
+	if err := s.defineDisks(ctx, tx, r, false); err != nil {
 		return err
+	}
+	nics, err := nicsOf(ctx, tx, r.Object)
+	if err != nil {
+		return err
+	}
+	for _, n := range nics[r.Object] {
+		n.Defined = false
+		if err := keepNIC(ctx, tx, n); err != nil {
+			return err
+		}
 	}
 	return s.undefine(ctx, tx, r)
 }
@@ -404,6 +450,9 @@ func (s *Servers) awaitGuest(ctx context.Context, r *createRun) error {
 }
 
 func (s *Servers) completeVolumes(ctx context.Context, r *createRun) error {
+	if r.State.Local {
+		return nil
+	}
 	disks, err := disksOf(ctx, s.DB, r.Object)
 	if err != nil {
 		return err
@@ -420,15 +469,8 @@ func (s *Servers) completeVolumes(ctx context.Context, r *createRun) error {
 }
 
 func (s *Servers) markActive(ctx context.Context, tx *db.Tx, r *createRun) error {
-	disks, err := disksOf(ctx, tx, r.Object)
-	if err != nil {
+	if err := s.attachedDisks(ctx, tx, r); err != nil {
 		return err
-	}
-	for _, d := range disks[r.Object] {
-		d.State = diskAttached
-		if err := putDisk(ctx, tx, d); err != nil {
-			return err
-		}
 	}
 	now := stamp(s.Clock)
 	if err := endAction(ctx, tx, r.Object, r.RequestID, r.State.Host, nil, now); err != nil {
@@ -438,4 +480,18 @@ func (s *Servers) markActive(ctx context.Context, tx *db.Tx, r *createRun) error
 		one.VM, one.Task, one.Power, one.LaunchedAt, one.Fault = compute.Active, compute.NoTask, compute.PowerRunning, now, nil
 		return nil
 	})
+}
+
+// attachedDisks notes that the server has its disks; one that is plain has had
+// them from the beginning.
+func (s *Servers) attachedDisks(ctx context.Context, tx *db.Tx, r *createRun) error {
+	if r.State.Plain {
+		return nil
+	}
+	disks, err := disksOf(ctx, tx, r.Object)
+	for _, d := range disks[r.Object] {
+		d.State = diskAttached
+		err = errors.Join(err, keepDisk(ctx, tx, d))
+	}
+	return err
 }

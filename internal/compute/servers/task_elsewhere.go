@@ -29,27 +29,20 @@ const (
 // is an error; a repeated question has the same answer for as long as the
 // server is on that host, or moves from or to it.
 func (s *Servers) mayStart(ctx context.Context, host, serverID string) error {
-	one, err := s.store.Get(ctx, serverID)
-	if err != nil {
-		return err
-	}
-	if here := one.Host == host && one.Defined; !here {
-		m, err := unsettledOf(ctx, s.DB, serverID)
-		if err == nil && (m == nil || host != m.DestHost && host != m.SourceHost && host != m.KeptHost) {
-			err = notFound(serverID)
-		}
-		return err
-	}
-	if one.Leave != leaveAwaited {
-		return nil
-	}
 	return s.DB.Write(ctx, func(tx *db.Tx) error {
 		one, err := lockServer(ctx, tx, serverID)
 		if err != nil {
 			return err
 		}
-		if one.Host != host || !one.Defined {
-			return notFound(serverID)
+		if here := one.Host == host && one.Defined; !here {
+			m, err := unsettledOf(ctx, tx, serverID)
+			if err == nil && (m == nil || host != m.DestHost && host != m.SourceHost && host != m.KeptHost) {
+				err = notFound(serverID)
+			}
+			return err
+		}
+		if one.Leave != leaveAwaited {
+			return nil
 		}
 		one.Leave = leaveGiven
 		return put(ctx, tx, one)

@@ -59,9 +59,11 @@ func (s *Servers) makeCard(ctx context.Context, r *nicRun) error {
 	if err != nil {
 		return err
 	}
-	card, bound, err := s.ensurePort(ctx, one, n.Plan)
-	r.State.Card, r.State.Bound = card, []network.Binding{bound}
-	return err
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		card, bound, err := s.Networks.Attach(ctx, tx, n.Plan, attachment(one))
+		r.State.Card, r.State.Bound = card, []network.Binding{bound}
+		return err
+	})
 }
 
 func (s *Servers) changeNIC(ctx context.Context, tx *db.Tx, r *nicRun, fn func(n *NIC)) error {

@@ -26,7 +26,7 @@ func (s *Servers) unshelveSaga() task.Saga[createParams, createState] {
 		{Name: "spawn", Do: s.awaitGuest, Timeout: 10 * time.Minute},
 		{Name: "active", Commit: s.unshelved},
 		{Name: "image", Do: s.dropShelvedImage, Commit: s.unshelveEnded},
-	}, Deadline: time.Hour}
+	}, Deadline: time.Hour, Flush: s.flushCreate}
 }
 
 // unlessActive is an undo that comes too late once the server is active.
@@ -52,7 +52,12 @@ func (s *Servers) claimAnew(ctx context.Context, tx *db.Tx, r *createRun) error 
 	if err := s.claimHost(ctx, tx, r); err != nil {
 		return err
 	}
-	return s.during(ctx, tx, r.Object, compute.Unshelving)
+	d, err := s.draft(ctx, tx, r)
+	if err != nil {
+		return err
+	}
+	d.one.Task = compute.Unshelving
+	return nil
 }
 
 func (s *Servers) connectVolumes(ctx context.Context, r *createRun) error {

@@ -282,13 +282,23 @@ func (p *ports) Plan(_ context.Context, _ string, requests []network.PortRequest
 	return out, nil
 }
 
-func (p *ports) Ensure(_ context.Context, plan network.PlannedPort, a network.Attachment) (network.Interface, error) {
+func (p *ports) Attach(_ context.Context, tx *db.Tx, plan network.PlannedPort, a network.Attachment) (network.Interface, network.Binding, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.all[plan.PortID] == nil {
-		p.all[plan.PortID] = &port{server: a.ServerID}
+	one := p.all[plan.PortID]
+	if one == nil || one.host == "" {
+		p.count++
+		one = &port{server: a.ServerID, host: a.Host, revision: p.count}
+		tx.AfterCommit(func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.all[plan.PortID] = one
+		})
 	}
-	return p.card(plan.PortID), nil
+	if one.host != a.Host {
+		return network.Interface{}, network.Binding{}, fault.Conflictf("the port is bound elsewhere")
+	}
+	return p.card(plan.PortID), network.Binding{PortID: plan.PortID, Host: a.Host, Revision: one.revision}, nil
 }
 
 func (p *ports) card(portID string) network.Interface {

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -379,17 +380,44 @@ func TestForCompute(t *testing.T) {
 		if err != nil || len(plan) != 1 || len(plan[0].SecurityGroups) != 1 {
 			t.Fatalf("plan: %v %v", plan, err)
 		}
-		a := network.Attachment{ServerID: "server-1", ProjectID: "p", Zone: "nova"}
-		for range 2 {
-			i, err := c.Ensure(ctx, plan[0], a)
-			if err != nil || len(i.Addresses) != 1 || i.Existing || i.Groups[0] != "default" || len(i.Subnets) != 1 {
-				t.Fatalf("ensure: %+v %v", i, err)
-			}
+		a := network.Attachment{ServerID: "server-1", ProjectID: "p", Zone: "nova", Host: "host-1"}
+		attach := func(plan network.PlannedPort) (i network.Interface, b network.Binding, err error) {
+			err = d.Write(ctx, func(tx *db.Tx) error {
+				i, b, err = c.Attach(ctx, tx, plan, a)
+				return err
+			})
+			return i, b, err
 		}
-		b, err := c.Bind(ctx, plan[0].PortID, "host-1")
-		again, err2 := c.Bind(ctx, plan[0].PortID, "host-1")
-		if err != nil || err2 != nil || b != again || b.Revision == 0 {
-			t.Errorf("bind: %+v %+v %v %v", b, again, err, err2)
+		var b network.Binding
+		for range 2 {
+			i, bound, err := attach(plan[0])
+			if err != nil || len(i.Addresses) != 1 || i.Existing || i.Groups[0] != "default" || len(i.Subnets) != 1 {
+				t.Fatalf("attach: %+v %v", i, err)
+			}
+			if all, err := c.Interfaces(ctx, "server-1"); err != nil || !reflect.DeepEqual(all["server-1"], []network.Interface{i}) {
+				t.Errorf("attached as %+v, listed as %+v, %v", i, all, err)
+			}
+			b = bound
+		}
+		wide := s.make("network", "networks", map[string]any{"name": "wide"})
+		for _, subnet := range []map[string]any{{"cidr": "10.1.0.0/24", "ip_version": 4}, {"cidr": "2001:db8::/64", "ip_version": 6, "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}} {
+			subnet["network_id"] = wide
+			s.make("subnet", "subnets", subnet)
+		}
+		group := s.make("security_group", "security-groups", map[string]any{"name": "second"})
+		other, err := c.Plan(ctx, "p", []network.PortRequest{{NetworkID: wide}}, false, []string{"default", group})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.ServerID = "server-3"
+		i, _, err := attach(other[0])
+		if all, err2 := c.Interfaces(ctx, "server-3"); err != nil || err2 != nil || len(i.Addresses) != 2 || len(i.Groups) != 2 || !reflect.DeepEqual(all["server-3"], []network.Interface{i}) {
+			t.Errorf("attached as %+v, listed as %+v, %v, %v", i, all, err, err2)
+		}
+		a.ServerID = "server-1"
+		again, err := c.Bind(ctx, plan[0].PortID, "host-1")
+		if err != nil || b != again || b.Revision == 0 {
+			t.Errorf("bind: %+v %+v %v", b, again, err)
 		}
 		if _, err := c.Bind(ctx, plan[0].PortID, "host-2"); err == nil {
 			t.Error("bound twice")
@@ -417,8 +445,8 @@ func TestForCompute(t *testing.T) {
 		if err != nil || !mine[0].Existing {
 			t.Fatalf("plan of a port: %v %v", mine, err)
 		}
-		if _, err := c.Ensure(ctx, mine[0], a); err != nil {
-			t.Fatal(err)
+		if i, bound, err := attach(mine[0]); err != nil || !i.Existing || bound.Revision <= b.Revision {
+			t.Fatalf("attach a user's port: %+v %+v %v", i, bound, err)
 		}
 		if _, err := c.Plan(ctx, "p", []network.PortRequest{{PortID: own}}, false, nil); err == nil {
 			t.Error("a port in use was planned")

@@ -12,50 +12,61 @@ import (
 	"github.com/mekcloud/mek/internal/outbox"
 )
 
-// Ensure makes (or adopts) the planned port for a server.
-func (s *Service) Ensure(ctx context.Context, plan network.PlannedPort, a network.Attachment) (network.Interface, error) {
-	err := s.records.DB.Write(ctx, func(tx *db.Tx) error {
-		before, err := s.records.Ports.Lock(ctx, tx, plan.PortID)
-		switch {
-		case fault.Is(err, fault.NotFound) && plan.Existing:
-			return fault.Invalidf("Port id %s could not be found.", plan.PortID).With("PortNotFound")
-		case fault.Is(err, fault.NotFound):
-			return s.make(ctx, tx, plan, a)
-		case err != nil || before.DeviceID == a.ServerID:
-			return err
-		case before.DeviceID != "":
-			return fault.Conflictf("Port %s is still in use.", plan.PortID).With("PortInUse")
-		}
-		p := *before
+// Attach makes (or adopts) the planned port for a server and binds it to the server's host.
+func (s *Service) Attach(ctx context.Context, tx *db.Tx, plan network.PlannedPort, a network.Attachment) (network.Interface, network.Binding, error) {
+	p, card, err := s.ensure(ctx, tx, plan, a)
+	if err != nil {
+		return card, network.Binding{}, err
+	}
+	bound, err := s.bind(ctx, tx, p, a.Host)
+	return card, bound, err
+}
+
+// ensure tells the port as it is then, and its card.
+func (s *Service) ensure(ctx context.Context, tx *db.Tx, plan network.PlannedPort, a network.Attachment) (*network.Port, network.Interface, error) {
+	var none network.Interface
+	before, err := s.records.Ports.Lock(ctx, tx, plan.PortID)
+	switch {
+	case fault.Is(err, fault.NotFound) && plan.Existing:
+		return nil, none, fault.Invalidf("Port id %s could not be found.", plan.PortID).With("PortNotFound")
+	case fault.Is(err, fault.NotFound):
+		return s.make(ctx, tx, plan, a)
+	case err != nil:
+		return nil, none, err
+	case before.DeviceID != "" && before.DeviceID != a.ServerID:
+		return nil, none, fault.Conflictf("Port %s is still in use.", plan.PortID).With("PortInUse")
+	}
+	p := *before
+	if before.DeviceID == "" {
 		if p.Host == "" {
 			p.Host = a.Host
 		}
 		p.DeviceID, p.DeviceOwner = a.ServerID, network.OwnerComputePrefix+a.Zone
 		s.records.Changed(tx, network.PortScope(p.ID))
-		return s.records.UpdatePort(ctx, tx, before, &p)
-	})
-	if err != nil {
-		return network.Interface{}, err
+		if err := s.records.UpdatePort(ctx, tx, before, &p); err != nil {
+			return nil, none, err
+		}
 	}
-	all, err := s.Interfaces(ctx, a.ServerID)
-	for _, i := range all[a.ServerID] {
-		if i.PortID == plan.PortID {
-			return i, nil
+	all, err := s.interfaces(ctx, tx, a.ServerID)
+	for _, card := range all[a.ServerID] {
+		if card.PortID == p.ID {
+			return &p, card, err
 		}
 	}
 	if err == nil {
-		err = fault.Conflictf("Port %s is gone.", plan.PortID)
+		err = fault.Internalf("port %s is not among those of its server", p.ID)
 	}
-	return network.Interface{}, err
+	return nil, none, err
 }
 
-func (s *Service) make(ctx context.Context, tx *db.Tx, plan network.PlannedPort, a network.Attachment) error {
+func (s *Service) make(ctx context.Context, tx *db.Tx, plan network.PlannedPort, a network.Attachment) (*network.Port, network.Interface, error) {
+	var none network.Interface
 	n, err := s.records.BareNetwork(ctx, tx, plan.NetworkID)
 	if err != nil {
-		return err
+		return nil, none, err
 	}
 	if err := s.quota.Check(ctx, tx, a.ProjectID, map[string]int64{"port": 1}); err != nil {
-		return err
+		return nil, none, err
 	}
 	p := &network.Port{Standard: network.Standard{ID: plan.PortID, ProjectID: a.ProjectID}, NetworkID: n.ID, AdminStateUp: true, PortSecurity: n.PortSecurity,
 		DeviceID: a.ServerID, DeviceOwner: network.OwnerComputePrefix + a.Zone, Planned: true, Host: a.Host}
@@ -63,7 +74,7 @@ func (s *Service) make(ctx context.Context, tx *db.Tx, plan network.PlannedPort,
 		if p.SecurityGroups = plan.SecurityGroups; len(p.SecurityGroups) == 0 {
 			g, err := s.records.DefaultGroup(ctx, tx, a.ProjectID)
 			if err != nil {
-				return err
+				return nil, none, err
 			}
 			p.SecurityGroups = []string{g}
 		}
@@ -72,14 +83,23 @@ func (s *Service) make(ctx context.Context, tx *db.Tx, plan network.PlannedPort,
 	if plan.FixedIP != "" {
 		address, err := netip.ParseAddr(plan.FixedIP)
 		if err != nil {
-			return fault.Invalidf("%s is not a valid address.", plan.FixedIP)
+			return nil, none, fault.Invalidf("%s is not a valid address.", plan.FixedIP)
 		}
 		wants = []records.Want{{Address: address}}
 	}
 	if err := s.records.MakePort(ctx, tx, p, wants); err != nil {
-		return err
+		return nil, none, err
 	}
-	return outbox.Write(ctx, tx, event.Record{Service: "network", Action: "create", Kind: "port", Object: p.ID, ProjectID: p.ProjectID})
+	if err := outbox.Write(ctx, tx, event.Record{Service: "network", Action: "create", Kind: "port", Object: p.ID, ProjectID: p.ProjectID}); err != nil {
+		return nil, none, err
+	}
+	card, err := s.records.Card(ctx, tx, p, n)
+	if err != nil {
+		return nil, none, err
+	}
+	cards := []network.Interface{card}
+	err = s.addSubnets(ctx, tx, map[string][]network.Interface{a.ServerID: cards})
+	return p, cards[0], err
 }
 
 // Bind gives the port to a host.
@@ -90,24 +110,28 @@ func (s *Service) Bind(ctx context.Context, portID, host string) (b network.Bind
 	}
 	err = s.records.DB.Write(ctx, func(tx *db.Tx) error {
 		before, err := s.records.Ports.Lock(ctx, tx, portID)
-		if err != nil {
-			return err
+		if err == nil {
+			b, err = s.bind(ctx, tx, before, host)
 		}
-		if before.Host != "" && before.Host != host {
-			return fault.Conflictf("Port %s is bound to another host.", portID)
-		}
-		p := *before
-		if p.Host == "" {
-			p.Host = host
-			s.records.Changed(tx, network.PortScope(p.ID))
-			if err := s.records.UpdatePort(ctx, tx, before, &p); err != nil {
-				return err
-			}
-		}
-		b = network.Binding{PortID: portID, Host: host, Revision: p.BindingRevision}
-		return nil
+		return err
 	})
 	return b, err
+}
+
+// bind gives a port that the transaction has locked to a host.
+func (s *Service) bind(ctx context.Context, tx *db.Tx, before *network.Port, host string) (network.Binding, error) {
+	if before.Host != "" && before.Host != host {
+		return network.Binding{}, fault.Conflictf("Port %s is bound to another host.", before.ID)
+	}
+	p := *before
+	if p.Host == "" {
+		p.Host = host
+		s.records.Changed(tx, network.PortScope(p.ID))
+		if err := s.records.UpdatePort(ctx, tx, before, &p); err != nil {
+			return network.Binding{}, err
+		}
+	}
+	return network.Binding{PortID: p.ID, Host: host, Revision: p.BindingRevision}, nil
 }
 
 // Unbind takes the port off its host.

@@ -3,15 +3,25 @@ package attach
 import (
 	"context"
 
+	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/network"
 )
 
 // Interfaces lists the ports of servers by server.
 func (s *Service) Interfaces(ctx context.Context, serverIDs ...string) (map[string][]network.Interface, error) {
-	all, err := s.records.Cards(ctx, serverIDs)
+	return s.interfaces(ctx, s.records.DB, serverIDs...)
+}
+
+func (s *Service) interfaces(ctx context.Context, q db.Querier, serverIDs ...string) (map[string][]network.Interface, error) {
+	all, err := s.records.Cards(ctx, q, serverIDs)
 	if err != nil {
 		return nil, err
 	}
+	return all, s.addSubnets(ctx, q, all)
+}
+
+// addSubnets adds to cards what is told of the subnets of their addresses.
+func (s *Service) addSubnets(ctx context.Context, q db.Querier, all map[string][]network.Interface) error {
 	var ids []string
 	for _, cards := range all {
 		for _, c := range cards {
@@ -19,11 +29,11 @@ func (s *Service) Interfaces(ctx context.Context, serverIDs ...string) (map[stri
 		}
 	}
 	if len(ids) == 0 {
-		return all, nil
+		return nil
 	}
-	subnets, err := s.records.KnownSubnets(ctx, s.records.DB, ids)
+	subnets, err := s.records.KnownSubnets(ctx, q, ids)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, cards := range all {
 		for i, c := range cards {
@@ -34,7 +44,7 @@ func (s *Service) Interfaces(ctx context.Context, serverIDs ...string) (map[stri
 			}
 		}
 	}
-	return all, nil
+	return nil
 }
 
 // subnetsOf lists where the addresses of a card are from.
@@ -50,7 +60,7 @@ func subnetsOf(c network.Interface) (ids []string) {
 // Shown is Interfaces without Subnets: what people are shown of servers, by two
 // queries.
 func (s *Service) Shown(ctx context.Context, serverIDs ...string) (map[string][]network.Interface, error) {
-	return s.records.Cards(ctx, serverIDs)
+	return s.records.Cards(ctx, s.records.DB, serverIDs)
 }
 
 func subnetInfo(s *network.Subnet) network.SubnetInfo {

@@ -46,19 +46,21 @@ type Records struct {
 	Forwardings   *Forwardings
 	Templates     *Templates
 
-	ownGroups    *db.Kept[string, string]                  // the default group, by project
-	ownPolicies  *db.Kept[string, string]                  // the default QoS policy, by project; empty: none
-	newTemplates *db.Kept[string, []*network.RuleTemplate] // by the column that says which groups begin with them
-	bare         *db.Kept[string, *network.Network]        // networks without their subnets
-	onNetwork    *db.Kept[string, []network.Subnet]        // by network
-	neighbours   *db.Kept[neighbourhood, []Neighbours]
-	subnetsByID  *db.Kept[string, *network.Subnet]
+	ownGroups     *db.Kept[string, string] // the default group, by project
+	namesOfGroups *db.Kept[string, string]
+	ownPolicies   *db.Kept[string, string]                  // the default QoS policy, by project; empty: none
+	newTemplates  *db.Kept[string, []*network.RuleTemplate] // by the column that says which groups begin with them
+	bare          *db.Kept[string, *network.Network]        // networks without their subnets
+	onNetwork     *db.Kept[string, []network.Subnet]        // by network
+	neighbours    *db.Kept[neighbourhood, []Neighbours]
+	subnetsByID   *db.Kept[string, *network.Subnet]
 }
 
 // New opens the rows of a database.
 func New(d *db.DB, c clock.Clock, w Watchers) *Records {
 	r := &Records{DB: d, Clock: c, watch: w}
 	r.ownGroups = db.Keep[string, string]("network_default_groups", "DELETE network_groups")
+	r.namesOfGroups = db.Keep[string, string]("network_groups")
 	r.ownPolicies, r.newTemplates = db.Keep[string, string]("network_qos_policies"), db.Keep[string, []*network.RuleTemplate]("network_rule_templates")
 	r.bare, r.onNetwork = db.Keep[string, *network.Network]("network_networks", "network_shares"), db.Keep[string, []network.Subnet]("network_subnets")
 	r.neighbours = db.Keep[neighbourhood, []Neighbours]("network_subnets")

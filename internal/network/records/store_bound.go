@@ -57,11 +57,24 @@ func (r *Records) BoundPorts(ctx context.Context, host string, ports ...string) 
 	return out, r.addMetadata(ctx, networks)
 }
 
+// networksAtOnce is how many networks are named in one statement. SQLite searches an
+// index for each of a short list; a long one, which is bound as one value, it may
+// take for reason to read every port that there is.
+const networksAtOnce = 4
+
 // addMetadata names the metadata ports of networks.
 func (r *Records) addMetadata(ctx context.Context, networks map[string][]*Bound) error {
-	text, args := db.OneOf(r.DB, "SELECT network_id, id, mac_address FROM network_ports WHERE network_id IN (?)", slices.Sorted(maps.Keys(networks)))
-	args = append(args, network.OwnerMetadata)
-	rows, err := r.DB.QueryContext(ctx, fmt.Sprintf("%s AND device_owner = $%d", text, len(args)), args...)
+	for some := range slices.Chunk(slices.Sorted(maps.Keys(networks)), networksAtOnce) {
+		if err := r.addMetadataOf(ctx, some, networks); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Records) addMetadataOf(ctx context.Context, ids []string, networks map[string][]*Bound) error {
+	text, args := metadataPorts(ids)
+	rows, err := r.DB.QueryContext(ctx, text, args...)
 	if err != nil {
 		return db.Translate(err, "list metadata ports")
 	}
@@ -76,4 +89,10 @@ func (r *Records) addMetadata(ctx context.Context, networks map[string][]*Bound)
 		}
 	}
 	return db.Translate(rows.Err(), "read metadata ports")
+}
+
+func metadataPorts(networks []string) (text string, args []any) {
+	text, args = db.In("SELECT network_id, id, mac_address FROM network_ports WHERE network_id IN (?)", networks)
+	args = append(args, network.OwnerMetadata)
+	return fmt.Sprintf("%s AND device_owner = $%d", text, len(args)), args
 }
