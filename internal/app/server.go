@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,6 +54,7 @@ func RunServer(ctx context.Context, cfg config.Server, log *slog.Logger, level *
 	if err != nil {
 		return err
 	}
+	turns := newHandshakes(runtime.GOMAXPROCS(0))
 	widen()
 	cloud.Open()
 	bus, leave, err := joinHosts(ctx, parts, cloud)
@@ -63,13 +65,13 @@ func RunServer(ctx context.Context, cfg config.Server, log *slog.Logger, level *
 	if bus != nil {
 		defer bus.Close()
 	}
-	listener, err := Listen(cfg, cfg.Listen, cfg.ListenFD)
+	listener, err := listen(cfg, cfg.Listen, cfg.ListenFD, turns)
 	if err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	if address := cfg.ObjectListen(); address != "" && cloud.Objects != nil {
-		own, err := Listen(cfg, address, cfg.ObjectListenFD)
+		own, err := listen(cfg, address, cfg.ObjectListenFD, turns)
 		if err != nil {
 			listener.Close()
 			return err
@@ -140,9 +142,10 @@ func joinHosts(ctx context.Context, p Parts, cloud *Cloud) (*remote.Server, func
 	return bus, func() {}, err
 }
 
-// Listen opens a door: bounded, and with TLS unless the cloud is told otherwise.
-// descriptor is of a listener that is open already, or 0.
-func Listen(cfg config.Server, address string, descriptor int) (net.Listener, error) {
+// listen opens a door: bounded, and with TLS unless the cloud is told otherwise.
+// descriptor is of a listener that is open already, or 0; turns are those of new
+// connections with TLS.
+func listen(cfg config.Server, address string, descriptor int, turns *handshakes) (net.Listener, error) {
 	var l net.Listener
 	var err error
 	if descriptor > 0 {
@@ -164,7 +167,7 @@ func Listen(cfg config.Server, address string, descriptor int) (net.Listener, er
 		l.Close()
 		return nil, err
 	}
-	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: pair.ServerCertificate, NextProtos: []string{"h2", "http/1.1"}}), nil
+	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: pair.ServerCertificate, GetConfigForClient: turns.greet, NextProtos: []string{"h2", "http/1.1"}}), nil
 }
 
 // Serve answers until ctx ends, then lets running requests finish.

@@ -162,6 +162,10 @@ var attacks = map[string]struct {
 	"logins": {16, func(c *caller, _ int) {
 		c.do("POST", "/identity/v3/auth/tokens", strings.NewReader(c.Login), 0)
 	}},
+	"handshakes": {64, func(c *caller, _ int) {
+		c.do("GET", "/identity/v3", nil, 0)
+		c.client.CloseIdleConnections()
+	}},
 	"servers": {8, func(c *caller, _ int) {
 		path := "/compute/v2.1/servers/" + c.made("/compute/v2.1/servers", "server", c.Server)
 		c.until(path, `"status":"ACTIVE"`)
@@ -354,9 +358,9 @@ func compare(run *report.Run, name string, rounds int, measure func(phase string
 }
 
 // TestNeighboursOfTheAPI (I-36): one project's flood of reads, writes, object
-// bytes, images, candidates of placement, logins, or servers that are made and
-// deleted all the time leaves another's requests as fast as as much work beside the
-// cloud does, and whole.
+// bytes, images, candidates of placement, logins, connections, or servers that are
+// made and deleted all the time leaves another's requests as fast as as much work
+// beside the cloud does, and whole.
 func TestNeighboursOfTheAPI(t *testing.T) {
 	share := report.Length(t, 0)
 	if share == 0 {
