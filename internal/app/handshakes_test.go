@@ -20,7 +20,7 @@ func TestHandshakesGoInTurns(t *testing.T) {
 	if _, err := a.open("ours", clock.Real{}.Now()).EnsureDoor(cfg.CertFile, cfg.KeyFile, here); err != nil {
 		t.Fatal(err)
 	}
-	turns := newHandshakes(2)
+	turns := NewHandshakes(2)
 	var mu sync.Mutex
 	held, most, all := 0, 0, 0
 	turns.after = func(d time.Duration, leave func()) *time.Timer {
@@ -35,7 +35,7 @@ func TestHandshakesGoInTurns(t *testing.T) {
 			leave()
 		})
 	}
-	l, err := listen(cfg, "127.0.0.1:0", 0, turns)
+	l, err := Listen(cfg, "127.0.0.1:0", 0, turns)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func RunServer(ctx context.Context, cfg config.Server, log *slog.Logger, level *
 	if err != nil {
 		return err
 	}
-	turns := newHandshakes(runtime.GOMAXPROCS(0))
+	turns := NewHandshakes(runtime.GOMAXPROCS(0))
 	widen()
 	cloud.Open()
 	bus, leave, err := joinHosts(ctx, parts, cloud)
@@ -65,13 +65,13 @@ func RunServer(ctx context.Context, cfg config.Server, log *slog.Logger, level *
 	if bus != nil {
 		defer bus.Close()
 	}
-	listener, err := listen(cfg, cfg.Listen, cfg.ListenFD, turns)
+	listener, err := Listen(cfg, cfg.Listen, cfg.ListenFD, turns)
 	if err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	if address := cfg.ObjectListen(); address != "" && cloud.Objects != nil {
-		own, err := listen(cfg, address, cfg.ObjectListenFD, turns)
+		own, err := Listen(cfg, address, cfg.ObjectListenFD, turns)
 		if err != nil {
 			listener.Close()
 			return err
@@ -142,10 +142,10 @@ func joinHosts(ctx context.Context, p Parts, cloud *Cloud) (*remote.Server, func
 	return bus, func() {}, err
 }
 
-// listen opens a door: bounded, and with TLS unless the cloud is told otherwise.
+// Listen opens a door: bounded, and with TLS unless the cloud is told otherwise.
 // descriptor is of a listener that is open already, or 0; turns are those of new
 // connections with TLS.
-func listen(cfg config.Server, address string, descriptor int, turns *handshakes) (net.Listener, error) {
+func Listen(cfg config.Server, address string, descriptor int, turns *Handshakes) (net.Listener, error) {
 	var l net.Listener
 	var err error
 	if descriptor > 0 {

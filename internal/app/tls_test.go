@@ -122,7 +122,7 @@ func TestDoorsRefuseOldTLS(t *testing.T) {
 	if _, err := ours.EnsureDoor(cfg.CertFile, cfg.KeyFile, here); err != nil {
 		t.Fatal(err)
 	}
-	l, err := listen(cfg, "127.0.0.1:0", 0, newHandshakes(1))
+	l, err := Listen(cfg, "127.0.0.1:0", 0, NewHandshakes(1))
 	if err != nil {
 		t.Fatal(err)
 	}

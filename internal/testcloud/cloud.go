@@ -153,7 +153,7 @@ func start(t testing.TB, cfg config.Config, database *db.DB, keys []byte, hosts 
 
 // serve opens a door as "mek server" does, with plain HTTP.
 func serve(ctx context.Context, t testing.TB, cfg config.Server, h http.Handler, log *slog.Logger) (url string, done chan error) {
-	l, err := app.Listen(cfg, "127.0.0.1:0", 0)
+	l, err := app.Listen(cfg, "127.0.0.1:0", 0, app.NewHandshakes(1))
 	must(t, err)
 	done = make(chan error, 1)
 	go func() { done <- app.Serve(ctx, l, h, cfg.Limits, log) }()
