@@ -253,6 +253,15 @@ func (l *leader) next(b *batch, worked time.Duration) (*request, bool) {
 	return l.queue.next(b, worked)
 }
 
+// all takes everybody who waits into a batch.
+func (l *leader) all(b *batch) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for r, ok := l.queue.Next(nil); ok; r, ok = l.queue.Next(nil) {
+		b.requests = append(b.requests, r)
+	}
+}
+
 // begin takes the first of a batch.
 func (l *leader) begin() (*batch, *request) {
 	l.mu.Lock()
@@ -271,9 +280,7 @@ func (l *leader) run() []*request {
 	_, err := l.conn.ExecContext(ctx, "BEGIN IMMEDIATE")
 	switch {
 	case err != nil:
-		for more := true; more; { // who waits would wait as long for the same
-			_, more = l.next(b, 0)
-		}
+		l.all(b) // who waits would wait as long for the same
 		b.fail(translate(err, "begin"))
 		return b.requests
 	case b.most == 1: // nobody else's work has to survive its failure

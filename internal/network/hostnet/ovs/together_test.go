@@ -9,6 +9,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/network/hostnet"
 	"github.com/mekcloud/mek/internal/network/hostnet/ovs"
 )
@@ -43,11 +44,19 @@ func TestPortsAreFinished(t *testing.T) {
 	if out, err := exec.Command("nft", "list", "table", "netdev", "mk"+h.cfg.Hash[:4]).CombinedOutput(); h.cfg.Userspace && (err != nil || !strings.Contains(string(out), "policy drop")) {
 		t.Errorf("the host's stack hears the tap: %v %s", err, out)
 	}
-	if f, err := h.drv.OpenTap(t.Context(), p.ID); err != nil {
-		t.Error(err)
-	} else {
-		_ = f.Close()
+	f, err := h.drv.OpenTap(t.Context(), p.ID)
+	if err != nil {
+		t.Fatal(err)
 	}
+	// A link that has its guest, or is just being made, is to be asked for again.
+	if _, err := h.drv.OpenTap(t.Context(), p.ID); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("a link in use opens for another: %v", err)
+	}
+	_ = f.Close()
+	if f, err = h.drv.OpenTap(t.Context(), p.ID); err != nil {
+		t.Errorf("a link that was let go of: %v", err)
+	}
+	_ = f.Close()
 }
 
 // TestManyPortsAreRemoved: the links of many ports go as one, no other goes with
