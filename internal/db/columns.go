@@ -28,10 +28,11 @@ func (t *Table[T]) values(args []any, row *T) []any {
 	return args
 }
 
-// into fills places with where a row's columns are read to.
-func (t *Table[T]) into(places []any, row *T) {
+// addresses fills places with where a row's columns are read to.
+func (t *Table[T]) addresses(places []any, row *T) []any {
 	v := reflect.ValueOf(row).Elem()
 	for i, path := range t.fields {
 		places[i] = v.FieldByIndex(path).Addr().Interface()
 	}
+	return places
 }

@@ -6,11 +6,13 @@ import (
 	"unsafe"
 
 	"github.com/mekcloud/mek/internal/beside"
+	"github.com/mekcloud/mek/internal/reread"
 )
 
 // document is a column that keeps a value as text (JSON).
 type document interface {
-	decode(text []byte) error
+	decode(text []byte, r *reread.Reader) error
+	reader() *reread.Reader
 }
 
 // rowsAtOnce is how many rows' documents are decoded while others are read: of
@@ -22,6 +24,8 @@ type reading[T any] struct {
 	rows *sql.Rows
 	into func(*T) []any // addresses of the columns
 	out  []*T
+	// readers are those of documents, by column.
+	readers []*reread.Reader
 }
 
 // all reads every row.
@@ -71,8 +75,8 @@ func (r *reading[T]) next() (texts []*text, more bool, err error) {
 		row := new(T)
 		targets := r.into(row)
 		for i, target := range targets {
-			if of, ok := target.(document); ok {
-				t := &text{of: of}
+			if r.readers[i] != nil {
+				t := &text{of: target.(document), by: r.readers[i]}
 				targets[i], texts = t, append(texts, t)
 			}
 		}
@@ -87,6 +91,7 @@ func (r *reading[T]) next() (texts []*text, more bool, err error) {
 // text is what is scanned instead of a document.
 type text struct {
 	of      document
+	by      *reread.Reader
 	content []byte
 }
 
@@ -98,7 +103,7 @@ func (t *text) Scan(src any) (err error) {
 
 func decode(texts []*text) error {
 	for _, t := range texts {
-		if err := t.of.decode(t.content); err != nil {
+		if err := t.of.decode(t.content, t.by); err != nil {
 			return err
 		}
 	}

@@ -97,6 +97,7 @@ var dataTests = map[int64]struct{ put, check string }{
 	112: {"INSERT INTO blockstorage_volumes (id, project_id, user_id, name, no_name, description, no_description, size, status, before, type_id, zone, host, kept, move_to, bootable, multiattach, read_only, transient, metadata, image_meta, snapshot_id, source_volid, image_id, image_format, backup_id, relic_id, group_id, epoch, rewrite, migration, error, created_at, updated_at) VALUES ('v', '', '', '', false, '', false, 3, '', '', '', '', 'h', true, '', false, false, '', false, '', '', '', '', '', '', '', '', '', 3, '', '', '', 3, 3)", "SELECT COUNT(*) FROM blockstorage_volumes WHERE kept AND host = 'h' AND size = 3"},
 	120: {"INSERT INTO network_shares (id, project_id, name, description, revision, created_at, updated_at, tags, object_type, object_id, action, target) VALUES ('s', 'p', '', '', 0, 1, 1, '', 'network', 'n', 'access_as_shared', '*')", "SELECT COUNT(*) FROM network_shares WHERE object_id = 'n' AND target = '*'"},
 	130: {"INSERT INTO hoststate_revisions (host, section, revision) VALUES ('h2', 'ports', 8)", "SELECT COUNT(*) FROM hoststate_revisions WHERE host = 'h2' AND revision = 8"},
+	140: {"INSERT INTO hoststate_revisions (host, section, revision) VALUES ('h3', 'ports', 9)", "SELECT COUNT(*) FROM hoststate_revisions WHERE host = 'h3' AND revision = 9"},
 	115: {"INSERT INTO joining_hosts (name, key_hash, joined_at, renewed_at) VALUES ('h', 'k', 1, 2)", "SELECT COUNT(*) FROM joining_hosts WHERE key_hash = 'k'"},
 }
 

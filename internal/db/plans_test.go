@@ -23,6 +23,7 @@ func TestPlansOfHotQueries(t *testing.T) {
 		"SELECT id FROM image_images WHERE owner = 'p' AND owner <> '' AND visibility <> 'public' AND (visibility <> 'community' OR (owner = 'p')) ORDER BY created_at DESC, id DESC LIMIT 100": "image_images_owner",
 		"SELECT * FROM blockstorage_volumes WHERE host = 'h' AND error = 'e'":                                                                                                                   "blockstorage_volumes_",
 		"SELECT id FROM compute_servers WHERE updated_at < 3 AND task_state <> ''":                                                                                                              "compute_servers_busy",
+		"SELECT id FROM compute_disks WHERE server IN (SELECT value FROM json_each('[]')) AND (volume_id <> '') ORDER BY position ASC, id ASC":                                                  "compute_disks_volumes",
 	} {
 		rows, err := d.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query)
 		must(t, err)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/listing"
+	"github.com/mekcloud/mek/internal/reread"
 )
 
 // Table maps rows of one table to T by `db:"column"` tags. Columns filtered or
@@ -22,8 +23,9 @@ type Table[T any] struct {
 	name, key, noun string
 	rows            *sqlbuilder.Struct
 	columns         []string
-	fields          [][]int // of T, by column
-	keyed           int     // the key's place among the columns
+	fields          [][]int          // of T, by column
+	readers         []*reread.Reader // of the columns that keep a value as text; nil: another
+	keyed           int              // the key's place among the columns
 	selects         string
 	insert, get     string // statements that never differ, written once
 	one             string // insert of one row
@@ -36,6 +38,12 @@ func NewTable[T any](name, key, noun string) *Table[T] {
 	s := sqlbuilder.NewStruct(new(T)).For(sqlbuilder.PostgreSQL)
 	t := &Table[T]{name: name, key: key, noun: noun, rows: s, columns: s.Columns()}
 	t.fields, t.keyed = columnsOf(reflect.TypeFor[T](), t.columns), slices.Index(t.columns, key)
+	t.readers = make([]*reread.Reader, len(t.columns))
+	for i, column := range t.addresses(make([]any, len(t.columns)), new(T)) {
+		if d, ok := column.(document); ok {
+			t.readers[i] = d.reader()
+		}
+	}
 	t.insert = "INSERT INTO " + name + " (" + strings.Join(t.columns, ", ") + ") VALUES "
 	t.one = t.insert + tuples(1, len(t.columns))
 	t.selects = "SELECT " + strings.Join(t.columns, ", ") + " FROM " + name
@@ -255,10 +263,7 @@ func (t *Table[T]) affect(ctx context.Context, tx *Tx, key any, query string, ar
 func (t *Table[T]) scan(rows *sql.Rows) ([]*T, error) {
 	defer rows.Close()
 	places := make([]any, len(t.fields))
-	r := reading[T]{rows: rows, out: []*T{}, into: func(row *T) []any {
-		t.into(places, row)
-		return places
-	}}
+	r := reading[T]{rows: rows, out: []*T{}, readers: t.readers, into: func(row *T) []any { return t.addresses(places, row) }}
 	if err := r.all(); err != nil {
 		return nil, translate(err, "read "+t.name)
 	}
@@ -295,12 +300,17 @@ func (j *JSON[T]) Scan(src any) error {
 	if err != nil {
 		return err
 	}
-	return j.decode(b)
+	if len(b) == 0 {
+		return nil
+	}
+	return json.Unmarshal(b, &j.V)
 }
 
-func (j *JSON[T]) decode(text []byte) error {
+func (j *JSON[T]) reader() *reread.Reader { return reread.Of(reflect.TypeFor[T]()) }
+
+func (j *JSON[T]) decode(text []byte, r *reread.Reader) error {
 	if len(text) == 0 {
 		return nil
 	}
-	return json.Unmarshal(text, &j.V)
+	return r.Unmarshal(text, &j.V)
 }

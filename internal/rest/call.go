@@ -34,6 +34,7 @@ type Call struct {
 	planned    []string        // planned actions of the endpoint
 	methods    []string        // of the path, when it has not the one asked for
 	slashed    bool            // the address ended in a slash
+	address    string          // of the service, while a list is written
 	base       bool            // the address asked for an older version without microversions
 	authorised bool
 	memo       map[any]any
@@ -111,7 +112,20 @@ func (c *Call) Root() string {
 }
 
 // Link is an absolute address below the service's prefix.
-func (c *Call) Link(path string) string { return c.Root() + c.service.Prefix + path }
+func (c *Call) Link(path string) string {
+	if c.address != "" {
+		return c.address + path
+	}
+	return c.Root() + c.service.Prefix + path
+}
+
+// LinkTo is Link to one of a collection, "/v2.1/servers/".
+func (c *Call) LinkTo(collection, id string) string {
+	if c.address != "" {
+		return c.address + collection + id
+	}
+	return c.Link(collection + id)
+}
 
 // Event starts the audit record of this request; the service writes it in the
 // transaction of the change. Actor and request id travel in the context.

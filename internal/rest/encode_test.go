@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -55,6 +56,31 @@ func TestJSONIsWhatTheLibraryWrites(t *testing.T) {
 	var unsupported *json.UnsupportedTypeError
 	if _, err := JSON([]any{make(chan int)}); !errors.As(err, &unsupported) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestAroundALongList: what is around a list that is written already, where it is or not.
+func TestAroundALongList(t *testing.T) {
+	list := func() rendered { return append(make(rendered, roomBefore), `[1,2]`...) }
+	for _, c := range []struct {
+		body map[string]any
+		want string
+	}{
+		{map[string]any{"things": list()}, `{"things":[1,2]}`},
+		{map[string]any{"things": list(), "things_links": []any{"x"}, "with": 1}, `{"things":[1,2],"things_links":["x"],"with":1}`},
+		{map[string]any{"things": list(), "links": nil}, `{"links":null,"things":[1,2]}`},
+		{map[string]any{strings.Repeat("t", 80): list()}, `{"` + strings.Repeat("t", 80) + `":[1,2]}`},
+		{map[string]any{"é\n": list(), "é\t": 1}, ""},
+	} {
+		for range 2 { // it may be asked for again
+			b, err := JSON(c.body)
+			if err != nil || !json.Valid(b) || c.want != "" && string(b) != c.want {
+				t.Errorf("%s, want %s: %v", b, c.want, err)
+			}
+		}
+	}
+	if _, err := JSON(map[string]any{"things": list(), "worse": func() {}}); err == nil {
+		t.Error("a function is written")
 	}
 }
 

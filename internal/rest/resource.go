@@ -20,6 +20,7 @@ type Field[T any] struct {
 	Since, Until microversion.Version
 	Rule         string // extra rule to see it; empty: none
 	Get          func(*T) any
+	Text         func(*T) string     // instead of Get, of what is always text: of long lists that is sooner written
 	With         func(*Call, *T) any // instead of Get, where the view depends on the request (links)
 	Hidden       bool                // filter and sort key only, not shown
 	NoFilter     bool                // shown and sortable, but not a filter
@@ -118,14 +119,20 @@ func (r *Resource[T]) views(c *Call, items []*T) (any, error) {
 
 // write makes the same as views, as bytes and without a map of each item.
 func (r *Resource[T]) write(c *Call, items []*T) (any, error) {
-	only, fields := r.only(c), make([]*Field[T], 0, len(r.Fields))
+	only, fields := r.only(c), make([]member[T], 0, len(r.Fields))
 	for i := range r.Fields {
 		if f := &r.Fields[i]; r.shows(c, f, only) {
-			fields = append(fields, f)
+			key, err := AppendText(nil, f.Name)
+			if err != nil {
+				return nil, err
+			}
+			fields = append(fields, member[T]{f, append(key, ':')})
 		}
 	}
-	slices.SortStableFunc(fields, func(a, b *Field[T]) int { return strings.Compare(a.Name, b.Name) })
-	b, err := []byte{'['}, error(nil)
+	slices.SortStableFunc(fields, func(a, b member[T]) int { return strings.Compare(a.Name, b.Name) })
+	c.address = c.Link("")
+	b, err := make([]byte, roomBefore, roomBefore+1), error(nil)
+	b = append(b, '[')
 	if halves := len(items) / 2; r.Apart && halves >= writtenApart && c.trace == nil {
 		b, err = r.writeHalves(c, b, items[:halves], items[halves:], fields)
 	} else {
@@ -137,11 +144,17 @@ func (r *Resource[T]) write(c *Call, items []*T) (any, error) {
 	return rendered(append(b, ']')), nil
 }
 
+// member is a field with its name as it is written.
+type member[T any] struct {
+	*Field[T]
+	key []byte
+}
+
 // writtenApart is how many items are worth a goroutine.
 const writtenApart = 50
 
 // writeHalves has two processors write a long list.
-func (r *Resource[T]) writeHalves(c *Call, b []byte, first, second []*T, fields []*Field[T]) ([]byte, error) {
+func (r *Resource[T]) writeHalves(c *Call, b []byte, first, second []*T, fields []member[T]) ([]byte, error) {
 	c.Values() // parsed now: what is parsed at need is parsed by one
 	var rest []byte
 	err := beside.Do(
@@ -151,11 +164,11 @@ func (r *Resource[T]) writeHalves(c *Call, b []byte, first, second []*T, fields 
 }
 
 // writeItems writes items with commas between them, in room for so many like the first.
-func (r *Resource[T]) writeItems(c *Call, b []byte, items []*T, room int, fields []*Field[T]) ([]byte, error) {
+func (r *Resource[T]) writeItems(c *Call, b []byte, items []*T, room int, fields []member[T]) ([]byte, error) {
 	begin, err := len(b), error(nil)
 	for i, item := range items {
 		if i == 1 {
-			b = slices.Grow(b, (len(b)-begin+1)*(room-1)*17/16)
+			b = slices.Grow(b, (len(b)-begin+1)*(room-1)*17/16+roomAround)
 		}
 		if i > 0 {
 			b = append(b, ',')
@@ -169,7 +182,7 @@ func (r *Resource[T]) writeItems(c *Call, b []byte, items []*T, room int, fields
 
 // writeItem writes an item's fields, which are in the order of their names. Of
 // those with one name the last one is the value.
-func (r *Resource[T]) writeItem(c *Call, b []byte, item *T, fields []*Field[T]) ([]byte, error) {
+func (r *Resource[T]) writeItem(c *Call, b []byte, item *T, fields []member[T]) ([]byte, error) {
 	begin, last, ask := len(b), "", r.asked(c, item)
 	b = append(b, '{')
 	member := len(b)
@@ -185,10 +198,13 @@ func (r *Resource[T]) writeItem(c *Call, b []byte, item *T, fields []*Field[T]) 
 		if member > begin+1 {
 			b = append(b, ',')
 		}
-		if b, err = AppendText(b, f.Name); err != nil {
-			return nil, err
+		b = append(b, f.key...)
+		if f.Text != nil {
+			b, err = AppendText(b, f.Text(item))
+		} else {
+			b, err = appendJSON(b, f.value(c, item))
 		}
-		if b, err = appendJSON(append(b, ':'), f.value(c, item)); err != nil {
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -294,8 +310,11 @@ func (r *Resource[T]) asked(c *Call, item *T) func(rule string) bool {
 }
 
 func (f *Field[T]) value(c *Call, item *T) any {
-	if f.With != nil {
+	switch {
+	case f.With != nil:
 		return f.With(c, item)
+	case f.Text != nil:
+		return f.Text(item)
 	}
 	return f.Get(item)
 }

@@ -226,7 +226,7 @@ func (a *api) ips(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	return rest.OK(map[string]any{"addresses": addresses(v.cards, false)})
+	return rest.OK(map[string]any{"addresses": addresses(v.cards)})
 }
 
 func (a *api) ip(c *rest.Call) (rest.Reply, error) {
@@ -235,7 +235,7 @@ func (a *api) ip(c *rest.Call) (rest.Reply, error) {
 		return rest.Reply{}, err
 	}
 	label := c.Var("label")
-	list, ok := addresses(v.cards, false)[label]
+	list, ok := addresses(v.cards)[label]
 	if !ok {
 		return rest.Reply{}, noNetwork(v.ID)
 	}

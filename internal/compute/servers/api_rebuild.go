@@ -73,7 +73,7 @@ func (a *api) rebuilding(c *rest.Call, v *view) map[string]any {
 			delete(body, f.Name)
 		}
 		delete(body, "host_status")
-		body["addresses"] = addresses(v.cards, false)
+		body["addresses"] = addresses(v.cards)
 	}
 	if c.At(compute.RebuildKey) {
 		body["key_name"] = orNull(v.KeyName)

@@ -25,6 +25,14 @@ type view struct {
 	s     *Servers // opens the user's data
 	disks []*Disk
 	cards []network.Interface
+	hash  string // hostID, of the lists that have it already
+}
+
+func (v *view) hostID() string {
+	if v.hash != "" {
+		return v.hash
+	}
+	return hostID(v.ProjectID, v.Host)
 }
 
 // views loads servers for the API; detail loads their disks and addresses too.
@@ -55,10 +63,24 @@ func (v views) load(ctx context.Context, q listing.Query, disksOf func(context.C
 	err = beside.Do(
 		func() (err error) { disks, err = disksOf(ctx, v.s.DB, ids...); return err },
 		func() (err error) { cards, err = v.s.Networks.Shown(ctx, ids...); return err })
+	hashes := hostIDs{}
 	for _, one := range out {
-		one.disks, one.cards = disks[one.ID], cards[one.ID]
+		one.disks, one.cards, one.hash = disks[one.ID], cards[one.ID], hashes.of(one.ProjectID, one.Host)
 	}
 	return out, err
+}
+
+// hostIDs are those of a list, each worked out once, by project and host.
+type hostIDs map[[2]string]string
+
+func (h hostIDs) of(project, host string) string {
+	key := [2]string{project, host}
+	known, ok := h[key]
+	if !ok {
+		known = hostID(project, host)
+		h[key] = known
+	}
+	return known
 }
 
 // Get loads one server.
@@ -86,8 +108,8 @@ func (s *Servers) resource(detail bool) *rest.Resource[view] {
 		ID: func(v *view) string { return v.ID }, Target: func(v *view) policy.Target { return target(&v.Server.Server) },
 		Store: views{s, detail}, Order: []listing.Order{{Column: "created_at", Desc: true}}, NotFound: notFound,
 		Fields: []rest.Field[view]{
-			{Name: "id", Get: func(v *view) any { return v.ID }},
-			{Name: "name", Get: func(v *view) any { return v.Name }},
+			{Name: "id", Text: func(v *view) string { return v.ID }},
+			{Name: "name", Text: func(v *view) string { return v.Name }},
 			{Name: "links", With: links},
 		}, Filters: s.filters()}
 	if detail {
@@ -99,37 +121,33 @@ func (s *Servers) resource(detail bool) *rest.Resource[view] {
 }
 
 func links(c *rest.Call, v *view) any {
-	return []rest.Link{{Rel: "self", Href: c.Link("/v2.1/servers/" + v.ID)}, {Rel: "bookmark", Href: c.Link("/servers/" + v.ID)}}
-}
-
-func bookmark(c *rest.Call, path string) []rest.Link {
-	return []rest.Link{{Rel: "bookmark", Href: c.Link(path)}}
+	return []rest.Link{{Rel: "self", Href: c.LinkTo("/v2.1/servers/", v.ID)}, {Rel: "bookmark", Href: c.LinkTo("/servers/", v.ID)}}
 }
 
 var progressing = []compute.Status{"ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING"}
 
 func (s *Servers) detailFields() []rest.Field[view] {
 	return []rest.Field[view]{
-		{Name: "status", Get: func(v *view) any { return v.Status }},
-		{Name: "tenant_id", Get: func(v *view) any { return v.ProjectID }},
-		{Name: "user_id", Get: func(v *view) any { return v.UserID }},
+		{Name: "status", Text: func(v *view) string { return string(v.Status) }},
+		{Name: "tenant_id", Text: func(v *view) string { return v.ProjectID }},
+		{Name: "user_id", Text: func(v *view) string { return v.UserID }},
 		{Name: "metadata", Get: func(v *view) any { return v.Metadata }},
-		{Name: "hostId", Get: func(v *view) any { return hostID(v.ProjectID, v.Host) }},
+		{Name: "hostId", Text: (*view).hostID},
 		{Name: "image", With: imageView},
 		{Name: "flavor", Until: compute.EmbeddedFlavor, With: func(c *rest.Call, v *view) any {
-			return map[string]any{"id": v.Flavor.ID, "links": bookmark(c, "/flavors/"+v.Flavor.ID)}
+			return mark{v.Flavor.ID, c.LinkTo("/flavors/", v.Flavor.ID)}
 		}},
 		{Name: "flavor", Since: compute.EmbeddedFlavor, With: embeddedFlavor},
-		{Name: "created", Get: func(v *view) any { return wireTime(v.CreatedAt) }},
-		{Name: "updated", Get: func(v *view) any { return wireTime(v.UpdatedAt) }},
-		{Name: "addresses", Get: func(v *view) any { return addresses(v.cards, true) }},
-		{Name: "accessIPv4", Get: func(v *view) any { return v.AccessIPv4 }},
-		{Name: "accessIPv6", Get: func(v *view) any { return v.AccessIPv6 }},
+		{Name: "created", Text: func(v *view) string { return wireTime(v.CreatedAt) }},
+		{Name: "updated", Text: func(v *view) string { return wireTime(v.UpdatedAt) }},
+		{Name: "addresses", Get: func(v *view) any { return wires(v.cards) }},
+		{Name: "accessIPv4", Text: func(v *view) string { return v.AccessIPv4 }},
+		{Name: "accessIPv6", Text: func(v *view) string { return v.AccessIPv6 }},
 		{Name: "progress", Get: func(v *view) any { return v.Progress }, Omit: func(v *view) bool { return !slices.Contains(progressing, v.Status) }},
 		{Name: "fault", With: faultView, Omit: func(v *view) bool {
 			return v.Fault == nil || (v.Status != compute.StatusError && v.Status != compute.StatusDeleted)
 		}},
-		{Name: "OS-DCF:diskConfig", Get: func(v *view) any { return v.DiskConfig }},
+		{Name: "OS-DCF:diskConfig", Text: func(v *view) string { return v.DiskConfig }},
 		{Name: "locked", Since: compute.ServerLocked, Get: func(v *view) any { return v.Locked }},
 		{Name: "locked_reason", Since: compute.LockReason, Get: func(v *view) any { return orNull(v.LockReason) }},
 		{Name: "description", Since: compute.ServerDescription, Get: func(v *view) any {
@@ -168,24 +186,24 @@ func extendedFields() []rest.Field[view] {
 	hostname.Until = compute.ChosenHostname
 	return []rest.Field[view]{
 		{Name: "key_name", Get: func(v *view) any { return orNull(v.KeyName) }},
-		{Name: "config_drive", Get: func(v *view) any {
+		{Name: "config_drive", Text: func(v *view) string {
 			if v.ConfigDrive {
 				return "True"
 			}
 			return ""
 		}},
-		{Name: "OS-EXT-AZ:availability_zone", Get: func(v *view) any {
+		{Name: "OS-EXT-AZ:availability_zone", Text: func(v *view) string {
 			if v.Zone != "" {
 				return v.Zone
 			}
 			return v.PinnedZone
 		}},
 		{Name: "OS-EXT-STS:task_state", Get: func(v *view) any { return orNull(string(v.Task)) }},
-		{Name: "OS-EXT-STS:vm_state", Get: func(v *view) any { return v.VM }},
-		{Name: "OS-EXT-STS:power_state", Get: func(v *view) any { return v.Power }},
+		{Name: "OS-EXT-STS:vm_state", Text: func(v *view) string { return string(v.VM) }},
+		{Name: "OS-EXT-STS:power_state", Get: func(v *view) any { return int(v.Power) }},
 		{Name: "OS-SRV-USG:launched_at", Get: func(v *view) any { return usageTime(v.LaunchedAt) }},
 		{Name: "OS-SRV-USG:terminated_at", Get: func(v *view) any { return usageTime(v.TerminatedAt) }},
-		{Name: "security_groups", Get: func(v *view) any { return groupNames(v.cards) }, Omit: func(v *view) bool { return len(groupNames(v.cards)) == 0 }},
+		{Name: "security_groups", Get: func(v *view) any { return guards(v.cards) }, Omit: func(v *view) bool { return guards(v.cards).none() }},
 		{Name: "os-extended-volumes:volumes_attached", With: volumesAttached},
 		admin("host", func(v *view) any { return orNull(v.Host) }),
 		admin("instance_name", func(v *view) any { return instanceName(v.Serial) }),
@@ -228,7 +246,7 @@ func imageView(c *rest.Call, v *view) any {
 	if v.ImageID == "" {
 		return ""
 	}
-	return map[string]any{"id": v.ImageID, "links": bookmark(c, "/images/"+v.ImageID)}
+	return mark{v.ImageID, c.LinkTo("/images/", v.ImageID)}
 }
 
 func embeddedFlavor(c *rest.Call, v *view) any {
@@ -281,19 +299,12 @@ func groupNames(cards []network.Interface) []map[string]string {
 	return out
 }
 
-// addresses lists a server's addresses by network name; extended adds kind and MAC.
-func addresses(cards []network.Interface, extended bool) map[string][]map[string]any {
+// addresses lists a server's addresses by network name.
+func addresses(cards []network.Interface) map[string][]map[string]any {
 	out := map[string][]map[string]any{}
 	for _, card := range cards {
 		for _, a := range card.Addresses {
-			entry := map[string]any{"addr": a.Address, "version": a.Version}
-			if extended {
-				entry["OS-EXT-IPS:type"], entry["OS-EXT-IPS-MAC:mac_addr"] = "fixed", card.MAC
-				if a.Floating {
-					entry["OS-EXT-IPS:type"] = "floating"
-				}
-			}
-			out[card.NetworkName] = append(out[card.NetworkName], entry)
+			out[card.NetworkName] = append(out[card.NetworkName], map[string]any{"addr": a.Address, "version": a.Version})
 		}
 	}
 	return out

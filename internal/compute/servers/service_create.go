@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/compute"
@@ -359,4 +360,4 @@ func disksFor(one *Server, planned []*Disk) []*Disk {
 }
 
 // wireTime is a time as Nova writes it in servers: seconds, UTC.
-func wireTime(us int64) string { return clock.FromMicros(us).Format("2006-01-02T15:04:05Z") }
+func wireTime(us int64) string { return clock.FromMicros(us).Format(time.RFC3339) }

@@ -1,10 +1,12 @@
 package records
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
+	"strings"
 
-	"github.com/mekcloud/mek/internal/beside"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/network"
 )
@@ -16,34 +18,34 @@ func (r *Records) Cards(ctx context.Context, q db.Querier, servers []string) (ma
 	if len(servers) == 0 {
 		return out, nil
 	}
-	var groups map[string][]string
-	named := func() (err error) { groups, err = groupNames(ctx, q, servers); return err }
-	found := func() error { return cards(ctx, q, servers, out) }
-	do := beside.Do
-	if _, within := q.(*db.Tx); within {
-		do = inTurn
+	rows, err := cardRows(ctx, q, servers)
+	if err != nil || len(rows) == 0 {
+		return out, err
 	}
-	if err := do(named, found); err != nil {
+	named, err := namesOf(ctx, q, rows)
+	if err != nil {
 		return nil, err
 	}
-	for _, list := range out {
-		for i := range list {
-			if list[i].Groups = groups[list[i].PortID]; list[i].Groups == nil {
-				list[i].Groups = []string{}
+	cards := make([]network.Interface, 0, len(rows))
+	for i := range rows {
+		row := &rows[i]
+		if i == 0 || rows[i-1].port != row.port {
+			of, ok := named[row.network]
+			if !ok { // it was deleted between the queries
+				continue
 			}
+			cards = append(cards, row.card(of, named))
+			if n := len(cards); len(out[row.server]) == 0 {
+				out[row.server] = cards[n-1 : n : n]
+			} else {
+				out[row.server] = append(out[row.server], cards[n-1])
+			}
+		}
+		if list := out[row.server]; len(list) > 0 && list[len(list)-1].PortID == row.port {
+			row.address(&list[len(list)-1])
 		}
 	}
 	return out, nil
-}
-
-// inTurn is for a transaction, which belongs to one goroutine.
-func inTurn(parts ...func() error) error {
-	for _, part := range parts {
-		if err := part(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Card is what Cards tells of a port that was made a moment ago, in the same
@@ -72,41 +74,78 @@ func (r *Records) Card(ctx context.Context, tx *db.Tx, p *network.Port, n *netwo
 	return c, err
 }
 
-// cards puts the ports of servers into out, without their groups.
-func cards(ctx context.Context, q db.Querier, servers []string, out map[string][]network.Interface) error {
-	text, args := db.OneOf(q, `SELECT p.id, p.device_id, p.network_id, p.mac_address, p.status, p.planned, n.name, n.mtu,
-			COALESCE(a.address, ''), COALESCE(a.subnet_id, ''), COALESCE(s.ip_version, 0), COALESCE(f.address, '')
-		FROM network_ports p JOIN network_networks n ON n.id = p.network_id LEFT JOIN network_addresses a ON a.port_id = p.id
-			LEFT JOIN network_subnets s ON s.id = a.subnet_id LEFT JOIN network_floatings f ON f.port_id = p.id AND f.fixed_address = a.address
-		WHERE p.device_id IN (?) ORDER BY p.device_id, p.created_at, p.id, a.position, a.address, f.created_at, f.id`, servers)
+// cardRow is a port with one of its fixed addresses and one of its floating ones.
+type cardRow struct {
+	server, port, network, mac, status, planned, created string
+	position, fixed, subnet                              string
+	since, floatingID, floating                          string
+	groups                                               string // ids with spaces between them
+}
+
+// cardRows reads the ports of servers. A row is one text, since each column of
+// thousands costs as much as its row: none of it has spaces in it but the last.
+func cardRows(ctx context.Context, q db.Querier, servers []string) ([]cardRow, error) {
+	text, args := db.OneOf(q, `SELECT CONCAT_WS(' ', p.device_id, p.id, p.network_id, p.mac_address, p.status, CASE WHEN p.planned THEN 1 ELSE 0 END, p.created_at,
+			COALESCE(a.position, 0), COALESCE(a.address, ''), COALESCE(a.subnet_id, ''), COALESCE(f.created_at, 0), COALESCE(f.id, ''), COALESCE(f.address, ''),
+			(SELECT STRING_AGG(m.group_id, ' ') FROM network_port_groups m WHERE m.port_id = p.id))
+		FROM network_ports p LEFT JOIN network_addresses a ON a.port_id = p.id
+			LEFT JOIN network_floatings f ON f.port_id = p.id AND f.fixed_address = a.address
+		WHERE p.device_id IN (?)`, servers)
 	rows, err := q.QueryContext(ctx, text, args...)
 	if err != nil {
-		return db.Translate(err, "list servers' ports")
+		return nil, db.Translate(err, "list servers' ports")
 	}
 	defer rows.Close()
+	out := make([]cardRow, 0, len(servers))
 	for rows.Next() {
-		var c network.Interface
-		var status, address, subnet, floating string
-		var planned bool
-		var version int
-		if err := rows.Scan(&c.PortID, &c.ServerID, &c.NetworkID, &c.MAC, &status, &planned, &c.NetworkName, &c.MTU, &address, &subnet, &version, &floating); err != nil {
-			return db.Translate(err, "read servers' ports")
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			return nil, db.Translate(err, "read servers' ports")
 		}
-		list := out[c.ServerID]
-		if len(list) == 0 || list[len(list)-1].PortID != c.PortID {
-			c.Active, c.Existing, c.Addresses = network.PortStatus(status) == network.PortActive, !planned, []network.Address{}
-			list = append(list, c)
-			out[c.ServerID] = list
+		var c cardRow
+		for _, part := range []*string{&c.server, &c.port, &c.network, &c.mac, &c.status, &c.planned, &c.created, &c.position, &c.fixed, &c.subnet,
+			&c.since, &c.floatingID, &c.floating} {
+			*part, line, _ = strings.Cut(line, " ")
 		}
-		last := &list[len(list)-1]
-		if n := len(last.Addresses); address != "" && (n == 0 || fixedBefore(last.Addresses) != address) {
-			last.Addresses = append(last.Addresses, network.Address{Address: address, Version: version, SubnetID: subnet})
-		}
-		if floating != "" {
-			last.Addresses = append(last.Addresses, network.Address{Address: floating, Version: 4, Floating: true})
+		c.groups = line
+		out = append(out, c)
+	}
+	slices.SortFunc(out, func(a, b cardRow) int {
+		return cmp.Or(strings.Compare(a.server, b.server), number(a.created, b.created), strings.Compare(a.port, b.port), number(a.position, b.position),
+			strings.Compare(a.fixed, b.fixed), number(a.since, b.since), strings.Compare(a.floatingID, b.floatingID))
+	})
+	return out, db.Translate(rows.Err(), "read servers' ports")
+}
+
+// number compares whole numbers as they are written.
+func number(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b)) }
+
+// card is the port without its addresses.
+func (c *cardRow) card(on label, named map[string]label) network.Interface {
+	card := network.Interface{PortID: c.port, ServerID: c.server, NetworkID: c.network, MAC: c.mac, NetworkName: on.name, MTU: on.mtu, Active: network.PortStatus(c.status) == network.PortActive,
+		Existing: c.planned == "0", Addresses: []network.Address{}, Groups: []string{}}
+	ids := strings.Fields(c.groups)
+	slices.Sort(ids)
+	for _, id := range ids {
+		if of, ok := named[id]; ok {
+			card.Groups = append(card.Groups, of.name)
 		}
 	}
-	return db.Translate(rows.Err(), "read servers' ports")
+	return card
+}
+
+// address adds the addresses of the row to its port.
+func (c *cardRow) address(to *network.Interface) {
+	if n := len(to.Addresses); c.fixed != "" && (n == 0 || fixedBefore(to.Addresses) != c.fixed) {
+		version := 4
+		if strings.Contains(c.fixed, ":") {
+			version = 6
+		}
+		to.Addresses = append(to.Addresses, network.Address{Address: c.fixed, Version: version, SubnetID: c.subnet})
+	}
+	if c.floating != "" {
+		to.Addresses = append(to.Addresses, network.Address{Address: c.floating, Version: 4, Floating: true})
+	}
 }
 
 // fixedBefore is the last fixed address of a list.
@@ -119,21 +158,42 @@ func fixedBefore(list []network.Address) string {
 	return ""
 }
 
-func groupNames(ctx context.Context, q db.Querier, servers []string) (map[string][]string, error) {
-	text, args := db.OneOf(q, `SELECT m.port_id, g.name FROM network_port_groups m JOIN network_groups g ON g.id = m.group_id
-		JOIN network_ports p ON p.id = m.port_id WHERE p.device_id IN (?) ORDER BY m.port_id, m.group_id`, servers)
-	rows, err := q.QueryContext(ctx, text, args...)
+// label is what ports show of a network or a security group.
+type label struct {
+	name string
+	mtu  int
+}
+
+// namesOf reads the networks and groups of ports, by id. They are few, and so not
+// part of each row.
+func namesOf(ctx context.Context, q db.Querier, of []cardRow) (map[string]label, error) {
+	ids := map[string]bool{}
+	last := cardRow{}
+	for i := range of {
+		if of[i].network == last.network && of[i].groups == last.groups {
+			continue
+		}
+		last = of[i]
+		ids[last.network] = true
+		for _, id := range strings.Fields(last.groups) {
+			ids[id] = true
+		}
+	}
+	const networks, groups = "SELECT id, name, mtu FROM network_networks", "SELECT id, name, 0 FROM network_groups"
+	text, args := db.OneOf(q, networks+" WHERE id IN (?)", slices.Sorted(maps.Keys(ids)))
+	rows, err := q.QueryContext(ctx, text+" UNION ALL "+strings.Replace(text, networks, groups, 1), args...)
 	if err != nil {
-		return nil, db.Translate(err, "list the groups of servers' ports")
+		return nil, db.Translate(err, "list the networks and groups of servers' ports")
 	}
 	defer rows.Close()
-	out := map[string][]string{}
+	out := map[string]label{}
 	for rows.Next() {
-		var port, name string
-		if err := rows.Scan(&port, &name); err != nil {
-			return nil, db.Translate(err, "read the groups of servers' ports")
+		var id string
+		var l label
+		if err := rows.Scan(&id, &l.name, &l.mtu); err != nil {
+			return nil, db.Translate(err, "read the networks and groups of servers' ports")
 		}
-		out[port] = append(out[port], name)
+		out[id] = l
 	}
-	return out, db.Translate(rows.Err(), "read the groups of servers' ports")
+	return out, db.Translate(rows.Err(), "read the networks and groups of servers' ports")
 }
