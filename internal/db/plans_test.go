@@ -21,6 +21,9 @@ func TestPlansOfHotQueries(t *testing.T) {
 		"SELECT id FROM network_networks WHERE project_id = 'p' ORDER BY created_at ASC, id ASC LIMIT 100":                                                                                      "network_networks_listed",
 		"SELECT id FROM image_images WHERE visibility = 'public' ORDER BY created_at DESC, id DESC LIMIT 100":                                                                                   "image_images_visibility",
 		"SELECT id FROM image_images WHERE owner = 'p' AND owner <> '' AND visibility <> 'public' AND (visibility <> 'community' OR (owner = 'p')) ORDER BY created_at DESC, id DESC LIMIT 100": "image_images_owner",
+		"SELECT COUNT(*) FROM network_networks WHERE project_id = 'p'":                                                                                                                          "network_networks_listed",
+		"SELECT COUNT(*) FROM network_ports WHERE project_id = 'p'":                                                                                                                             "network_ports_listed",
+		"SELECT * FROM blockstorage_volumes WHERE host = 'h'":                                                                                                                                   "blockstorage_volumes_kept",
 		"SELECT * FROM blockstorage_volumes WHERE host = 'h' AND error = 'e'":                                                                                                                   "blockstorage_volumes_",
 		"SELECT id FROM compute_servers WHERE updated_at < 3 AND task_state <> ''":                                                                                                              "compute_servers_busy",
 		"SELECT id FROM compute_disks WHERE server IN (SELECT value FROM json_each('[]')) AND (volume_id <> '') ORDER BY position ASC, id ASC":                                                  "compute_disks_volumes",
@@ -38,6 +41,40 @@ func TestPlansOfHotQueries(t *testing.T) {
 		rows.Close()
 		if !strings.Contains(plan.String(), index) {
 			t.Errorf("%s does not use %s:\n%s", query, index, plan.String())
+		}
+	}
+}
+
+// TestNoIndexIsSpare: an index whose columns another one begins with serves no query
+// that the other does not, and each row that is added writes a page of it.
+func TestNoIndexIsSpare(t *testing.T) {
+	d := dbtest.SQLite(t)
+	rows, err := d.QueryContext(t.Context(), `SELECT m.name, i.name, i."unique", (SELECT GROUP_CONCAT(COALESCE(name, 'of ' || i.name)) FROM (SELECT name FROM PRAGMA_INDEX_INFO(i.name) ORDER BY seqno))
+		FROM sqlite_master m JOIN PRAGMA_INDEX_LIST(m.name) i WHERE m.type = 'table' AND NOT i.partial`)
+	must(t, err)
+	defer rows.Close()
+	type index struct {
+		name, columns string
+		unique        bool
+	}
+	all := map[string][]index{}
+	for rows.Next() {
+		var table string
+		var one index
+		must(t, rows.Scan(&table, &one.name, &one.unique, &one.columns))
+		all[table] = append(all[table], one)
+	}
+	must(t, rows.Err())
+	if len(all) < 50 {
+		t.Errorf("only %d tables with indexes", len(all))
+	}
+	for table, list := range all {
+		for _, a := range list {
+			for _, b := range list {
+				if a.name != b.name && !a.unique && strings.HasPrefix(b.columns+",", a.columns+",") {
+					t.Errorf("%s: %s (%s) is spare: there is %s (%s)", table, a.name, a.columns, b.name, b.columns)
+				}
+			}
 		}
 	}
 }
