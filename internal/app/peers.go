@@ -40,7 +40,7 @@ func ownURL(c config.Config) string {
 
 // buildTasks makes the engine of sagas, which leaves to the other servers what is theirs.
 func (b *builder) buildTasks() {
-	o := task.Options{DB: b.DB, Clock: b.Clock, Log: b.Log, Owner: b.Config.HostName, Faults: b.Faults, Turn: b.gate.traffic.step}
+	o := task.Options{DB: b.DB, Clock: b.Clock, Log: b.Log, Owner: b.Config.HostName, Faults: b.Faults, Turn: b.gate.traffic.step, Crowded: b.gate.traffic.crowded}
 	if b.Peers != nil {
 		o.Peers = b.Peers
 	}

@@ -13,6 +13,7 @@ func TestPlansOfHotQueries(t *testing.T) {
 	d := dbtest.SQLite(t)
 	for query, index := range map[string]string{
 		"SELECT id FROM network_ports WHERE network_id = 'n' AND device_owner = 'network:distributed' ORDER BY created_at ASC, id ASC":                                                          "network_ports_owner",
+		"SELECT class, CAST(SUM(used) AS bigint) FROM placement_allocations WHERE provider = 'p' GROUP BY class":                                                                                "COVERING INDEX placement_allocations_used",
 		"SELECT host, SUM(size) FROM blockstorage_volumes WHERE kept GROUP BY host":                                                                                                             "COVERING INDEX blockstorage_volumes_kept",
 		"SELECT id FROM compute_servers WHERE project_id = 'p' ORDER BY created_at DESC, id DESC LIMIT 100":                                                                                     "compute_servers_project",
 		"SELECT id FROM network_ports WHERE project_id = 'p' ORDER BY created_at ASC, id ASC LIMIT 100":                                                                                         "network_ports_listed",

@@ -34,6 +34,10 @@ type Options struct {
 	// Turn waits until a step of a project may keep a processor busy, as long as
 	// others ask; the step calls leave at its end. nil: at once.
 	Turn func(ctx context.Context, project string) (leave func())
+	// Crowded tells whether several ask for something. While they do not, twice as
+	// many sagas are at work at once, of all and of each project: most of them
+	// wait for hosts. Nil: they always do.
+	Crowded func() bool
 }
 
 // Peers is what an engine asks about the servers of the database; package peers.
@@ -105,10 +109,13 @@ func New(o Options) *Engine {
 	if o.Turn == nil {
 		o.Turn = func(context.Context, string) func() { return func() {} }
 	}
+	if o.Crowded == nil {
+		o.Crowded = func() bool { return true }
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{o: o, graphs: map[string]*graph{}, queue: newFairQueue(o.Workers, o.Reserved, o.PerProject),
+	return &Engine{o: o, graphs: map[string]*graph{}, queue: newFairQueue(o.Workers, o.Reserved, o.PerProject, o.Crowded),
 		known: map[string]*handle{}, wake: make(chan struct{}, 1), changed: make(chan struct{})}
 }
 

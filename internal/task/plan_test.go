@@ -88,7 +88,7 @@ func TestCausesSurviveTheirRow(t *testing.T) {
 }
 
 func TestQueueIsFair(t *testing.T) {
-	q := newFairQueue(4, 2, 3)
+	q := newFairQueue(4, 2, 3, func() bool { return true })
 	for i := range 10 {
 		q.push(item{id: fmt.Sprint("a", i), project: "a"})
 	}
@@ -124,5 +124,30 @@ func TestQueueIsFair(t *testing.T) {
 	}
 	if len(got) != 8 || q.queued() != 0 || q.running != 0 || len(q.busy) != 0 {
 		t.Errorf("rest %v, %d queued, %d running", got, q.queued(), q.running)
+	}
+}
+
+// While nobody else asks for anything, twice as many sagas are at work; as soon as
+// somebody does, none begins beyond what is due to a project.
+func TestQueueIsWideWhileNobodyElseAsks(t *testing.T) {
+	crowded := false
+	q := newFairQueue(4, 2, 3, func() bool { return crowded })
+	for i := range 20 {
+		q.push(item{id: fmt.Sprint("a", i), project: "a"})
+	}
+	running := func() (n int) {
+		for _, ok := q.pop(); ok; _, ok = q.pop() {
+		}
+		return q.running
+	}
+	if n := running(); n != 6 {
+		t.Errorf("%d of one project run alone", n)
+	}
+	crowded = true
+	for range 4 {
+		q.done(item{project: "a"})
+	}
+	if n := running(); n != 3 {
+		t.Errorf("%d of one project run beside others", n)
 	}
 }

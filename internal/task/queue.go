@@ -15,6 +15,7 @@ type fairQueue struct {
 	workers    int // for everything
 	reserved   int // more, for deletes only
 	perProject int
+	crowded    func() bool
 
 	lanes   map[bool]*rota.Queue[item] // by preempt; their keys are projects
 	running int
@@ -22,8 +23,8 @@ type fairQueue struct {
 	busy    map[string]int // running by project, deletes not counted
 }
 
-func newFairQueue(workers, reserved, perProject int) *fairQueue {
-	return &fairQueue{workers: workers, reserved: reserved, perProject: perProject, busy: map[string]int{},
+func newFairQueue(workers, reserved, perProject int, crowded func() bool) *fairQueue {
+	return &fairQueue{workers: workers, reserved: reserved, perProject: perProject, crowded: crowded, busy: map[string]int{},
 		lanes: map[bool]*rota.Queue[item]{false: {}, true: {}}}
 }
 
@@ -31,22 +32,31 @@ func (q *fairQueue) push(it item) { q.lanes[it.preempt].Add(it.project, it) }
 
 // pop takes the next saga that a worker is free for. The caller calls done for it.
 func (q *fairQueue) pop() (item, bool) {
-	if q.running < q.workers+q.reserved && q.deletes < q.workers+q.reserved {
+	workers, each := q.most()
+	if q.running < workers+q.reserved && q.deletes < workers+q.reserved {
 		if it, ok := q.lanes[true].Next(nil); ok {
 			q.running++
 			q.deletes++
 			return it, true
 		}
 	}
-	if q.running-q.deletes >= q.workers || q.running >= q.workers+q.reserved {
+	if q.running-q.deletes >= workers || q.running >= workers+q.reserved {
 		return item{}, false
 	}
-	it, ok := q.lanes[false].Next(func(project string) bool { return q.busy[project] < q.perProject })
+	it, ok := q.lanes[false].Next(func(project string) bool { return q.busy[project] < each })
 	if ok {
 		q.running++
 		q.busy[it.project]++
 	}
 	return it, ok
+}
+
+// most is how many may run at once: of all, and of each project.
+func (q *fairQueue) most() (all, each int) {
+	if q.queued() == 0 || q.crowded() {
+		return q.workers, q.perProject
+	}
+	return 2 * q.workers, 2 * q.perProject
 }
 
 func (q *fairQueue) done(it item) {

@@ -255,7 +255,7 @@ func (s *Servers) Reconcilers() []reconcile.Reconciler {
 func (s *Servers) syncPower(ctx context.Context) error {
 	idle := listing.Query{}.And("task_state", listing.Eq, "").And("defined", listing.Eq, true)
 	var all error
-	err := s.powerWalk.next(ctx, s.store, powersRun, idle, func(page []*Server) error {
+	err := s.powerWalk.next(ctx, s.store, powersRun, idle, func(page []*glimpse) error {
 		for _, one := range page {
 			all = errors.Join(all, s.syncOne(ctx, one))
 		}
@@ -264,7 +264,7 @@ func (s *Servers) syncPower(ctx context.Context) error {
 	return errors.Join(all, err)
 }
 
-func (s *Servers) syncOne(ctx context.Context, one *Server) error {
+func (s *Servers) syncOne(ctx context.Context, one *glimpse) error {
 	if !s.Agents.Alive(one.Host) {
 		return nil
 	}
@@ -274,7 +274,7 @@ func (s *Servers) syncOne(ctx context.Context, one *Server) error {
 	if err != nil || len(report.Facts) == 0 {
 		return nil //nolint:nilerr // it has not reported yet; the next run looks again
 	}
-	return s.observeOne(ctx, one.Host, report, brief{one.VM, one.Power}, true)
+	return s.observeOne(ctx, one.Host, report, one.brief(), true)
 }
 
 // lostAfter is how old a task without a saga is before it is ended: the saga's

@@ -18,7 +18,7 @@ const cardsAtOnce = 200
 // users may delete a port, or take it back, by the network's API alone.
 func (s *Servers) withdrawCards(ctx context.Context) error {
 	var all error
-	err := s.cardWalk.next(ctx, s.store, cardsRun, listing.Query{}.And("task_state", listing.Eq, ""), func(page []*Server) error {
+	err := s.cardWalk.next(ctx, s.store, cardsRun, listing.Query{}.And("task_state", listing.Eq, ""), func(page []*glimpse) error {
 		for some := range slices.Chunk(page, cardsAtOnce) {
 			all = errors.Join(all, s.withdrawSome(ctx, some))
 		}
@@ -27,7 +27,7 @@ func (s *Servers) withdrawCards(ctx context.Context) error {
 	return errors.Join(all, err)
 }
 
-func (s *Servers) withdrawSome(ctx context.Context, some []*Server) error {
+func (s *Servers) withdrawSome(ctx context.Context, some []*glimpse) error {
 	ids := make([]string, len(some))
 	for i, one := range some {
 		ids[i] = one.ID

@@ -34,7 +34,7 @@ func TestWalkSeesEveryServerOnce(t *testing.T) {
 		var seen []string
 		for run, want := range []int{walkPage, walkPage, 7} {
 			before := len(seen)
-			err := w.next(t.Context(), store{d}, walkPage, listing.Query{}.And("task_state", listing.Eq, ""), func(page []*Server) error {
+			err := w.next(t.Context(), store{d}, walkPage, listing.Query{}.And("task_state", listing.Eq, ""), func(page []*glimpse) error {
 				for _, one := range page {
 					seen = append(seen, one.ID)
 				}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"sync"
 	"time"
 
 	"github.com/mekcloud/mek/internal/clock"
@@ -85,21 +86,24 @@ func (h *Hub) run(link *Link, s hostlink.Section, st *state, e errand) error {
 	}
 	select {
 	case slots <- struct{}{}:
-		defer func() { <-slots }()
 	case <-h.ctx.Done():
 		return nil
 	}
+	leave := sync.OnceFunc(func() { <-slots })
+	defer leave()
 	ctx, cancel := h.while(h.ctx, link, acceptTimeout)
 	defer cancel()
 	if e.kind == part {
-		return h.amend(ctx, link, s, st, e)
+		return h.amend(ctx, link, s, st, e, leave)
 	}
 	return h.render(ctx, link, s, st, e)
 }
 
-// amend renders some objects of a section and sends what differs.
-func (h *Hub) amend(ctx context.Context, link *Link, s hostlink.Section, st *state, e errand) error {
+// amend renders some objects of a section and sends what differs. Once they are
+// rendered it calls rendered: what a host takes to put them on disk is no other's time.
+func (h *Hub) amend(ctx context.Context, link *Link, s hostlink.Section, st *state, e errand, rendered func()) error {
 	body, err := h.sections[s].part(ctx, link.host.name, e.objects)
+	rendered()
 	if err != nil {
 		return err
 	}

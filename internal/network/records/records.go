@@ -47,6 +47,7 @@ type Records struct {
 	Templates     *Templates
 
 	ownGroups     *db.Kept[string, string] // the default group, by project
+	trunked       *db.Kept[struct{}, bool] // whether there is any trunk
 	namesOfGroups *db.Kept[string, string]
 	ownPolicies   *db.Kept[string, string]                  // the default QoS policy, by project; empty: none
 	newTemplates  *db.Kept[string, []*network.RuleTemplate] // by the column that says which groups begin with them
@@ -60,6 +61,7 @@ type Records struct {
 func New(d *db.DB, c clock.Clock, w Watchers) *Records {
 	r := &Records{DB: d, Clock: c, watch: w}
 	r.ownGroups = db.Keep[string, string]("network_default_groups", "DELETE network_groups")
+	r.trunked = db.Keep[struct{}, bool]("network_trunks")
 	r.namesOfGroups = db.Keep[string, string]("network_groups")
 	r.ownPolicies, r.newTemplates = db.Keep[string, string]("network_qos_policies"), db.Keep[string, []*network.RuleTemplate]("network_rule_templates")
 	r.bare, r.onNetwork = db.Keep[string, *network.Network]("network_networks", "network_shares"), db.Keep[string, []network.Subnet]("network_subnets")

@@ -5,6 +5,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/listing"
 	"github.com/mekcloud/mek/internal/network"
 )
 
@@ -136,8 +137,19 @@ func (r *Records) TrunkOf(ctx context.Context, q db.Querier, portID string) (*ne
 	return items[0], nil
 }
 
+// anyTrunk tells whether there are trunks: in most clouds there are none.
+func (r *Records) anyTrunk(ctx context.Context, tx *db.Tx) (bool, error) {
+	return r.trunked.Get(tx, struct{}{}, func() (bool, error) {
+		some, err := trunkRows.List(ctx, tx, listing.Query{Limit: 1})
+		return len(some) > 0, err
+	})
+}
+
 // followParent gives the ports in a trunk the status of their parent.
 func (r *Records) followParent(ctx context.Context, tx *db.Tx, parentID string, status network.PortStatus) error {
+	if any, err := r.anyTrunk(ctx, tx); err != nil || !any {
+		return err
+	}
 	t, err := r.TrunkOf(ctx, tx, parentID)
 	if err != nil || t == nil {
 		return err

@@ -21,7 +21,10 @@ func (s *Store) Claim(ctx context.Context, tx *db.Tx, c placement.Claim) error {
 	if maps.EqualFunc(has, c.Allocations, func(a, b placement.Resources) bool { return maps.Equal(a, b) }) {
 		return nil // claimed before
 	}
-	return s.within(ctx, tx, clock.Micros(s.clock.Now()), alone(func(w *writer) error { return w.replace([]placement.Claim{c}) }))
+	return s.within(ctx, tx, clock.Micros(s.clock.Now()), alone(func(w *writer) error {
+		w.nothing = len(has) == 0
+		return w.replace([]placement.Claim{c})
+	}))
 }
 
 // Release takes all allocations of a consumer back.

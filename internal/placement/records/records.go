@@ -138,6 +138,7 @@ type writer struct {
 	revision int64
 	touched  map[string]int64 // providers, and how often their generation rises
 	moved    usage            // by how much allocations grew
+	nothing  bool             // it was read before: who claims has nothing, and so is no consumer yet
 }
 
 // write runs a change in a transaction of its own.

@@ -140,6 +140,9 @@ type holder struct {
 
 // hold reads a consumer and compares its generation.
 func (w *writer) hold(c *placement.Claim) (*holder, error) {
+	if w.nothing && !c.Generation.Check {
+		return &holder{claim: c}, nil
+	}
 	consumer, ok, err := readConsumer(w.ctx, w.tx, c.Consumer.UUID)
 	if err != nil {
 		return nil, err
@@ -216,20 +219,21 @@ func (w *writer) checkCapacity(held []*holder, before, others usage) error {
 
 // stockOf reads a provider's inventories.
 func (w *writer) stockOf(uuid string, wanted placement.Resources) (map[string]placement.Inventory, error) {
-	if _, err := w.provider(uuid); err != nil {
-		if fault.Is(err, fault.NotFound) {
-			err = fault.Invalidf("Allocation for resource provider '%s' that does not exist.", uuid)
-		}
+	have, err := w.inventories(uuid)
+	if err != nil {
 		return nil, err
+	}
+	if len(have) == 0 { // it may not even be there
+		if _, err := w.provider(uuid); fault.Is(err, fault.NotFound) {
+			return nil, fault.Invalidf("Allocation for resource provider '%s' that does not exist.", uuid)
+		} else if err != nil {
+			return nil, err
+		}
 	}
 	for _, class := range slices.Sorted(maps.Keys(wanted)) {
 		if ok, err := w.s.hasClass(w.ctx, w.tx, class); err != nil || !ok {
 			return nil, orMissing(err, noClass(class))
 		}
-	}
-	have, err := w.inventories(uuid)
-	if err != nil {
-		return nil, err
 	}
 	found := false
 	for class := range wanted {
