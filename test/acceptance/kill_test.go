@@ -86,6 +86,7 @@ type killing struct {
 	conf                     config.Config
 	report                   *report.Run
 	compute, volume, network *apiclient.Service
+	messages                 *apiclient.Service // of volumes: why they are in error
 	flavor, image, net       string
 
 	mu                         sync.Mutex
@@ -117,6 +118,9 @@ func newKilling(c *cloud) *killing {
 		if *at, err = client.Service(kind, ""); err != nil {
 			c.t.Fatal(err)
 		}
+	}
+	if k.messages, err = client.Service(apiclient.Volume, "3.3"); err != nil {
+		c.t.Fatal(err)
 	}
 	image, err := client.Service(apiclient.Image, "")
 	if err != nil {
@@ -285,6 +289,10 @@ func (k *killing) settle(s *apiclient.Service, path, key string) string {
 		}
 		if strings.HasPrefix(strings.ToLower(state), "error") {
 			k.t.Logf("%s: %s %v", path, state, last["fault"])
+			if key == "volume" {
+				told, err := k.messages.List(k.t.Context(), "messages", "messages", url.Values{"resource_uuid": {filepath.Base(path)}})
+				k.t.Log(told, err)
+			}
 			k.count(&k.serverErrors, key == "server")
 			k.count(&k.volumeErrors, key == "volume")
 		}

@@ -95,11 +95,17 @@ func (s *Volumes) place(ctx context.Context, r *makeRun) error {
 	return err
 }
 
-// early tells whether a new volume should wait for a host: an agent or a server
-// that restarts takes seconds, and is not what a user should see.
+// patience is how long a new volume waits while no host is there. An agent or a
+// server that restarts takes seconds, but the volume asks now and then, and hits
+// those seconds again where restarts are many: a minute was not enough for one
+// volume in a thousand.
+const patience = 5 * time.Minute
+
+// early tells whether a new volume should wait for a host: restarts are not what
+// a user should see.
 func (s *Volumes) early(pools []Pool, v *blockstorage.Volume) bool {
 	there := slices.ContainsFunc(pools, func(p Pool) bool { return p.Alive })
-	return !there && s.now()-v.CreatedAt < time.Minute.Microseconds()
+	return !there && s.now()-v.CreatedAt < patience.Microseconds()
 }
 
 func (s *Volumes) keep(ctx context.Context, tx *db.Tx, r *makeRun) error {
