@@ -48,3 +48,19 @@ func TestWrittenMembers(t *testing.T) {
 		t.Error("which have groups")
 	}
 }
+
+// TestMembersAreNotMadeOfMaps: of a thousand servers that was half of the work.
+func TestMembersAreNotMadeOfMaps(t *testing.T) {
+	cards := []network.Interface{{NetworkName: "n", MAC: "m", Groups: []string{"default"}, Addresses: []network.Address{{Address: "10.0.0.1", Version: 4}}}}
+	addresses, groups, flavor := rest.Appender(wires(cards)), rest.Appender(guards(cards)), rest.Appender(mark{"1", "http://h/1"})
+	room := make([]byte, 0, 1<<10)
+	n := testing.AllocsPerRun(100, func() {
+		b := room
+		for _, v := range []rest.Appender{addresses, groups, flavor} {
+			b, _ = v.AppendJSON(b)
+		}
+	})
+	if n > 1 {
+		t.Errorf("%v allocations of a server's members", n)
+	}
+}
