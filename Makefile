@@ -85,7 +85,8 @@ hostile: packages-test
 	MEK_HOSTILE_N=$${N:-10000000} MEK_TEST_SEED=$${SEED:-} "$$go" test -count 1 -v -timeout 24h -run TestHostile ./test/hostile
 
 # N simulated hosts with M servers on this machine, to out/scale.jsonl (SEEDED=1: the servers are copies of one
-# server's rows, for sizes that the API could not fill in a day); then how hot operations grow with ROWS times
+# server's rows, for sizes that the API could not fill in a day; MEK_SCALE_PROFILE=file profiles the processors
+# under its load); then how hot operations grow with ROWS times
 # the rows, on both databases, to out/growth.jsonl and the curves in docs.
 scale: packages-test
 	@go='$(GO)'; test -n "$$go" || exit 1; mkdir -p out; rm -f out/scale.jsonl; \
