@@ -101,6 +101,7 @@ var dataTests = map[int64]struct{ put, check string }{
 	140: {"INSERT INTO hoststate_revisions (host, section, revision) VALUES ('h3', 'ports', 9)", "SELECT COUNT(*) FROM hoststate_revisions WHERE host = 'h3' AND revision = 9"},
 	150: {"INSERT INTO hoststate_revisions (host, section, revision) VALUES ('h4', 'ports', 9)", "SELECT COUNT(*) FROM hoststate_revisions WHERE host = 'h4' AND revision = 9"},
 	155: {"INSERT INTO placement_classes (name, created_at) VALUES ('CUSTOM_LAMP', 5)", "SELECT COUNT(*) FROM placement_classes WHERE name = 'CUSTOM_LAMP' AND created_at = 5"},
+	160: {"INSERT INTO hoststate_revisions (host, section, revision) VALUES ('h6', 'ports', 9)", "SELECT COUNT(*) FROM hoststate_revisions WHERE host = 'h6' AND revision = 9"},
 	115: {"INSERT INTO joining_hosts (name, key_hash, joined_at, renewed_at) VALUES ('h', 'k', 1, 2)", "SELECT COUNT(*) FROM joining_hosts WHERE key_hash = 'k'"},
 }
 

@@ -25,6 +25,7 @@ func TestPlansOfHotQueries(t *testing.T) {
 		"SELECT COUNT(*) FROM network_networks WHERE project_id = 'p'":                                                                                                                          "network_networks_listed",
 		"SELECT COUNT(*) FROM network_ports WHERE project_id = 'p'":                                                                                                                             "network_ports_listed",
 		"SELECT * FROM blockstorage_volumes WHERE host = 'h'":                                                                                                                                   "blockstorage_volumes_kept",
+		"SELECT COUNT(*) FROM blockstorage_volumes WHERE (source_volid = 'v' OR snapshot_id = 'v' AND snapshot_id <> '') AND status IN ('creating', 'downloading')":                             "blockstorage_volumes_snapshot",
 		"SELECT * FROM blockstorage_volumes WHERE host = 'h' AND error = 'e'":                                                                                                                   "blockstorage_volumes_",
 		"SELECT id FROM compute_servers WHERE updated_at < 3 AND task_state <> ''":                                                                                                              "compute_servers_busy",
 		"SELECT id FROM compute_disks WHERE server IN (SELECT value FROM json_each('[]')) AND (volume_id <> '') ORDER BY position ASC, id ASC":                                                  "compute_disks_volumes",

@@ -329,11 +329,13 @@ func usage(ctx context.Context, q db.Querier) (map[string]int64, error) {
 	return out, db.Translate(rows.Err(), "sum what hosts keep")
 }
 
+// madeFrom reads two indexes, the second by its own words.
+const madeFrom = `SELECT COUNT(*) FROM blockstorage_volumes WHERE (source_volid = $1 OR snapshot_id = $1 AND snapshot_id <> '') AND status IN ('creating', 'downloading')`
+
 // dependents counts volumes that are still being made from a volume or snapshot.
 func dependents(ctx context.Context, q db.Querier, id string) (int64, error) {
 	var n int64
-	err := q.QueryRowContext(ctx, `SELECT COUNT(*) FROM blockstorage_volumes WHERE (source_volid = $1 OR snapshot_id = $1)
-		AND status IN ('creating', 'downloading')`, id).Scan(&n)
+	err := q.QueryRowContext(ctx, madeFrom, id).Scan(&n)
 	return n, db.Translate(err, "count clones")
 }
 
