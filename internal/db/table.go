@@ -174,11 +174,15 @@ func (t *Table[T]) Find(ctx context.Context, q Querier, terms ...listing.Term) (
 	return t.List(ctx, q, listing.Query{Where: terms})
 }
 
-// Update writes all columns of a row by its key; NotFound when it is gone.
-func (t *Table[T]) Update(ctx context.Context, tx *Tx, row *T) error {
+// Update writes a row by its key, but for columns that have not changed; NotFound
+// when it is gone. An engine writes an index anew for each of its columns that a
+// statement names, whether it changes or not.
+func (t *Table[T]) Update(ctx context.Context, tx *Tx, row *T, unchanged ...string) error {
 	p, values := simple{text: []byte("UPDATE " + t.name + " SET ")}, t.values(nil, row)
 	for i, c := range t.columns {
-		p.set(c, values[i])
+		if i != t.keyed && !slices.Contains(unchanged, c) {
+			p.set(c, values[i])
+		}
 	}
 	query, args := p.key(t.key, values[t.keyed])
 	return t.affect(ctx, tx, values[t.keyed], query, args)

@@ -195,22 +195,16 @@ func insertServer(ctx context.Context, tx *db.Tx, s *Server) error {
 	return addTags(ctx, tx, s)
 }
 
-// put writes a server back, with the status that follows from its states. An engine
-// writes an index anew for each of its columns that a statement names, whether
-// it changes or not: those that never change, or have not, are not named.
+// put writes a server back, with the status that follows from its states.
 func put(ctx context.Context, tx *db.Tx, s *Server) error {
-	r := toRow(s)
-	set := map[string]any{"name": r.Name, "hostname": r.Hostname, "description": r.Description, "zone": r.Zone, "status": r.Status, "vm_state": r.VMState,
-		"task_state": r.TaskState, "power_state": r.PowerState, "image_id": r.ImageID, "flavor_id": r.FlavorID, "vcpus": r.VCPUs, "memory_mib": r.MemoryMiB,
-		"disk_gib": r.DiskGiB, "key_name": r.KeyName, "config_drive": r.ConfigDrive, "locked": r.Locked, "progress": r.Progress, "access_ip_v4": r.AccessIPv4,
-		"access_ip_v6": r.AccessIPv6, "updated_at": r.UpdatedAt, "launched_at": r.LaunchedAt, "defined": r.Defined, "data": r.Data}
-	if s.read == nil || s.read.host != r.Host {
-		set["host"] = r.Host
+	r, unchanged := toRow(s), []string{"serial", "project_id", "user_id", "reservation_id", "launch_index", "created_at"}
+	if s.read != nil && s.read.host == r.Host {
+		unchanged = append(unchanged, "host")
 	}
-	if s.read == nil || s.read.group != r.GroupID {
-		set["group_id"] = r.GroupID
+	if s.read != nil && s.read.group == r.GroupID {
+		unchanged = append(unchanged, "group_id")
 	}
-	if err := serverRows.Set(ctx, tx, s.ID, set); err != nil {
+	if err := serverRows.Update(ctx, tx, r, unchanged...); err != nil {
 		return err
 	}
 	s.read = &indexed{r.Host, r.GroupID}
