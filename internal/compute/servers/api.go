@@ -248,8 +248,8 @@ func (a *api) groups(c *rest.Call) (rest.Reply, error) {
 		return rest.Reply{}, err
 	}
 	out := []map[string]any{}
-	for _, g := range groupNames(v.cards) {
-		out = append(out, map[string]any{"id": g["name"], "name": g["name"], "description": "", "tenant_id": v.ProjectID, "rules": []any{}})
+	for _, name := range guards(v.cards).names(nil) {
+		out = append(out, map[string]any{"id": name, "name": name, "description": "", "tenant_id": v.ProjectID, "rules": []any{}})
 	}
 	return rest.Answer(http.StatusOK, map[string]any{"security_groups": out})
 }

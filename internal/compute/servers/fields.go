@@ -285,20 +285,6 @@ func volumesAttached(c *rest.Call, v *view) any {
 	return out
 }
 
-func groupNames(cards []network.Interface) []map[string]string {
-	var out []map[string]string
-	seen := map[string]bool{}
-	for _, card := range cards {
-		for _, name := range card.Groups {
-			if !seen[name] {
-				seen[name] = true
-				out = append(out, map[string]string{"name": name})
-			}
-		}
-	}
-	return out
-}
-
 // addresses lists a server's addresses by network name.
 func addresses(cards []network.Interface) map[string][]map[string]any {
 	out := map[string][]map[string]any{}

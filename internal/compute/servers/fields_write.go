@@ -90,25 +90,31 @@ func (g guards) none() bool {
 	return !slices.ContainsFunc(g, func(card network.Interface) bool { return len(card.Groups) > 0 })
 }
 
-// AppendJSON writes each of them once.
-func (g guards) AppendJSON(b []byte) ([]byte, error) {
-	var room [8]string
-	seen := room[:0]
-	b = append(b, '[')
+// names appends each of them once.
+func (g guards) names(to []string) []string {
 	for i := range g {
 		for _, name := range g[i].Groups {
-			if slices.Contains(seen, name) {
-				continue
+			if !slices.Contains(to, name) {
+				to = append(to, name)
 			}
-			if seen = append(seen, name); len(seen) > 1 {
-				b = append(b, ',')
-			}
-			var err error
-			if b, err = rest.AppendText(append(b, `{"name":`...), name); err != nil {
-				return nil, err
-			}
-			b = append(b, '}')
 		}
+	}
+	return to
+}
+
+// AppendJSON writes them as objects.
+func (g guards) AppendJSON(b []byte) ([]byte, error) {
+	var room [8]string
+	b = append(b, '[')
+	for i, name := range g.names(room[:0]) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		var err error
+		if b, err = rest.AppendText(append(b, `{"name":`...), name); err != nil {
+			return nil, err
+		}
+		b = append(b, '}')
 	}
 	return append(b, ']'), nil
 }

@@ -372,7 +372,7 @@ func (s *Servers) define(ctx context.Context, tx *db.Tx, r *createRun) error {
 	for _, n := range nics {
 		n.Defined = true
 	}
-	if err := s.defineDisks(ctx, tx, r, true); err != nil {
+	if err := s.changeDisks(ctx, tx, r, func(d *Disk) { d.Defined = true }); err != nil {
 		return err
 	}
 	one := d.one
@@ -381,15 +381,15 @@ func (s *Servers) define(ctx context.Context, tx *db.Tx, r *createRun) error {
 	return err
 }
 
-// defineDisks makes disks part of the server, or takes them out. Those of a plain
-// one always are.
-func (s *Servers) defineDisks(ctx context.Context, tx *db.Tx, r *createRun, defined bool) error {
+// changeDisks changes each disk of a server. Those of a plain one have been part of
+// it from the beginning, and stay so.
+func (s *Servers) changeDisks(ctx context.Context, tx *db.Tx, r *createRun, change func(*Disk)) error {
 	if r.State.Plain {
 		return nil
 	}
 	disks, err := disksOf(ctx, tx, r.Object)
 	for _, d := range disks[r.Object] {
-		d.Defined = defined
+		change(d)
 		err = errors.Join(err, keepDisk(ctx, tx, d))
 	}
 	return err
@@ -398,7 +398,7 @@ func (s *Servers) defineDisks(ctx context.Context, tx *db.Tx, r *createRun, defi
 // unmake takes a server that is not to be made off its host, and its devices
 // with it: what they stand for is about to go.
 func (s *Servers) unmake(ctx context.Context, tx *db.Tx, r *createRun) error {
-	if err := s.defineDisks(ctx, tx, r, false); err != nil {
+	if err := s.changeDisks(ctx, tx, r, func(d *Disk) { d.Defined = false }); err != nil {
 		return err
 	}
 	nics, err := nicsOf(ctx, tx, r.Object)
@@ -469,7 +469,7 @@ func (s *Servers) completeVolumes(ctx context.Context, r *createRun) error {
 }
 
 func (s *Servers) markActive(ctx context.Context, tx *db.Tx, r *createRun) error {
-	if err := s.attachedDisks(ctx, tx, r); err != nil {
+	if err := s.changeDisks(ctx, tx, r, func(d *Disk) { d.State = diskAttached }); err != nil {
 		return err
 	}
 	now := stamp(s.Clock)
@@ -480,18 +480,4 @@ func (s *Servers) markActive(ctx context.Context, tx *db.Tx, r *createRun) error
 		one.VM, one.Task, one.Power, one.LaunchedAt, one.Fault = compute.Active, compute.NoTask, compute.PowerRunning, now, nil
 		return nil
 	})
-}
-
-// attachedDisks notes that the server has its disks; one that is plain has had
-// them from the beginning.
-func (s *Servers) attachedDisks(ctx context.Context, tx *db.Tx, r *createRun) error {
-	if r.State.Plain {
-		return nil
-	}
-	disks, err := disksOf(ctx, tx, r.Object)
-	for _, d := range disks[r.Object] {
-		d.State = diskAttached
-		err = errors.Join(err, keepDisk(ctx, tx, d))
-	}
-	return err
 }
