@@ -22,32 +22,6 @@ type (
 		N    int
 		Next *inner
 	}
-	thing struct {
-		base
-		Name     word `json:"name"`
-		Small    level
-		Big      uint64
-		Ratio    float64
-		Half     float32
-		On       bool
-		Words    map[word]string
-		Deep     map[string][]inner
-		List     []inner
-		To       *inner
-		Text     *string
-		Any      any
-		Raw      json.RawMessage
-		Bytes    []byte
-		At       time.Time
-		Address  netip.Addr
-		Pair     [2]string
-		Hidden   string `json:"-"`
-		Number   json.Number
-		Number2  map[int]string
-		unseen   int
-		Quoted   int `json:",string"`
-		Duration time.Duration
-	}
 	// plain is decoded here in whole: nothing of it makes encoding/json decide.
 	plain struct {
 		base
@@ -66,6 +40,18 @@ type (
 		Bytes []byte
 		At    time.Time
 		Pair  [2]string
+	}
+	// thing has besides what encoding/json decides.
+	thing struct {
+		plain
+		Half     float32
+		Address  netip.Addr
+		Hidden   string `json:"-"`
+		Number   json.Number
+		Number2  map[int]string
+		unseen   int
+		Quoted   int `json:",string"`
+		Duration time.Duration
 	}
 )
 
