@@ -86,10 +86,8 @@ func (i *Installation) makeFolders(led *ledger.Ledger) error {
 		return err
 	}
 	run := i.cfg.RunDir()
-	if _, err := os.Stat(run); err != nil {
-		if err := led.Record(ledger.Change{Kind: ledger.Dir, Name: run}); err != nil {
-			return err
-		}
+	if err := led.Record(ledger.Change{Kind: ledger.Dir, Name: run}); err != nil { // whoever looked for processes has made it already
+		return err
 	}
 	if i.cfg.HostHere() {
 		ids := filepath.Join(config.RunRoot(), "ids") // user ids of guests, shared by all clouds of the machine
