@@ -72,6 +72,7 @@ type objectStorm struct {
 	root, token, base string
 	mu                sync.Mutex
 	known             map[string][]string // by name: sums that it may have, "" for none
+	killed            int                 // the last process: it may be seen until its end
 	acked, unanswered atomic.Int64
 }
 
@@ -189,7 +190,7 @@ func (o *objectStorm) untilReady() int {
 	o.until("the server is ready", 40*time.Second, func() (bool, string) {
 		pid = o.k.processOf("server")
 		status, _, err := o.send(o.t.Context(), "HEAD", "", nil, nil)
-		return pid != 0 && status == http.StatusNoContent, fmt.Sprint(pid, status, err)
+		return pid != 0 && pid != o.killed && status == http.StatusNoContent, fmt.Sprint(pid, status, err)
 	})
 	return pid
 }
@@ -201,6 +202,7 @@ func (o *objectStorm) kill(random *rand.Rand, rounds int, end time.Time) {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			o.t.Errorf("kill %d: %v", n, err)
 		}
+		o.killed = pid
 		o.report.Fault("kill server", 1)
 	}
 }
