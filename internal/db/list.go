@@ -27,7 +27,7 @@ func (t *Table[T]) List(ctx context.Context, q Querier, query listing.Query, ext
 func (t *Table[T]) ListEither(ctx context.Context, q Querier, query listing.Query, either []Cond, extra ...Cond) ([]*T, error) {
 	order := t.order(query)
 	if query.Marker == "" && len(either)+len(extra) == 0 {
-		if p := (simple{text: []byte(t.selects)}); p.where(engineOf(q), query.Where) {
+		if p := (simple{text: []byte(t.selects)}); p.where(engineOf(q), query.Where, t.narrow) {
 			p.order(order, query.Limit)
 			return t.load(ctx, q, string(p.text), p.args, query.Back)
 		}
@@ -236,6 +236,9 @@ func (t *Table[T]) where(c *sqlbuilder.Cond, add func(...string), terms []listin
 			return err
 		}
 		add(text)
+		if extra := t.narrow(term); extra != "" {
+			add(extra)
+		}
 	}
 	return nil
 }

@@ -12,7 +12,16 @@ import (
 func TestPlansOfHotQueries(t *testing.T) {
 	d := dbtest.SQLite(t)
 	for query, index := range map[string]string{
-		"SELECT id FROM network_ports WHERE network_id = 'n' AND device_owner = 'network:distributed' ORDER BY created_at ASC, id ASC":                                                          "network_ports_owner",
+		"SELECT id FROM network_ports WHERE network_id = 'n' AND device_owner = 'network:distributed' AND device_owner LIKE 'network:%' ORDER BY created_at ASC, id ASC":                        "network_ports_owner (network_id=? AND device_owner=?)",
+		"SELECT id, status FROM network_ports WHERE host = 'h' AND host <> ''":                                                                                                                  "network_ports_host",
+		"SELECT DISTINCT host FROM network_ports WHERE host <> '' ORDER BY host":                                                                                                                "COVERING INDEX network_ports_host",
+		"SELECT id FROM network_ports WHERE device_id = 's' AND device_id <> '' ORDER BY created_at ASC, id ASC":                                                                                "network_ports_device",
+		"SELECT id FROM network_ports p WHERE p.device_id IN (SELECT value FROM json_each('[]')) AND p.device_id <> ''":                                                                         "network_ports_device",
+		"SELECT id FROM network_subnets WHERE pool_id = 'p' AND pool_id <> '' ORDER BY created_at ASC, id ASC":                                                                                  "network_subnets_pool",
+		"SELECT id FROM network_rules WHERE remote_group_id = 'g' AND remote_group_id <> '' ORDER BY created_at ASC, id ASC":                                                                    "network_rules_remote",
+		"DELETE FROM network_rules WHERE remote_group_id = 'g' AND remote_group_id <> ''":                                                                                                       "network_rules_remote",
+		"SELECT COUNT(*) FROM network_rules WHERE address_group_id = 'g' AND address_group_id <> ''":                                                                                            "network_rules_address_group",
+		"SELECT COALESCE(MAX(position) + 1, 0) FROM network_addresses WHERE port_id = 'p'":                                                                                                      "COVERING INDEX network_addresses_port (port_id=?)",
 		"SELECT class, CAST(SUM(used) AS bigint) FROM placement_allocations WHERE provider = 'p' GROUP BY class":                                                                                "COVERING INDEX placement_allocations_used",
 		"SELECT host, SUM(size) FROM blockstorage_volumes WHERE kept GROUP BY host":                                                                                                             "COVERING INDEX blockstorage_volumes_kept",
 		"SELECT id FROM compute_servers WHERE project_id = 'p' ORDER BY created_at DESC, id DESC LIMIT 100":                                                                                     "compute_servers_project",

@@ -21,8 +21,9 @@ func (p *simple) bind(v any) {
 	p.text = strconv.AppendInt(append(p.text, '$'), int64(len(p.args)), 10)
 }
 
-// where adds the conditions; false: there is one of another kind.
-func (p *simple) where(engine Engine, terms []listing.Term) bool {
+// where adds the conditions, and those that narrow gives for them; false: there is
+// one of another kind.
+func (p *simple) where(engine Engine, terms []listing.Term, narrow func(listing.Term) string) bool {
 	for i, t := range terms {
 		if i == 0 {
 			p.text = append(p.text, " WHERE "...)
@@ -37,6 +38,9 @@ func (p *simple) where(engine Engine, terms []listing.Term) bool {
 			p.in(engine, t)
 		default:
 			return false
+		}
+		if extra := narrow(t); extra != "" {
+			p.text = append(append(p.text, " AND "...), extra...)
 		}
 	}
 	return true

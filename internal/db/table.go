@@ -30,6 +30,7 @@ type Table[T any] struct {
 	insert, get     string // statements that never differ, written once
 	one             string // insert of one row
 	upsert          string
+	partial         map[string]partial // indexes that have some of the rows, by column
 }
 
 // NewTable describes a table: its SQL name, its key column and the word that
@@ -56,6 +57,46 @@ func NewTable[T any](name, key, noun string) *Table[T] {
 	}
 	t.upsert = t.one + " ON CONFLICT (" + key + ") DO UPDATE SET " + strings.Join(sets, ", ")
 	return t
+}
+
+// partial is an index that has only the rows which meet a condition.
+type partial struct {
+	condition string
+	has       func(value string) bool // rows of it
+}
+
+// Partial declares that the index of a column has only the rows that meet a
+// condition, which those of some values do: conditions on such values say so, for
+// an engine takes the index only for a statement that does.
+func (t *Table[T]) Partial(column, condition string, has func(value string) bool) *Table[T] {
+	if t.partial == nil {
+		t.partial = map[string]partial{}
+	}
+	t.partial[column] = partial{condition, has}
+	return t
+}
+
+// Sparse is Partial for columns that most rows leave empty, and indexes of the others.
+func (t *Table[T]) Sparse(columns ...string) *Table[T] {
+	for _, c := range columns {
+		t.Partial(c, c+" <> ''", func(value string) bool { return value != "" })
+	}
+	return t
+}
+
+// narrow is what goes without saying when a condition is met, but has to be said for
+// the sake of a partial index; empty: nothing.
+func (t *Table[T]) narrow(term listing.Term) string {
+	p, ok := t.partial[term.Column]
+	if !ok || len(term.Values) == 0 || term.Op != listing.Eq && term.Op != listing.In && term.Op != "" {
+		return ""
+	}
+	for _, v := range term.Values {
+		if text, ok := v.(string); !ok || !p.has(text) {
+			return ""
+		}
+	}
+	return p.condition
 }
 
 // Cond is a condition a store writes itself, with ? for each argument.
@@ -211,7 +252,7 @@ func (t *Table[T]) Delete(ctx context.Context, tx *Tx, key string) error {
 func (t *Table[T]) DeleteWhere(ctx context.Context, tx *Tx, terms ...listing.Term) (int64, error) {
 	p := simple{text: []byte("DELETE FROM " + t.name)}
 	query, args := "", []any(nil)
-	if p.where(tx.engine, terms) {
+	if p.where(tx.engine, terms, t.narrow) {
 		query, args = string(p.text), p.args
 	} else {
 		b := sqlbuilder.PostgreSQL.NewDeleteBuilder().DeleteFrom(t.name)
@@ -234,7 +275,7 @@ func (t *Table[T]) Count(ctx context.Context, q Querier, terms ...listing.Term) 
 
 // CountWhere is Count with conditions that a store writes itself.
 func (t *Table[T]) CountWhere(ctx context.Context, q Querier, terms []listing.Term, extra ...Cond) (int64, error) {
-	if p := (simple{text: []byte("SELECT COUNT(*) FROM " + t.name)}); len(extra) == 0 && p.where(engineOf(q), terms) {
+	if p := (simple{text: []byte("SELECT COUNT(*) FROM " + t.name)}); len(extra) == 0 && p.where(engineOf(q), terms, t.narrow) {
 		return t.number(ctx, q, string(p.text), p.args)
 	}
 	b := sqlbuilder.PostgreSQL.NewSelectBuilder().Select("COUNT(*)").From(t.name)

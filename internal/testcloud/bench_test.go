@@ -156,7 +156,7 @@ func furnished(b *testing.B, c *testcloud.Cloud) busy {
 	b.Helper()
 	const none = -1
 	c.Admin.Do("PUT", "/compute/v2.1/os-quota-sets/"+c.Demo.ProjectID, object{"quota_set": object{"instances": none, "cores": none, "ram": none}}).Expect(http.StatusOK)
-	c.Admin.Do("PUT", "/networking/v2.0/quotas/"+c.Demo.ProjectID, object{"quota": object{"port": none, "network": none, "security_group": none,
+	c.Admin.Do("PUT", "/networking/v2.0/quotas/"+c.Demo.ProjectID, object{"quota": object{"port": none, "network": none, "security_group": none, "subnet": none,
 		"security_group_rule": none}}).Expect(http.StatusOK)
 	c.Admin.Do("PUT", "/volume/v3/os-quota-sets/"+c.Demo.ProjectID, object{"quota_set": object{"volumes": none, "gigabytes": none}}).Expect(http.StatusOK)
 	c.Admin.Do("POST", "/compute/v2.1/flavors", object{"flavor": object{"name": "f", "ram": 1, "vcpus": 1, "disk": 1, "id": "f1"}}).Expect(http.StatusOK)

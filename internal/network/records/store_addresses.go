@@ -2,6 +2,8 @@ package records
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"net/netip"
 	"slices"
 
@@ -164,30 +166,43 @@ func firstAddress(s network.Subnet, used map[netip.Addr]bool) (netip.Addr, error
 // AddAddress gives a port of a network an address of a subnet that was just made,
 // behind those that it has. found is false when the network has no such port.
 func (r *Records) AddAddress(ctx context.Context, tx *db.Tx, owner string, s network.Subnet) (found bool, err error) {
-	ports, err := portRows.Find(ctx, tx, Is("network_id", s.NetworkID), Is("device_owner", owner))
-	if err != nil || len(ports) == 0 {
-		return false, err
-	}
 	a, err := randomAddress(s, func(netip.Addr) (bool, error) { return false, nil }) // nobody has one of it yet
 	if err == nil && !a.IsValid() {
 		a, err = firstAddress(s, nil)
 	}
 	if err != nil {
-		return true, err
+		return false, err
 	}
-	p := ports[0]
+	portID, host, err := r.touchOwned(ctx, tx, s.NetworkID, owner)
+	if err != nil || portID == "" {
+		return false, err
+	}
+	// The end of an index, not a count: the port has an address of each subnet.
 	if _, err := tx.ExecContext(ctx, `INSERT INTO network_addresses (subnet_id, address, port_id, position)
-		SELECT CAST($1 AS text), CAST($2 AS text), CAST($3 AS text), COUNT(*) FROM network_addresses WHERE port_id = $3`, s.ID, a.String(), p.ID); err != nil {
+		SELECT CAST($1 AS text), CAST($2 AS text), CAST($3 AS text), COALESCE(MAX(position) + 1, 0) FROM network_addresses WHERE port_id = $3`, s.ID, a.String(), portID); err != nil {
 		return true, db.Translate(err, "add an address")
 	}
-	set := map[string]any{"revision": p.Revision + 1, "updated_at": r.Now()}
-	if p.Host != "" {
-		if set["binding_revision"], err = r.raise(ctx, tx, p.Host, p.ID); err != nil {
-			return true, err
-		}
+	r.Changed(tx, network.PortScope(portID))
+	if host == "" {
+		return true, nil
 	}
-	r.Changed(tx, network.PortScope(p.ID))
-	return true, portRows.Set(ctx, tx, p.ID, set)
+	revision, err := r.raise(ctx, tx, host, portID)
+	if err != nil {
+		return true, err
+	}
+	return true, portRows.Set(ctx, tx, portID, map[string]any{"binding_revision": revision})
+}
+
+// touchOwned stamps the port of a network that this service made as an owner, and
+// tells its host; an empty id: there is none.
+func (r *Records) touchOwned(ctx context.Context, tx *db.Tx, networkID, owner string) (portID, host string, err error) {
+	err = tx.QueryRowContext(ctx, `UPDATE network_ports SET revision = revision + 1, updated_at = $1
+		WHERE id = (SELECT id FROM network_ports WHERE network_id = $2 AND device_owner = $3 AND `+servicePort+` LIMIT 1)
+		RETURNING id, host`, r.Now(), networkID, owner).Scan(&portID, &host)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", "", nil
+	}
+	return portID, host, db.Translate(err, "stamp a port")
 }
 
 func randomNumber() uint64 {

@@ -29,7 +29,7 @@ func (r *Records) BoundPorts(ctx context.Context, host string, ports ...string) 
 		text, args = db.OneOf(r.DB, columns+"p.id IN (?) AND ", ports)
 	}
 	args = append(args, host)
-	rows, err := r.DB.QueryContext(ctx, fmt.Sprintf("%sp.host = $%d ORDER BY p.id, a.position, a.address", text, len(args)), args...)
+	rows, err := r.DB.QueryContext(ctx, fmt.Sprintf("%sp.host = $%d AND p.host <> '' ORDER BY p.id, a.position, a.address", text, len(args)), args...)
 	if err != nil {
 		return nil, db.Translate(err, "list a host's ports")
 	}
@@ -94,5 +94,5 @@ func (r *Records) addMetadataOf(ctx context.Context, ids []string, networks map[
 func metadataPorts(networks []string) (text string, args []any) {
 	text, args = db.In("SELECT network_id, id, mac_address FROM network_ports WHERE network_id IN (?)", networks)
 	args = append(args, network.OwnerMetadata)
-	return fmt.Sprintf("%s AND device_owner = $%d", text, len(args)), args
+	return fmt.Sprintf("%s AND device_owner = $%d AND ", text, len(args)) + servicePort, args
 }

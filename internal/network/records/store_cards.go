@@ -90,7 +90,7 @@ func cardRows(ctx context.Context, q db.Querier, servers []string) ([]cardRow, e
 			(SELECT STRING_AGG(m.group_id, ' ') FROM network_port_groups m WHERE m.port_id = p.id))
 		FROM network_ports p LEFT JOIN network_addresses a ON a.port_id = p.id
 			LEFT JOIN network_floatings f ON f.port_id = p.id AND f.fixed_address = a.address
-		WHERE p.device_id IN (?)`, servers)
+		WHERE p.device_id IN (?) AND p.device_id <> ''`, servers)
 	rows, err := q.QueryContext(ctx, text, args...)
 	if err != nil {
 		return nil, db.Translate(err, "list servers' ports")

@@ -42,7 +42,7 @@ type ruleRow struct {
 var (
 	groupRows        = db.NewTable[groupRow]("network_groups", "id", "Security group")
 	defaultGroupRows = db.NewTable[defaultGroupRow]("network_default_groups", "project_id", "Default security group")
-	ruleRows         = db.NewTable[ruleRow]("network_rules", "id", "Security group rule")
+	ruleRows         = db.NewTable[ruleRow]("network_rules", "id", "Security group rule").Sparse("remote_group_id", "address_group_id")
 )
 
 // Groups reads security groups with their rules; Rules reads single ones.

@@ -37,13 +37,18 @@ type portRow struct {
 	QoSPolicyID     string                         `db:"qos_policy_id"`
 }
 
+// servicePort is the condition on ports that this service made, of which there are
+// few on a network: the index of owners has only those.
+const servicePort = "device_owner LIKE 'network:%'"
+
 type portGroupRow struct {
 	PortID  string `db:"port_id"`
 	GroupID string `db:"group_id"`
 }
 
 var (
-	portRows      = db.NewTable[portRow]("network_ports", "id", "Port")
+	portRows = db.NewTable[portRow]("network_ports", "id", "Port").Sparse("host", "device_id").
+			Partial("device_owner", servicePort, func(owner string) bool { return strings.HasPrefix(owner, "network:") })
 	portGroupRows = db.NewTable[portGroupRow]("network_port_groups", "port_id", "Port security group")
 )
 
@@ -231,7 +236,7 @@ func (r *Records) SetStatus(ctx context.Context, tx *db.Tx, host, portID string,
 // BoundTo tells the states of the ports that are bound to a host: of all, or of
 // those that are asked for.
 func (r *Records) BoundTo(ctx context.Context, host string, ports ...string) (map[string]network.PortStatus, error) {
-	statement, args := "SELECT id, status FROM network_ports WHERE host = $1", []any{host}
+	statement, args := "SELECT id, status FROM network_ports WHERE host = $1 AND host <> ''", []any{host}
 	if len(ports) > 0 {
 		marks := make([]string, len(ports))
 		for i, id := range ports {

@@ -144,9 +144,9 @@ func (r *Records) UsingProjects(ctx context.Context, q db.Querier, p *network.Sh
 		network.TypeNetwork + network.AccessShared:       "SELECT DISTINCT project_id FROM network_ports WHERE network_id = $1 AND device_owner <> 'network:floatingip'",
 		network.TypeNetwork + network.AccessExternal:     "SELECT DISTINCT project_id FROM network_routers WHERE gateway_network_id = $1 UNION SELECT DISTINCT project_id FROM network_floatings WHERE network_id = $1",
 		network.TypeSecurityGroup + network.AccessShared: "SELECT DISTINCT project_id FROM network_ports WHERE id IN (SELECT port_id FROM network_port_groups WHERE group_id = $1)",
-		network.TypeSubnetPool + network.AccessShared:    "SELECT DISTINCT project_id FROM network_subnets WHERE pool_id = $1",
+		network.TypeSubnetPool + network.AccessShared:    "SELECT DISTINCT project_id FROM network_subnets WHERE pool_id = $1 AND pool_id <> ''",
 		network.TypeAddressScope + network.AccessShared:  "SELECT DISTINCT project_id FROM network_pools WHERE scope_id = $1",
-		network.TypeAddressGroup + network.AccessShared:  "SELECT DISTINCT project_id FROM network_rules WHERE address_group_id = $1",
+		network.TypeAddressGroup + network.AccessShared:  "SELECT DISTINCT project_id FROM network_rules WHERE address_group_id = $1 AND address_group_id <> ''",
 		network.TypeQoSPolicy + network.AccessShared: "SELECT DISTINCT project_id FROM network_ports WHERE qos_policy_id = $1 UNION SELECT DISTINCT project_id FROM network_networks WHERE qos_policy_id = $1" +
 			" UNION SELECT DISTINCT project_id FROM network_floatings WHERE qos_policy_id = $1 UNION SELECT DISTINCT project_id FROM network_routers WHERE gateway_qos_policy_id = $1",
 	}[p.ObjectType+p.Action]

@@ -26,7 +26,7 @@ type subnetRow struct {
 	PoolID       string                       `db:"pool_id"`
 }
 
-var subnetRows = db.NewTable[subnetRow]("network_subnets", "id", "Subnet")
+var subnetRows = db.NewTable[subnetRow]("network_subnets", "id", "Subnet").Sparse("pool_id")
 
 // Subnets reads subnets.
 type Subnets = Store[subnetRow, network.Subnet]
@@ -147,12 +147,13 @@ type neighbourhood struct {
 	version int
 }
 
-// joined is what there is when something was added.
+// joined is what there is when something was added. Whoever has what there was keeps
+// that: what is added lies behind it.
 func joined(old []Neighbours, n Neighbours) []Neighbours {
 	all := slices.Clone(old)
 	for i, o := range all {
 		if o.PoolID == n.PoolID {
-			all[i].Ranges = slices.Concat(o.Ranges, n.Ranges)
+			all[i].Ranges = append(o.Ranges, n.Ranges...)
 			return all
 		}
 	}
