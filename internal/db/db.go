@@ -83,7 +83,11 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + v.Encode()
 	}
 	registerRegexp()
-	write, err := openCached(dsn("cache_size(-8000)"), keptByWriter)
+	gathered, err := gatherWrites()
+	if err != nil {
+		return nil, err
+	}
+	write, err := openCached(dsn("cache_size(-8000)")+"&vfs="+gathered, keptByWriter)
 	if err != nil {
 		return nil, err
 	}

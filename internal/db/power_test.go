@@ -251,7 +251,7 @@ func errorOnce(t *testing.T, from string, k int, code map[string]int32, ever boo
 	}
 	arm(true)
 	acked, refused := 0, 0
-	for n := range 6 {
+	for n := range 24 {
 		switch err := put(t.Context(), d, n); {
 		case err == nil:
 			acked++
