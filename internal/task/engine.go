@@ -88,6 +88,13 @@ type handle struct {
 	until  time.Duration      // not before this reading of the steady clock; zero: now
 	cancel context.CancelFunc // of the running worker; nil when it does not run
 	again  bool               // pushed while it ran
+	stored *stored            // a moment ago; nil: nobody knows
+}
+
+// stored is a saga's row as its transaction left it, and the term of before that.
+type stored struct {
+	row  *sagaRow
+	term int64
 }
 
 // recoverEvery is the period of recovery and of lease renewal.
@@ -214,11 +221,36 @@ func (e *Engine) push(id, project string, preempt bool) {
 	e.nudge()
 }
 
+// begin puts a saga into the queue that was stored just now, for a caller who
+// wakes the engine. Its row need not be read: who cancels it interrupts it, what
+// is recorded of it tells whether it is ours still, and a clock that was set has
+// it read again.
+func (e *Engine) begin(s stored) {
+	e.put(s.row.ID, s.row.ProjectID, s.row.Preempt)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if h := e.known[s.row.ID]; h != nil && h.cancel == nil {
+		h.stored = &s
+	}
+}
+
+// takeStored is what is known of a saga's row without reading it, once.
+func (e *Engine) takeStored(h *handle) *stored {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := h.stored
+	h.stored = nil
+	return s
+}
+
 // put is push for a caller who wakes the engine.
 func (e *Engine) put(id, project string, preempt bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	h := e.known[id]
+	if h != nil {
+		h.stored = nil // who pushes it again may have changed it
+	}
 	switch {
 	case h == nil:
 		h = &handle{item: item{id, project, preempt}}
@@ -237,6 +269,9 @@ func (e *Engine) put(id, project string, preempt bool) {
 func (e *Engine) interrupt(id string) {
 	e.mu.Lock()
 	h := e.known[id]
+	if h != nil {
+		h.stored = nil
+	}
 	if h != nil && h.cancel != nil {
 		h.cancel()
 		h.again = true

@@ -90,8 +90,13 @@ func (x *execution) heed() (over bool, err error) {
 }
 
 func (x *execution) load() (over bool, err error) {
-	x.term = x.e.term()
-	row, err := sagas.Get(x.outer, x.e.o.DB, x.h.id)
+	var row *sagaRow
+	if known := x.e.takeStored(x.h); known != nil {
+		row, x.term = known.row, known.term
+	} else {
+		x.term = x.e.term()
+		row, err = sagas.Get(x.outer, x.e.o.DB, x.h.id)
+	}
 	switch {
 	case fault.Is(err, fault.NotFound):
 		return true, nil
@@ -330,11 +335,15 @@ func (x *execution) write(next *sagaRow, last bool, also func(context.Context, *
 	}
 	ctx, term := context.WithoutCancel(x.outer), x.e.term() // what has happened is recorded, whoever stops
 	var row sagaRow
+	again := false
 	err = x.e.o.DB.Write(ctx, func(tx *db.Tx) (err error) {
 		row = *next
-		if err := x.r.restore(before); err != nil { // this may be the second run
-			return err
+		if again {
+			if err := x.r.restore(before); err != nil {
+				return err
+			}
 		}
+		again = true
 		if also != nil {
 			if err := contain(func() error { return also(ctx, tx) }); err != nil {
 				return stepError{err}

@@ -129,7 +129,7 @@ func (h *Handle[P]) Enqueue(ctx context.Context, tx *db.Tx, w Work, params P) (s
 	if err != nil {
 		return "", fault.Internalf("parameters of %s: %w", h.g.name, err)
 	}
-	now := h.e.o.Clock.Now()
+	now, term := h.e.o.Clock.Now(), h.e.term()
 	row := &sagaRow{ID: id.New(), Op: h.g.name, Version: int64(h.g.version), Object: w.Object, ProjectID: w.ProjectID, UserID: w.UserID,
 		RequestID: w.RequestID, State: stateLive, Shared: h.g.shared, Preempt: w.Preempt, Direction: forward, Step: h.g.steps[0].name,
 		Deadline: clock.Micros(now.Add(h.g.deadline)), Params: string(text), Owner: h.e.o.Owner, Epoch: 1,
@@ -151,7 +151,7 @@ func (h *Handle[P]) Enqueue(ctx context.Context, tx *db.Tx, w Work, params P) (s
 		if done {
 			if row.State == stateLive {
 				tx.AfterCommit(func() {
-					h.e.put(row.ID, row.ProjectID, row.Preempt)
+					h.e.begin(stored{row, term})
 					later.Do(ctx, h.e.nudge)
 				})
 			}
