@@ -175,7 +175,9 @@ func (s *Servers) planServers(ctx context.Context, in Request) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.params.Own = ownDisks(disks)
+	if p.params.Own = ownDisks(disks); in.GroupHint == "" {
+		p.params.Flavor = flavor
+	}
 	now, reservation := stamp(s.Clock), "r-"+strings.ToLower(id.HexSecret(4))
 	planned, err := s.Networks.Plan(ctx, in.Server.ProjectID, in.Networks, in.NoNetwork, in.Groups)
 	if err != nil {

@@ -124,12 +124,7 @@ func (s store) List(ctx context.Context, q listing.Query) ([]*Server, error) {
 		where = append(where, t)
 	}
 	q.Where = where
-	rows, err := wholeRows.List(ctx, s.db, q, extra...)
-	out := make([]*Server, len(rows))
-	for i, r := range rows {
-		out[i] = filled(&r.Data.V)
-	}
-	return out, err
+	return wholeServers(wholeRows.List(ctx, s.db, q, extra...))
 }
 
 // tagCondition reads a term on tags: all of them, any, not all, not any.
@@ -237,13 +232,13 @@ func eq(column string, value any) listing.Term {
 
 // definedOn loads the servers that are part of what a host should have.
 func definedOn(ctx context.Context, q db.Querier, host string, which ...listing.Term) ([]*Server, error) {
-	return serversOf(serverRows.List(ctx, q, listing.Query{Where: append(which, eq("host", host), eq("defined", true)), Order: []listing.Order{{Column: "id"}}}))
+	return wholeServers(wholeRows.List(ctx, q, listing.Query{Where: append(which, eq("host", host), eq("defined", true)), Order: []listing.Order{{Column: "id"}}}))
 }
 
 // busySince loads the servers whose task has not moved since a time. The words
 // are those of an index.
 func (s store) busySince(ctx context.Context, before int64) ([]*Server, error) {
-	return serversOf(serverRows.List(ctx, s.db, listing.Query{}.And("updated_at", listing.Less, before), db.Cond{SQL: "task_state <> ''"}))
+	return wholeServers(wholeRows.List(ctx, s.db, listing.Query{}.And("updated_at", listing.Less, before), db.Cond{SQL: "task_state <> ''"}))
 }
 
 // brief is what reports of a host are compared with.
@@ -283,13 +278,13 @@ func briefs(ctx context.Context, q db.Querier, host string, ids ...string) (map[
 
 // onHost loads the servers placed on a host.
 func onHost(ctx context.Context, q db.Querier, host string) ([]*Server, error) {
-	return serversOf(serverRows.Find(ctx, q, eq("host", host)))
+	return wholeServers(wholeRows.Find(ctx, q, eq("host", host)))
 }
 
-func serversOf(rows []*row, err error) ([]*Server, error) {
+func wholeServers(rows []*whole, err error) ([]*Server, error) {
 	out := make([]*Server, len(rows))
 	for i, r := range rows {
-		out[i] = r.server()
+		out[i] = filled(&r.Data.V)
 	}
 	return out, err
 }

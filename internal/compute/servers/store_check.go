@@ -52,7 +52,7 @@ func (s *Servers) Checks() []check.Check {
 }
 
 func (s *Servers) checkStates(ctx context.Context, l *check.Look) error {
-	all, err := serversOf(serverRows.List(ctx, l, listing.Query{}))
+	all, err := wholeServers(wholeRows.List(ctx, l, listing.Query{}))
 	if err != nil {
 		return err
 	}
@@ -227,7 +227,7 @@ func desiredGuests(ctx context.Context, q db.Querier) (map[string]map[string]pla
 		}
 		out[host][id] = p
 	}
-	all, err := serversOf(serverRows.Find(ctx, q, eq("defined", true)))
+	all, err := wholeServers(wholeRows.Find(ctx, q, eq("defined", true)))
 	if err != nil {
 		return nil, err
 	}
@@ -282,7 +282,7 @@ type Holding struct {
 
 // Holdings lists what servers and unsettled moves hold of hosts, for checks.
 func Holdings(ctx context.Context, q db.Querier) ([]Holding, error) {
-	all, err := serversOf(serverRows.List(ctx, q, listing.Query{}))
+	all, err := wholeServers(wholeRows.List(ctx, q, listing.Query{}))
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,9 @@ type createParams struct {
 	Not  []string `json:"not,omitempty"`  // servers on whose hosts it must not be
 	Lost []string `json:"lost,omitempty"` // hosts that went down while it was made there
 	Own  *int     `json:"own,omitempty"`  // GiB of its root disk, where all disks are its own; nil: the rows tell
+	// Flavor is the server's, if it has no group: nothing else of its row matters
+	// for where it goes. Nil: the row tells.
+	Flavor *compute.Flavor `json:"flavor,omitempty"`
 }
 
 type createState struct {
@@ -126,7 +129,7 @@ func errNoHost(detail string) error {
 }
 
 func (s *Servers) rankHosts(ctx context.Context, r *createRun) error {
-	one, err := s.store.Get(ctx, r.Object)
+	one, err := s.placed(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -140,6 +143,14 @@ func (s *Servers) rankHosts(ctx context.Context, r *createRun) error {
 	}
 	r.State.Ranked, err = s.rank(ctx, one.Flavor, local, want)
 	return err
+}
+
+// placed is the server, as far as it matters for where it goes.
+func (s *Servers) placed(ctx context.Context, r *createRun) (*Server, error) {
+	if f := r.Params.Flavor; f != nil {
+		return &Server{Server: compute.Server{ID: r.Object, ProjectID: r.ProjectID, Flavor: *f}}, nil
+	}
+	return s.store.Get(ctx, r.Object)
 }
 
 // localDisks tells how many GiB the server's own root disk has, and notes
