@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
 	"io"
 	"net"
 	"sync"
@@ -109,8 +108,8 @@ func (c *boundedConn) sendWith(p []byte) (int, error) {
 
 // together gives the requests of a connection the means to answer at once.
 func together(ctx context.Context, c net.Conn) context.Context {
-	if t, ok := c.(*tls.Conn); ok {
-		c = t.NetConn()
+	for within, ok := c.(interface{ NetConn() net.Conn }); ok; within, ok = c.(interface{ NetConn() net.Conn }) { // TLS, and what is read again
+		c = within.NetConn()
 	}
 	if b, ok := c.(*boundedConn); ok {
 		return rest.WithHolder(ctx, b)

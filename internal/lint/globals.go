@@ -10,7 +10,7 @@ import (
 // fixed are functions whose results may be package variables: nothing about them changes.
 var fixed = []string{"errors.New", "fmt.Errorf", "regexp.MustCompile", "strings.NewReplacer", "db.NewTable", "template.Must",
 	"netip.MustParseAddr", "netip.MustParsePrefix", "microversion.V", "big.NewInt", "reflect.TypeFor", "time.Duration", "slices.Concat",
-	"sync.OnceValue", "sync.OnceFunc", "crc32.MakeTable"}
+	"sync.OnceValue", "sync.OnceFunc", "memo.Of", "crc32.MakeTable"}
 
 // Globals refuses init functions and package variables that can change. Error
 // values, tables, compiled expressions and embedded files are no state.

@@ -9,13 +9,13 @@ import (
 
 // Packages by what they may import; all below internal/.
 var (
-	leaves   = []string{"fault", "clock", "id", "event", "automaton", "fence", "later", "listing", "microversion", "pace", "reread", "rota", "beside", "threads"}
+	leaves   = []string{"fault", "clock", "id", "event", "automaton", "fence", "later", "listing", "memo", "microversion", "pace", "reread", "rota", "beside", "threads"}
 	services = []string{"identity", "compute", "placement", "network", "image", "blockstorage", "objectstore", "orchestration", "loadbalancer",
 		"baremetal", "database", "dataprocessing", "telemetry", "metric", "alarm", "containers", "containerinfra", "dns", "keymanager",
 		"sharedfilesystem", "ec2"}
 	// storing are the toolkit packages that stand on the database, and may know each other.
 	storing = []string{"db", "quota", "task", "reconcile", "outbox", "hoststate", "hostlink", "check", "peers", "answers"}
-	toolkit = slices.Concat(leaves, storing, []string{"policy", "rest"})
+	toolkit = slices.Concat(leaves, storing, []string{"policy", "rest", "http1"})
 	// wiring may import everything.
 	wiring = []string{"app", "testcloud"}
 	// outside are modules that a package without other dependencies needs to be what it is.

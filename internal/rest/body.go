@@ -41,7 +41,7 @@ func decode(raw json.RawMessage, into any, version microversion.Version) error {
 		return fault.Invalidf("Malformed request body: not valid JSON")
 	}
 	w := walker{version: version}
-	if err := w.value(raw, reflect.TypeOf(into).Elem(), "", noRules, 0); err != nil {
+	if err := w.value(raw, reflect.TypeOf(into).Elem(), "", &rules{}, 0); err != nil {
 		return err
 	}
 	if err := json.Unmarshal(raw, into); err != nil {
@@ -152,7 +152,7 @@ func (w walker) list(raw json.RawMessage, t reflect.Type, path string, r *rules,
 	}
 	items := itemsOf(raw)
 	for i, item := range items {
-		if err := w.value(item, t.Elem(), path+"."+strconv.Itoa(i), r.items, depth+1); err != nil {
+		if err := w.value(item, t.Elem(), path+"."+strconv.Itoa(i), r.ofItems(), depth+1); err != nil {
 			return err
 		}
 	}
@@ -165,7 +165,7 @@ func (w walker) dictionary(raw json.RawMessage, t reflect.Type, path string, r *
 	}
 	members := membersOf(raw).sorted()
 	for _, m := range members {
-		if err := w.value(m.value, t.Elem(), path+"."+m.name, r.items, depth+1); err != nil {
+		if err := w.value(m.value, t.Elem(), path+"."+m.name, r.ofItems(), depth+1); err != nil {
 			return err
 		}
 	}

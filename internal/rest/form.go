@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"unicode/utf8"
 
 	"github.com/mekcloud/mek/internal/id"
+	"github.com/mekcloud/mek/internal/memo"
 	"github.com/mekcloud/mek/internal/microversion"
 )
 
@@ -32,21 +32,13 @@ type formField struct {
 }
 
 var (
-	forms sync.Map // reflect.Type: *form
+	formOf = memo.Of(newForm)
 
 	rawType         = reflect.TypeFor[json.RawMessage]()
 	unmarshalerType = reflect.TypeFor[json.Unmarshaler]()
 	optType         = reflect.TypeFor[optional]()
 	intType         = reflect.TypeFor[Int]()
 )
-
-func formOf(t reflect.Type) *form {
-	if s, ok := forms.Load(t); ok {
-		return s.(*form)
-	}
-	s, _ := forms.LoadOrStore(t, newForm(t))
-	return s.(*form)
-}
 
 func newForm(t reflect.Type) *form {
 	to := reflect.PointerTo(t)
@@ -84,10 +76,16 @@ type rules struct {
 	least, most                *int // length of strings and lists, value of numbers
 	enum                       []string
 	match                      *regexp.Regexp
-	items                      *rules // of a list's items: uuid, enum, null
+	items                      *rules // of a list's items: uuid, enum, null; nil: the same
 }
 
-var noRules = rulesOf("")
+// ofItems are the rules of a list's items.
+func (r *rules) ofItems() *rules {
+	if r.items == nil {
+		return r
+	}
+	return r.items
+}
 
 func rulesOf(tag string) *rules {
 	r := &rules{any: tag != ""}
@@ -109,17 +107,16 @@ func rulesOf(tag string) *rules {
 		case "enum":
 			r.enum = strings.Split(value, "|")
 		case "min":
-			r.least = number(value)
+			r.least = mustNumber(value)
 		case "max":
-			r.most = number(value)
+			r.most = mustNumber(value)
 		}
 	}
 	r.items = &rules{any: r.uuid || r.enum != nil, null: r.null, uuid: r.uuid, enum: r.enum}
-	r.items.items = r.items
 	return r
 }
 
-func number(text string) *int {
+func mustNumber(text string) *int {
 	n, err := strconv.Atoi(text)
 	if err != nil {
 		panic("rest: a rule's number is " + text)
