@@ -40,7 +40,11 @@ type response struct {
 }
 
 func (w *response) begin(c *conn, req *http.Request) {
-	*w = response{conn: c, req: req, header: make(http.Header, 16), out: w.out[:0], body: w.body[:0]}
+	header := w.header
+	if clear(header); header == nil {
+		header = make(http.Header, 16)
+	}
+	*w = response{conn: c, req: req, header: header, out: w.out[:0], body: w.body[:0]}
 }
 
 // Header is the answer's, until its status is said.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/id"
@@ -42,6 +43,16 @@ func (m *machine) database(ctx context.Context) error {
 		})
 	}
 	if err := m.time("commit", "one row inserted and durable, one writer", func() error { n++; return insert(n) }); err != nil {
+		return err
+	}
+	err = m.sample("commit-paced", "ms", "the same, 55 ms after the one before: who makes servers or volumes one by one, and waits for each, comes at that pace", func() (float64, error) {
+		<-m.clock.After(55 * time.Millisecond)
+		began := m.clock.Now()
+		n++
+		err := insert(n)
+		return float64(m.clock.Now().Sub(began).Nanoseconds()) / 1e6, err
+	})
+	if err != nil {
 		return err
 	}
 	err = m.time("commit-64", "64 rows by 64 writers at once, all durable", func() error {

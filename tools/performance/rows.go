@@ -23,19 +23,20 @@ type limit struct {
 // rows are the promises, in the order of the page.
 func rows() []row {
 	commit := limit{names: []string{"limit/commit"}, most: 3}
+	paced := limit{names: []string{"limit/commit-paced"}, most: 3} // ADR 11
 	return []row{
 		{what: "token validate", name: "token-validate", peer: 100, limit: limit{names: []string{"limit/bare-http"}}, unit: "ms"},
 		{what: "token validate, in process", name: "go/Authenticate ns/op", bound: 5000, unit: "ns/op"},
 		{what: "token issue by password", name: "token-issue", peer: 8, limit: limit{names: []string{"limit/password", "limit/commit"}, most: 1.05}, unit: "ms"},
 		{what: "list of 1,000 servers, detailed", name: "server-list-1000", peer: 50, limit: limit{names: []string{"limit/list-1000"}, most: 4}, unit: "ms"},
 		{what: "list of 100 servers, detailed", name: "server-list", unit: "ms"},
-		{what: "server create, accepted", name: "server-create/accepted", peer: 100, limit: commit, unit: "ms"},
+		{what: "server create, accepted", name: "server-create/accepted", peer: 100, limit: paced, unit: "ms"},
 		{what: "server create, ACTIVE (simulated hosts, fake driver)", name: "server-create/active", peer: 20, unit: "ms"},
 		{what: "network create", name: "network-create", peer: 50, limit: commit, unit: "ms"},
 		{what: "subnet create", name: "subnet-create", peer: 50, limit: commit, unit: "ms"},
 		{what: "port create", name: "port-create", peer: 50, limit: commit, unit: "ms"},
 		{what: "security group create", name: "security-group-create", peer: 50, limit: commit, unit: "ms"},
-		{what: "volume create, accepted", name: "volume-create/accepted", peer: 50, limit: commit, unit: "ms"},
+		{what: "volume create, accepted", name: "volume-create/accepted", peer: 50, limit: paced, unit: "ms"},
 		{what: "allocation candidates, 1,000 hosts", name: "candidates-1000", peer: 50, limit: limit{names: []string{"limit/candidates-1000"}, most: 3}, unit: "ms"},
 		{what: "allocation candidates, 10,000 hosts (answer of 1,000)", name: "candidates-10000", peer: 50, limit: limit{names: []string{"limit/candidates-1000"}, most: 3}, unit: "ms"},
 		{what: "the decision over 10,000 hosts, in process", name: "go/Candidates ns/op", bound: 1e6, unit: "ns/op"},
