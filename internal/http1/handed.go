@@ -40,9 +40,12 @@ func (h *handed) Accept() (net.Conn, error) {
 }
 
 // Close ends Accept, and the listener below.
-func (h *handed) Close() error {
-	h.once.Do(func() { close(h.done) })
-	return h.Listener.Close()
+func (h *handed) Close() (err error) {
+	h.once.Do(func() {
+		close(h.done)
+		err = h.Listener.Close()
+	})
+	return err
 }
 
 // replayed is a connection on which what was read of it comes once more.

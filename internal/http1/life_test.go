@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -100,6 +101,24 @@ func TestClientsThatLeave(t *testing.T) {
 	case <-left:
 	case <-time.After(10 * time.Second):
 		t.Error("the handler was not told that its client left")
+	}
+}
+
+// TestShutdownFirst: a server that was ended does not begin.
+func TestShutdownFirst(t *testing.T) {
+	s := serverOf(handlers)
+	if err := s.Shutdown(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		t.Errorf("it ended with %v", err)
+	}
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("its listener is open: %v", err)
 	}
 }
 

@@ -33,10 +33,9 @@ type Server struct {
 
 // Serve answers until Shutdown or Close, then http.ErrServerClosed.
 func (s *Server) Serve(l net.Listener) error {
-	s.open, s.rest = map[*conn]bool{}, newHanded(l)
-	s.parsers.New = func() any { return bufio.NewReaderSize(nil, room) }
-	s.Other.Handler = replaying(s.Handler)
-	s.Other.ConnContext = within(s.Other.ConnContext)
+	if !s.prepare(l) {
+		return errors.Join(http.ErrServerClosed, l.Close())
+	}
 	other := make(chan error, 1)
 	go func() { other <- s.Other.Serve(s.rest) }()
 	err := s.accept(l)
@@ -45,6 +44,17 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 	s.rest.Close()
 	return errors.Join(err, <-other)
+}
+
+// prepare is false when Shutdown or Close came before.
+func (s *Server) prepare(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open, s.rest = map[*conn]bool{}, newHanded(l)
+	s.parsers.New = func() any { return bufio.NewReaderSize(nil, room) }
+	s.Other.Handler = replaying(s.Handler)
+	s.Other.ConnContext = within(s.Other.ConnContext)
+	return !s.ended
 }
 
 func (s *Server) accept(l net.Listener) error {
@@ -125,7 +135,9 @@ func (s *Server) over() bool {
 func (s *Server) all() []*conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ended = true
+	if s.ended = true; s.rest != nil {
+		_ = s.rest.Close() // no more come of it, whatever the answer
+	}
 	out := make([]*conn, 0, len(s.open))
 	for c := range s.open {
 		out = append(out, c)
@@ -139,7 +151,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, c := range s.all() {
 		c.closeIdle()
 	}
-	err := s.Other.Shutdown(ctx) // closes the listener
+	err := s.Other.Shutdown(ctx)
 	for len(s.all()) > 0 {
 		select {
 		case <-ctx.Done():
