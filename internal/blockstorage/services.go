@@ -123,8 +123,9 @@ type Types interface {
 	// Resolve finds a type by id or name among those that a project may use.
 	// An empty word gives the project's default type.
 	Resolve(ctx context.Context, word, project string, admin bool) (*Type, error)
-	// Names maps ids to names, for views of many volumes.
-	Names(ctx context.Context) (map[string]string, error)
+	// Names maps ids to names, for views of many volumes, as tx sees them; nil:
+	// as they are committed. Nobody changes the map.
+	Names(ctx context.Context, tx *db.Tx) (map[string]string, error)
 }
 
 // Snapshots is what volumes see of snapshots.

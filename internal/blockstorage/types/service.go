@@ -101,8 +101,12 @@ func (s *Types) Default(ctx context.Context, project string) (*blockstorage.Type
 }
 
 // Names maps ids to names. Callers do not change it.
-func (s *Types) Names(ctx context.Context) (map[string]string, error) {
-	return s.names.Get(s.db, struct{}{}, func() (map[string]string, error) { return NamesIn(ctx, s.db) })
+func (s *Types) Names(ctx context.Context, tx *db.Tx) (map[string]string, error) {
+	var q db.Querier = s.db
+	if tx != nil {
+		q = tx
+	}
+	return s.names.Get(q, struct{}{}, func() (map[string]string, error) { return NamesIn(ctx, q) })
 }
 
 func taken(name string) error {

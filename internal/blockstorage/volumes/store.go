@@ -2,8 +2,6 @@ package volumes
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"maps"
 	"slices"
 
@@ -148,7 +146,7 @@ func (s store) complete(ctx context.Context, list ...*blockstorage.Volume) error
 	if err != nil {
 		return err
 	}
-	names, err := s.types.Names(ctx)
+	names, err := s.types.Names(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -184,12 +182,9 @@ func (s store) lock(ctx context.Context, tx *db.Tx, id string) (*blockstorage.Vo
 	if v.Attachments, err = s.attachments.InTx(ctx, tx, id); err != nil {
 		return nil, err
 	}
-	// the name of a sibling's row, as this transaction sees it: quotas are kept by it
-	err = tx.QueryRowContext(ctx, "SELECT name FROM blockstorage_types WHERE id = $1", v.TypeID).Scan(&v.TypeName)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil
-	}
-	return v, db.Translate(err, "type of a volume")
+	names, err := s.types.Names(ctx, tx) // as this transaction sees them: quotas are kept by them
+	v.TypeName = names[v.TypeID]
+	return v, err
 }
 
 func (s store) insert(ctx context.Context, tx *db.Tx, v *blockstorage.Volume) error {
@@ -200,13 +195,26 @@ func (s store) insert(ctx context.Context, tx *db.Tx, v *blockstorage.Volume) er
 }
 
 func (s store) update(ctx context.Context, tx *db.Tx, before, v *blockstorage.Volume) error {
-	if err := volumeRows.Update(ctx, tx, toRow(v)); err != nil {
+	if err := volumeRows.Update(ctx, tx, toRow(v), unmoved(before, v)...); err != nil {
 		return err
 	}
 	if maps.Equal(before.Metadata, v.Metadata) && maps.Equal(before.ImageMeta, v.ImageMeta) {
 		return nil
 	}
 	return label(ctx, tx, v)
+}
+
+// unmoved are the columns that have not changed of those that cost an index each.
+func unmoved(before, now *blockstorage.Volume) []string {
+	out := []string{"created_at"}
+	for column, same := range map[string]bool{"project_id": before.ProjectID == now.ProjectID, "host": before.Host == now.Host, "kept": before.Kept == now.Kept,
+		"size": before.SizeGiB == now.SizeGiB, "move_to": before.MoveTo == now.MoveTo, "group_id": before.GroupID == now.GroupID,
+		"snapshot_id": before.Source.SnapshotID == now.Source.SnapshotID, "source_volid": before.Source.VolumeID == now.Source.VolumeID} {
+		if same {
+			out = append(out, column)
+		}
+	}
+	return out
 }
 
 func (s store) erase(ctx context.Context, tx *db.Tx, id string) error {
@@ -239,7 +247,8 @@ func addLabels(ctx context.Context, tx *db.Tx, v *blockstorage.Volume) error {
 	return nil
 }
 
-// onHost lists the volumes that a host shall have, coming ones included.
+// onHost lists the volumes that a host shall have, coming ones included; without
+// their attachments.
 func (s store) onHost(ctx context.Context, host string) ([]*blockstorage.Volume, error) {
 	rows, err := volumeRows.List(ctx, s.db, listing.Query{Order: []listing.Order{{Column: "id"}}},
 		db.Cond{SQL: "kept AND (host = ? OR move_to = ?)", Args: []any{host, host}})
@@ -247,15 +256,10 @@ func (s store) onHost(ctx context.Context, host string) ([]*blockstorage.Volume,
 		return nil, err
 	}
 	out := make([]*blockstorage.Volume, 0, len(rows))
-	ids := make([]string, 0, len(rows))
 	for _, r := range rows {
-		out, ids = append(out, r.volume()), append(ids, r.ID)
+		out = append(out, r.volume())
 	}
-	attached, err := s.attachments.Of(ctx, ids...)
-	for _, v := range out {
-		v.Attachments = attached[v.ID]
-	}
-	return out, err
+	return out, nil
 }
 
 // withError lists the volumes of a host that have a text as their error.
