@@ -97,25 +97,41 @@ func BenchmarkRoutes(b *testing.B) {
 func BenchmarkServer(b *testing.B) {
 	c := testcloud.New(b, testcloud.Hosts(16), testcloud.Unlimited)
 	w := furnished(b, c)
-	body, _ := json.Marshal(object{"server": w.serverBody})
+	eight(b, c, "server", "/compute/v2.1/servers", object{"server": w.serverBody})
+	if bad := c.Demo.Get("/compute/v2.1/servers?status=ERROR").List("servers"); len(bad) > 0 {
+		b.Fatalf("%d servers failed", len(bad))
+	}
+}
+
+// BenchmarkVolume is what a volume costs until it is available.
+func BenchmarkVolume(b *testing.B) {
+	c := testcloud.New(b, testcloud.Hosts(16), testcloud.Unlimited)
+	furnished(b, c)
+	eight(b, c, "volume", "/volume/v3/volumes", object{"volume": object{"size": 1}})
+	if bad := c.Demo.Get("/volume/v3/volumes?status=error").List("volumes"); len(bad) > 0 {
+		b.Fatalf("%d volumes failed", len(bad))
+	}
+}
+
+// eight makes eight things at once, again and again, and tells what each costs.
+func eight(b *testing.B, c *testcloud.Cloud, what, path string, of object) {
+	b.Helper()
+	body, _ := json.Marshal(of)
 	before, spent := quiet(c), processorTime(b)
 	b.ReportAllocs()
 	for b.Loop() {
 		var all sync.WaitGroup
 		for range 8 {
-			all.Go(func() { bare(b, c.Handler(), c.Demo, "POST", "/compute/v2.1/servers", body, nil) })
+			all.Go(func() { bare(b, c.Handler(), c.Demo, "POST", path, body, nil) })
 		}
 		all.Wait()
 		c.RunTasks()
 	}
 	after := c.DB.Counts()
-	if bad := c.Demo.Get("/compute/v2.1/servers?status=ERROR").List("servers"); len(bad) > 0 {
-		b.Fatalf("%d servers failed", len(bad))
-	}
-	b.ReportMetric(float64(processorTime(b)-spent)/float64(b.N)/8, "cpu-ns/server")
-	b.ReportMetric(float64(after.Queries-before.Queries)/float64(b.N)/8, "statements/server")
-	b.ReportMetric(float64(after.Writes-before.Writes)/float64(b.N)/8, "transactions/server")
-	b.ReportMetric(float64(after.Commits-before.Commits)/float64(b.N)/8, "commits/server")
+	b.ReportMetric(float64(processorTime(b)-spent)/float64(b.N)/8, "cpu-ns/"+what)
+	b.ReportMetric(float64(after.Queries-before.Queries)/float64(b.N)/8, "statements/"+what)
+	b.ReportMetric(float64(after.Writes-before.Writes)/float64(b.N)/8, "transactions/"+what)
+	b.ReportMetric(float64(after.Commits-before.Commits)/float64(b.N)/8, "commits/"+what)
 }
 
 // processorTime is what this process has used so far.
