@@ -1,6 +1,7 @@
 package network
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/big"
 	"net/netip"
@@ -18,6 +19,9 @@ func (r Range) Size() *big.Int {
 // NthAddress is an address of the pools, any n modulo how many there are;
 // false when there is none. Of larger pools only the first 2^62 are used.
 func NthAddress(pools []Range, n uint64) (netip.Addr, bool) {
+	if len(pools) > 0 && pools[0].Start.Is4() { // a subnet is of one version
+		return nthOf4(pools, n>>2)
+	}
 	total := new(big.Int)
 	for _, p := range pools {
 		total.Add(total, p.Size())
@@ -36,6 +40,30 @@ func NthAddress(pools []Range, n uint64) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
+// nthOf4 is NthAddress where the numbers are small.
+func nthOf4(pools []Range, n uint64) (netip.Addr, bool) {
+	word := func(a netip.Addr) uint64 { b := a.As4(); return uint64(binary.BigEndian.Uint32(b[:])) }
+	size := func(p Range) uint64 { return word(p.End) - word(p.Start) + 1 }
+	total := uint64(0)
+	for _, p := range pools {
+		total += size(p)
+	}
+	if total == 0 {
+		return netip.Addr{}, false
+	}
+	at := n % total
+	for _, p := range pools {
+		if s := size(p); at >= s {
+			at -= s
+			continue
+		}
+		var b [4]byte
+		binary.BigEndian.PutUint32(b[:], uint32(word(p.Start)+at))
+		return netip.AddrFrom4(b), true
+	}
+	return netip.Addr{}, false
+}
+
 func number(a netip.Addr) *big.Int { return new(big.Int).SetBytes(a.AsSlice()) }
 
 func address(n *big.Int, is4 bool) netip.Addr {
@@ -49,9 +77,12 @@ func address(n *big.Int, is4 bool) netip.Addr {
 
 // LastAddress is the highest address of a range.
 func LastAddress(p netip.Prefix) netip.Addr {
-	host := new(big.Int).Lsh(big.NewInt(1), uint(p.Addr().BitLen()-p.Bits()))
-	host.Sub(host, big.NewInt(1))
-	return address(new(big.Int).Or(number(p.Masked().Addr()), host), p.Addr().Is4())
+	b := p.Addr().AsSlice()
+	for i := max(p.Bits(), 0); i < 8*len(b); i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	a, _ := netip.AddrFromSlice(b) // the slice has the size of an address
+	return a
 }
 
 // DefaultPools are all addresses of a subnet but its ends and its gateway, as

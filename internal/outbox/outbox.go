@@ -65,5 +65,5 @@ func WriteAt(ctx context.Context, tx *db.Tx, r event.Record, at time.Time) error
 	if err := answers.Claim(ctx, tx, r.Object, at); err != nil {
 		return err
 	}
-	return rows.Insert(ctx, tx, &row{ID: id.New(), CreatedAt: clock.Micros(at), Body: db.J(r)})
+	return rows.Insert(ctx, tx, &row{ID: id.Ordered(), CreatedAt: clock.Micros(at), Body: db.J(r)})
 }

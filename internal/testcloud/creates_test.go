@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/testcloud"
 )
 
@@ -18,6 +19,23 @@ func BenchmarkCreates(b *testing.B) {
 	c := testcloud.New(b, testcloud.Hosts(1), testcloud.Unlimited)
 	w := furnished(b, c)
 	made := 0
+	b.Run("commit", func(b *testing.B) { // the limit: one row
+		times := make([]time.Duration, 0, b.N)
+		for range b.N {
+			made++
+			begun := time.Now()
+			err := c.DB.Write(b.Context(), func(tx *db.Tx) error {
+				_, err := tx.ExecContext(b.Context(), "INSERT INTO toolkit_facts (name, value) VALUES ($1, $2)", fmt.Sprint("bench-", made), "a value")
+				return err
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			times = append(times, time.Since(begun))
+		}
+		slices.Sort(times)
+		b.ReportMetric(float64(times[len(times)/2]), "p50-ns")
+	})
 	network := ""
 	for _, r := range []struct {
 		name, path string

@@ -14,7 +14,7 @@ import (
 )
 
 // Time is a time as this service writes it.
-func Time(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+func Time(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // Text is a string, or null where there is none.
 func Text(s string) any {
