@@ -103,6 +103,7 @@ var dataTests = map[int64]struct{ put, check string }{
 	155: {"INSERT INTO placement_classes (name, created_at) VALUES ('CUSTOM_LAMP', 5)", "SELECT COUNT(*) FROM placement_classes WHERE name = 'CUSTOM_LAMP' AND created_at = 5"},
 	160: {"INSERT INTO hoststate_revisions (host, section, revision) VALUES ('h6', 'ports', 9)", "SELECT COUNT(*) FROM hoststate_revisions WHERE host = 'h6' AND revision = 9"},
 	161: {"INSERT INTO network_rule_templates (id, project_id, name, description, revision, created_at, updated_at, tags, direction, ethertype, protocol, port_min, port_max, remote_group_id, remote_ip_prefix, address_group_id, in_default, in_others) VALUES ('t', '', '', '', 0, 0, 0, '[]', 'egress', 'IPv4', 'tcp', -1, -1, '', '', '', true, true)", "SELECT COUNT(*) FROM network_rule_templates WHERE id = 't'"},
+	162: {"INSERT INTO outbox_records (id, created_at, sequence, body, hash) VALUES ('o', 5, 0, '{}', '')", "SELECT COUNT(*) FROM outbox_records WHERE id = 'o' AND sequence = 0"},
 	171: {"INSERT INTO hoststate_revisions (host, section, revision) VALUES ('h7', 'ports', 9)", "SELECT COUNT(*) FROM hoststate_revisions WHERE host = 'h7' AND revision = 9"},
 	115: {"INSERT INTO joining_hosts (name, key_hash, joined_at, renewed_at) VALUES ('h', 'k', 1, 2)", "SELECT COUNT(*) FROM joining_hosts WHERE key_hash = 'k'"},
 }

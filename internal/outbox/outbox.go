@@ -1,5 +1,7 @@
 // Package outbox keeps audit records and events: written in the transaction of
-// the change they tell of, numbered and chained by hash after the commit.
+// the change they tell of, numbered and chained by hash after the commit. They wait
+// for that in a table of their own, which has no index: a change writes one page of
+// it, and none of the three that a place among all records takes.
 //
 // One leased publisher per database gives each record its sequence and the
 // SHA-256 over the record and its predecessor's hash; readers resume by
@@ -18,7 +20,15 @@ import (
 	"github.com/mekcloud/mek/internal/id"
 )
 
-// row is a record as kept; sequence 0 and no hash until it is published.
+// waiting is a record that is not published yet.
+type waiting struct {
+	ID        string                `db:"id"`
+	CreatedAt int64                 `db:"created_at"`
+	Body      db.JSON[event.Record] `db:"body"`
+}
+
+// row is a record as kept. The program of the version before puts records that are
+// not published among the others, with sequence 0 and no hash.
 type row struct {
 	ID        string                `db:"id"`
 	CreatedAt int64                 `db:"created_at"`
@@ -27,7 +37,10 @@ type row struct {
 	Hash      string                `db:"hash"`
 }
 
-var rows = db.NewTable[row]("outbox_records", "id", "Event")
+var (
+	rows     = db.NewTable[row]("outbox_records", "id", "Event")
+	arrivals = db.NewTable[waiting]("outbox_waiting", "id", "Event")
+)
 
 // Write adds a record to the transaction of the change it tells of. Who asked
 // is filled in from the context where the record does not say.
@@ -65,5 +78,5 @@ func WriteAt(ctx context.Context, tx *db.Tx, r event.Record, at time.Time) error
 	if err := answers.Claim(ctx, tx, r.Object, at); err != nil {
 		return err
 	}
-	return rows.Insert(ctx, tx, &row{ID: id.Ordered(), CreatedAt: clock.Micros(at), Body: db.J(r)})
+	return arrivals.Insert(ctx, tx, &waiting{ID: id.Ordered(), CreatedAt: clock.Micros(at), Body: db.J(r)})
 }

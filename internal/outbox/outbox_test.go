@@ -107,3 +107,38 @@ func TestVerifySeesTampering(t *testing.T) {
 		})
 	}
 }
+
+// A server of the version before puts its records among the others: they are
+// numbered, too, once each.
+func TestRecordsOfTheVersionBeforeArePublished(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx := context.Background()
+		add(t, d, "new", nil)
+		for i, name := range []string{"old-1", "old-2"} {
+			if err := d.Write(ctx, func(tx *db.Tx) error {
+				_, err := tx.ExecContext(ctx, `INSERT INTO outbox_records (id, created_at, sequence, body, hash) VALUES ($1, $2, 0, '{"service":"compute","action":"create","kind":"server","object":"' || $1 || '"}', '')`, name, i)
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n, err := outbox.Publish(ctx, d); n != 3 || err != nil {
+			t.Errorf("%d published, %v", n, err)
+		}
+		list, err := outbox.Read(ctx, d, 0, 10)
+		if err != nil || len(list) != 3 {
+			t.Fatalf("%+v %v", list, err)
+		}
+		for i, object := range []string{"old-1", "old-2", "new"} {
+			if list[i].Record.Object != object || list[i].Sequence != int64(i+1) {
+				t.Errorf("number %d is %+v", i+1, list[i])
+			}
+		}
+		if err := outbox.Verify(ctx, d); err != nil {
+			t.Error(err)
+		}
+		if n, err := outbox.Publish(ctx, d); n != 0 || err != nil {
+			t.Errorf("%d published again, %v", n, err)
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mekcloud/mek/internal/clock"
@@ -41,7 +42,7 @@ const batch = 256
 func Publish(ctx context.Context, d *db.DB) (published int, err error) {
 	for {
 		// an idle cloud must not commit for nothing each second
-		if waiting, err := rows.Count(ctx, d, listing.Term{Column: "sequence", Values: []any{0}}); err != nil || waiting == 0 {
+		if some, err := anyWait(ctx, d); err != nil || !some {
 			return published, err
 		}
 		var n int
@@ -56,13 +57,19 @@ func Publish(ctx context.Context, d *db.DB) (published int, err error) {
 	}
 }
 
+// anyWait tells whether a record waits to be published.
+func anyWait(ctx context.Context, q db.Querier) (some bool, err error) {
+	err = q.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM outbox_waiting) OR EXISTS (SELECT 1 FROM outbox_records WHERE sequence = 0)").Scan(&some)
+	return some, db.Translate(err, "look whether records wait")
+}
+
 func publishBatch(ctx context.Context, tx *db.Tx) (int, error) {
 	h, err := lockHead(ctx, tx)
 	if err != nil {
 		return 0, err
 	}
-	fresh, err := rows.List(ctx, tx, listing.Query{Limit: batch}.And("sequence", listing.Eq, 0))
-	if err != nil {
+	fresh, err := takeWaiting(ctx, tx)
+	if err != nil || len(fresh) == 0 {
 		return 0, err
 	}
 	for _, r := range fresh {
@@ -70,12 +77,10 @@ func publishBatch(ctx context.Context, tx *db.Tx) (int, error) {
 		if h.Hash, err = chain(h, r); err != nil {
 			return 0, err
 		}
-		if err := rows.Set(ctx, tx, r.ID, map[string]any{"sequence": h.Sequence, "hash": h.Hash}); err != nil {
-			return 0, err
-		}
+		r.Sequence, r.Hash = h.Sequence, h.Hash
 	}
-	if len(fresh) == 0 {
-		return 0, nil
+	if err := place(ctx, tx, fresh); err != nil {
+		return 0, err
 	}
 	text, err := json.Marshal(h)
 	if err != nil {
@@ -83,6 +88,55 @@ func publishBatch(ctx context.Context, tx *db.Tx) (int, error) {
 	}
 	_, err = tx.ExecContext(ctx, "UPDATE toolkit_facts SET value = $1 WHERE name = $2", string(text), headName)
 	return len(fresh), db.Translate(err, "move the head of the outbox")
+}
+
+// place adds published records, some by one statement: always as many, for each
+// number would be a statement of its own that is kept parsed.
+func place(ctx context.Context, tx *db.Tx, list []*row) error {
+	const together = 16
+	for some := range slices.Chunk(list, together) {
+		if len(some) == together {
+			if err := rows.Insert(ctx, tx, some...); err != nil {
+				return err
+			}
+			continue
+		}
+		for _, r := range some {
+			if err := rows.Insert(ctx, tx, r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// takeWaiting takes a batch of those that wait from where they do, the oldest first.
+func takeWaiting(ctx context.Context, tx *db.Tx) ([]*row, error) {
+	fresh, err := rows.List(ctx, tx, listing.Query{Limit: batch / 2}.And("sequence", listing.Eq, 0))
+	if err == nil && len(fresh) > 0 {
+		_, err = rows.DeleteWhere(ctx, tx, oneOf(fresh, func(r *row) any { return r.ID }))
+	}
+	if err != nil {
+		return nil, err
+	}
+	found, err := arrivals.List(ctx, tx, listing.Query{Limit: batch - len(fresh)})
+	if err != nil || len(found) == 0 {
+		return fresh, err
+	}
+	for _, w := range found {
+		fresh = append(fresh, &row{ID: w.ID, CreatedAt: w.CreatedAt, Body: w.Body})
+	}
+	_, err = arrivals.DeleteWhere(ctx, tx, oneOf(found, func(w *waiting) any { return w.ID }))
+	return fresh, err
+}
+
+// oneOf is the condition that a row is one of some.
+func oneOf[T any](list []*T, id func(*T) any) listing.Term {
+	t := listing.Term{Column: "id", Op: listing.In, Values: make([]any, len(list))}
+	for i, r := range list {
+		t.Values[i] = id(r)
+	}
+	return t
 }
 
 // lockHead makes publishers follow each other: the upsert holds the row.

@@ -77,7 +77,7 @@ var perturbations = map[string]perturbed{
 		name := id.New()
 		made := b.Demo.Do("POST", "/networking/v2.0/networks", object{"network": object{"name": name}}).Expect(http.StatusCreated).String("network.id")
 		return func() string {
-			return b.differ("SELECT COUNT(*) FROM outbox_records WHERE sequence = 0 AND body LIKE '%' || $1 || '%'", made, 0) +
+			return b.differ("SELECT COUNT(*) FROM outbox_waiting WHERE body LIKE '%' || $1 || '%'", made, 0) +
 				b.differ("SELECT COUNT(*) FROM outbox_records WHERE sequence > 0 AND body LIKE '%' || $1 || '%'", made, 1)
 		}
 	},

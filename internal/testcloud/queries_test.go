@@ -68,8 +68,8 @@ func TestStatementsOfHotRoutes(t *testing.T) {
 		{"GET", "/volume/v3/volumes?with_count=true&limit=1", nil, 3, 1},
 		{"GET", "/placement/allocation_candidates?resources=VCPU:1", nil, 8, 0},
 		{"POST", "/networking/v2.0/networks", object{"network": object{"name": "x"}}, 3, 4},
-		{"POST", "/networking/v2.0/subnets", subnet, 8, 8},
-		{"POST", "/networking/v2.0/ports", object{"port": object{"network_id": network}}, 8, 6},
+		{"POST", "/networking/v2.0/subnets", subnet, 7, 7},
+		{"POST", "/networking/v2.0/ports", object{"port": object{"network_id": network}}, 6, 8},
 		{"POST", "/networking/v2.0/security-groups", object{"security_group": object{"name": "x"}}, 6, 4},
 	} {
 		client, headers := c.Demo, []string{}

@@ -23,7 +23,7 @@ import (
 )
 
 // history are tables that grow with what is done, until their time is over.
-var history = []string{"outbox_records", "compute_actions", "compute_action_events", "compute_ended_servers", "compute_migrations", "identity_revocations",
+var history = []string{"outbox_records", "outbox_waiting", "compute_actions", "compute_action_events", "compute_ended_servers", "compute_migrations", "identity_revocations",
 	"placement_gone", "serials", "goose_db_version", "blockstorage_messages", "request_keys"}
 
 // TestMix has clients do what clients do, with a hang of the server now and

@@ -320,7 +320,7 @@ func TestAudit(t *testing.T) {
 	deadline := time.Now().Add(20 * time.Second)
 	for {
 		var got []string
-		rows, err := cloud.DB.QueryContext(context.Background(), "SELECT body FROM outbox_records")
+		rows, err := cloud.DB.QueryContext(context.Background(), "SELECT body FROM outbox_records UNION ALL SELECT body FROM outbox_waiting")
 		must(t, err)
 		for rows.Next() {
 			var body string
