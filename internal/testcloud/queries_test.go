@@ -115,7 +115,7 @@ func TestStatementsOfAServer(t *testing.T) {
 	_, image := server(t, c)
 	network := c.Demo.Do("POST", "/networking/v2.0/networks", object{"network": object{"name": "n"}}).Expect(http.StatusCreated).String("network.id")
 	c.Demo.Do("POST", "/networking/v2.0/subnets", object{"subnet": object{"network_id": network, "cidr": "10.9.0.0/24", "ip_version": 4}}).Expect(http.StatusCreated)
-	most := int64(54)
+	most := int64(53)
 	if c.DB.Engine() == db.Postgres {
 		most = 80
 	}

@@ -21,8 +21,9 @@ type Store struct {
 	standardClasses map[string]bool
 	standardTraits  map[string]bool
 
-	last    *db.Kept[struct{}, int64] // the database's revision
-	loading sync.Mutex                // one load at a time: an older one must not end last
+	last    *db.Kept[struct{}, int64]                        // the database's revision
+	stocks  *db.Kept[string, map[string]placement.Inventory] // by provider; nobody changes them
+	loading sync.Mutex                                       // one load at a time: an older one must not end last
 
 	mu       sync.RWMutex // guards what follows
 	index    *search.Index
@@ -33,7 +34,9 @@ var _ placement.Allocator = (*Store)(nil)
 
 // New makes a store; the index is loaded when it is first asked.
 func New(d *db.DB, c clock.Clock) *Store {
-	return &Store{db: d, clock: c, last: db.Keep[struct{}, int64]("placement_revision"), index: search.New(), standardClasses: set(placement.StandardClasses()), standardTraits: set(placement.StandardTraits())}
+	return &Store{db: d, clock: c, last: db.Keep[struct{}, int64]("placement_revision"),
+		stocks: db.Keep[string, map[string]placement.Inventory]("placement_inventories", "DELETE placement_providers"),
+		index:  search.New(), standardClasses: set(placement.StandardClasses()), standardTraits: set(placement.StandardTraits())}
 }
 
 func set(list []string) map[string]bool {

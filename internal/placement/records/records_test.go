@@ -371,3 +371,37 @@ func TestTheIndexFollowsItsOwnChanges(t *testing.T) {
 		}
 	})
 }
+
+// TestClaimsSeeInventoriesAsTheyAre: claims keep what a provider has, until it has
+// something else or is gone.
+func TestClaimsSeeInventoriesAsTheyAre(t *testing.T) {
+	each(t, func(t *testing.T, d *db.DB, s *records.Store) {
+		h := host(t, s, "h1")
+		if err := doClaim(t, d, s, claim(id.New(), h.UUID, 2)); err != nil {
+			t.Fatal(err)
+		}
+		for _, total := range []int64{4, 16} {
+			h.Inventories = map[string]placement.Inventory{placement.VCPU: placement.Units(total)}
+			if err := s.EnsureProvider(ctx(t), h); err != nil {
+				t.Fatal(err)
+			}
+			if err := doClaim(t, d, s, claim(id.New(), h.UUID, 8)); fault.Is(err, fault.Conflict) != (total < 8) {
+				t.Errorf("8 of %d: %v", total, err)
+			}
+		}
+		empty := host(t, s, "h2")
+		server := id.New()
+		if err := doClaim(t, d, s, claim(server, empty.UUID, 1)); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Write(ctx(t), func(tx *db.Tx) error { return s.Release(ctx(t), tx, server) }); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.RemoveProvider(ctx(t), empty.UUID); err != nil {
+			t.Fatal(err)
+		}
+		if err := doClaim(t, d, s, claim(id.New(), empty.UUID, 1)); !fault.Is(err, fault.Invalid) {
+			t.Errorf("of a provider that is gone: %v", err)
+		}
+	})
+}

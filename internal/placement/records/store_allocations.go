@@ -217,9 +217,9 @@ func (w *writer) checkCapacity(held []*holder, before, others usage) error {
 	return nil
 }
 
-// stockOf reads a provider's inventories.
+// stockOf is a provider's inventories, which claims only look at.
 func (w *writer) stockOf(uuid string, wanted placement.Resources) (map[string]placement.Inventory, error) {
-	have, err := w.inventories(uuid)
+	have, err := w.s.stocks.Get(w.tx, uuid, func() (map[string]placement.Inventory, error) { return w.inventories(uuid) })
 	if err != nil {
 		return nil, err
 	}
