@@ -73,10 +73,16 @@ func versionIn(tag reflect.StructTag, key string) microversion.Version {
 type rules struct {
 	any                        bool // there is something to check
 	required, null, uuid, name bool
-	least, most                *int // length of strings and lists, value of numbers
+	least, most                *limit // length of strings and lists, value of numbers
 	enum                       []string
 	match                      *regexp.Regexp
 	items                      *rules // of a list's items: uuid, enum, null; nil: the same
+}
+
+// limit is a number as its tag has it.
+type limit struct {
+	n    float64
+	text string
 }
 
 // ofItems are the rules of a list's items.
@@ -116,12 +122,12 @@ func rulesOf(tag string) *rules {
 	return r
 }
 
-func mustNumber(text string) *int {
-	n, err := strconv.Atoi(text)
+func mustNumber(text string) *limit {
+	n, err := strconv.ParseFloat(text, 64)
 	if err != nil {
 		panic("rest: a rule's number is " + text)
 	}
-	return &n
+	return &limit{n, text}
 }
 
 // check is for values that are no lists or objects, and for those as a whole.
@@ -160,21 +166,21 @@ func (r *rules) checkText(text, path string) error {
 }
 
 func (r *rules) checkLength(n int, path string) error {
-	if r.least != nil && n < *r.least {
-		return invalidField(path, "", "it is too short: at least "+strconv.Itoa(*r.least))
+	if r.least != nil && float64(n) < r.least.n {
+		return invalidField(path, "", "it is too short: at least "+r.least.text)
 	}
-	if r.most != nil && n > *r.most {
-		return invalidField(path, "", "it is too long: at most "+strconv.Itoa(*r.most))
+	if r.most != nil && float64(n) > r.most.n {
+		return invalidField(path, "", "it is too long: at most "+r.most.text)
 	}
 	return nil
 }
 
 func (r *rules) checkNumber(n float64, path string) error {
-	if r.least != nil && n < float64(*r.least) {
-		return invalidField(path, strconv.FormatFloat(n, 'f', -1, 64), "it is less than the minimum of "+strconv.Itoa(*r.least))
+	if r.least != nil && n < r.least.n {
+		return invalidField(path, strconv.FormatFloat(n, 'f', -1, 64), "it is less than the minimum of "+r.least.text)
 	}
-	if r.most != nil && n > float64(*r.most) {
-		return invalidField(path, strconv.FormatFloat(n, 'f', -1, 64), "it is greater than the maximum of "+strconv.Itoa(*r.most))
+	if r.most != nil && n > r.most.n {
+		return invalidField(path, strconv.FormatFloat(n, 'f', -1, 64), "it is greater than the maximum of "+r.most.text)
 	}
 	return nil
 }
