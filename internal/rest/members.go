@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -14,6 +15,16 @@ type part struct {
 }
 
 type parts []part
+
+// Member is the value of a member of an object; nil: it is not there. False: the
+// text is no object.
+func Member(object json.RawMessage, name string) (value json.RawMessage, ok bool) {
+	object = bytes.TrimSpace(object)
+	if len(object) == 0 || object[0] != '{' || !json.Valid(object) {
+		return nil, false
+	}
+	return membersOf(object).take(name), true
+}
 
 // membersOf are the members of an object in a text that is valid JSON.
 func membersOf(object json.RawMessage) parts {

@@ -300,3 +300,21 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// FuzzMember: a member is what encoding/json takes for it.
+func FuzzMember(f *testing.F) {
+	for _, seed := range []string{`{}`, ` {"a" : [1, "}", {"b":"\""}] ,"c":-1.5e3,"a":null} `, `{"\u0061":true}`, `{"é":"\\"}`, `[]`, `{"a":`, `{"a":{}}x`} {
+		f.Add(seed, "a")
+	}
+	f.Fuzz(func(t *testing.T, text, name string) {
+		var want map[string]json.RawMessage
+		problem := json.Unmarshal([]byte(text), &want)
+		if strings.TrimSpace(text) == "null" {
+			return // an object that is not there, for encoding/json
+		}
+		got, ok := rest.Member(json.RawMessage(text), name)
+		if ok != (problem == nil) || string(got) != string(want[name]) {
+			t.Errorf("%q of %q: %q %v, want %q %v", name, text, got, ok, want[name], problem)
+		}
+	})
+}

@@ -97,31 +97,32 @@ func Owner(c *rest.Call, tenant, project *string) (string, error) {
 
 // Bulk decodes a body with one new resource or a list of them.
 func Bulk[T any](c *rest.Call, one, many string) (items []T, bulk bool, err error) {
-	var envelope map[string]json.RawMessage
 	c.Expects(one, *new(T))
-	if err := json.Unmarshal(c.Payload(), &envelope); err != nil {
+	raw, ok := rest.Member(c.Payload(), many)
+	if !ok {
 		return nil, false, fault.Invalidf("Malformed request body: not valid JSON")
 	}
-	raw, bulk := envelope[many]
-	if !bulk {
-		single, ok := envelope[one]
-		if !ok {
+	if raw == nil {
+		single, _ := rest.Member(c.Payload(), one)
+		if single == nil {
 			return nil, false, fault.Invalidf("Resource body required").With("HTTPBadRequest")
 		}
-		raw = json.RawMessage("[" + string(single) + "]")
+		var item T
+		err := rest.DecodeValue(single, &item)
+		return []T{item}, false, err
 	}
 	var list []json.RawMessage
 	if err := json.Unmarshal(raw, &list); err != nil || len(list) == 0 {
-		return nil, bulk, fault.Invalidf("Resource body required").With("HTTPBadRequest")
+		return nil, true, fault.Invalidf("Resource body required").With("HTTPBadRequest")
 	}
 	for _, raw := range list {
 		var item T
 		if err := rest.DecodeValue(raw, &item); err != nil {
-			return nil, bulk, err
+			return nil, true, err
 		}
 		items = append(items, item)
 	}
-	return items, bulk, nil
+	return items, true, nil
 }
 
 // Made answers a create: one resource, or the list of a bulk call.
