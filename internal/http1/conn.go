@@ -9,13 +9,15 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 )
 
 const (
-	// room is how long a request may be, body and all.
-	room = 8 << 10
+	// room is how long a request may be, body and all; little is what an idle
+	// connection holds for it.
+	room, little = 8 << 10, 2 << 10
 	// moment is how long a request that has begun may take to come; Python's
 	// clients send head and body one after the other.
 	moment = 100 * time.Millisecond
@@ -84,6 +86,9 @@ func (c *conn) next() (request, verdict) {
 		if !c.wait(len(c.buffer) > 0) {
 			return request{}, partial
 		}
+		if len(c.buffer) == cap(c.buffer) {
+			c.buffer = slices.Grow(c.buffer, room-len(c.buffer))
+		}
 		n, err := c.Conn.Read(c.buffer[len(c.buffer):cap(c.buffer)])
 		c.buffer = c.buffer[:len(c.buffer)+n]
 		switch {
@@ -137,7 +142,8 @@ func (c *conn) answer(req *http.Request) (goesOn bool) {
 	ctx, cancel := context.WithCancel(c.ctx)
 	defer cancel()
 	c.ahead.begin(cancel)
-	c.out.begin(c, req)
+	room := c.server.rooms.Get().(*[]byte)
+	c.out.begin(c, req, (*room)[:0])
 	defer func() {
 		if p := recover(); p != nil {
 			goesOn = false
@@ -145,7 +151,11 @@ func (c *conn) answer(req *http.Request) (goesOn bool) {
 				c.server.Log.Error("panic in a handler", "panic", p, "stack", string(debug.Stack()))
 			}
 		}
-		goesOn = c.ahead.end() && goesOn
+		if goesOn = c.ahead.end() && goesOn; cap(c.out.out) <= spare {
+			*room = c.out.out
+			c.server.rooms.Put(room)
+		}
+		c.out.out = nil
 	}()
 	c.server.Handler.ServeHTTP(&c.out, req.WithContext(ctx))
 	return c.out.finish() == nil && !c.out.last

@@ -15,7 +15,7 @@ const (
 	// measured is how much is kept until its length is known, as by net/http;
 	// what is longer is sent in chunks.
 	measured = 2 << 10
-	// spare is how large a connection's room for answers may stay.
+	// spare is how large the room of an answer may be that is used for another.
 	spare = 2 * together
 	// unknown is a length that nobody has said.
 	unknown = -1
@@ -39,12 +39,12 @@ type response struct {
 	last    bool   // the connection ends with it
 }
 
-func (w *response) begin(c *conn, req *http.Request) {
+func (w *response) begin(c *conn, req *http.Request, out []byte) {
 	header := w.header
 	if clear(header); header == nil {
 		header = make(http.Header, 16)
 	}
-	*w = response{conn: c, req: req, header: header, out: w.out[:0], body: w.body[:0]}
+	*w = response{conn: c, req: req, header: header, out: out}
 }
 
 // Header is the answer's, until its status is said.
@@ -261,9 +261,6 @@ func (w *response) finish() error {
 		w.out = append(w.out, "0\r\n\r\n"...)
 	}
 	err := w.send()
-	if cap(w.out)+cap(w.body) > spare {
-		w.out, w.body = nil, nil
-	}
 	if err == nil && !w.empty && w.length != unknown && w.written != w.length {
 		return fmt.Errorf("the answer is %d bytes of %d: %w", w.written, w.length, io.ErrShortWrite)
 	}

@@ -25,6 +25,7 @@ type Server struct {
 
 	rest    *handed
 	parsers sync.Pool // of *bufio.Reader
+	rooms   sync.Pool // of *[]byte, for answers
 
 	mu    sync.Mutex
 	open  map[*conn]bool
@@ -52,6 +53,7 @@ func (s *Server) prepare(l net.Listener) bool {
 	defer s.mu.Unlock()
 	s.open, s.rest = map[*conn]bool{}, newHanded(l)
 	s.parsers.New = func() any { return bufio.NewReaderSize(nil, room) }
+	s.rooms.New = func() any { return new([]byte) }
 	s.Other.Handler = replaying(s.Handler)
 	s.Other.ConnContext = within(s.Other.ConnContext)
 	return !s.ended
@@ -85,7 +87,7 @@ func (s *Server) greet(nc net.Conn) {
 		}
 		secure = &state
 	}
-	c := &conn{Conn: nc, server: s, secure: secure, remote: nc.RemoteAddr().String(), buffer: make([]byte, 0, room), silent: true}
+	c := &conn{Conn: nc, server: s, secure: secure, remote: nc.RemoteAddr().String(), buffer: make([]byte, 0, little), silent: true}
 	c.ctx = s.Other.ConnContext(context.WithValue(context.Background(), http.LocalAddrContextKey, nc.LocalAddr()), nc)
 	if !s.enter(c) {
 		_ = nc.Close() // nobody has spoken on it

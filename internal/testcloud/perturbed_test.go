@@ -134,7 +134,8 @@ var perturbations = map[string]perturbed{
 		dead := b.Demo.Do("POST", "/image/v2/images", object{"disk_format": "raw", "container_format": "bare"}).Expect(http.StatusCreated).String("id")
 		b.exec("UPDATE image_images SET status = 'saving', transfer = 'dead', transfer_seen = 1 WHERE id = $1", dead)
 		stray := filepath.Join(b.Dir, "images", id.New()+".image")
-		if err := os.WriteFile(stray, []byte("x"), 0o600); err != nil {
+		longAgo := time.Unix(1, 0) // one of several servers leaves what another may be writing
+		if err := errors.Join(os.WriteFile(stray, []byte("x"), 0o600), os.Chtimes(stray, longAgo, longAgo)); err != nil {
 			b.t.Fatal(err)
 		}
 		return func() string {
