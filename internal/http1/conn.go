@@ -48,8 +48,8 @@ type conn struct {
 	closed bool // by Shutdown
 }
 
-// serve answers request after request. It gives what was read when the next one
-// is for net/http; false: the connection is over.
+// serve answers request after request, until the connection is over or the next
+// one is for net/http: then it gives what was read.
 func (c *conn) serve() (read []byte, over bool) {
 	c.ahead.conn = c
 	defer c.ahead.stop()
