@@ -171,15 +171,12 @@ func Listen(cfg config.Server, address string, descriptor int, turns *Handshakes
 	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: pair.ServerCertificate, GetConfigForClient: turns.greet, NextProtos: []string{"h2", "http/1.1"}}), nil
 }
 
-// idle is how long a client may keep a connection open on which it asks for nothing.
-const idle = 5 * time.Minute
-
 // Serve answers until ctx ends, then lets running requests finish.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, limits config.Limits, log *slog.Logger) error {
-	other := &http.Server{ReadHeaderTimeout: limits.HeaderTimeout, IdleTimeout: idle, MaxHeaderBytes: 64 << 10, ConnContext: together,
+	other := &http.Server{ReadHeaderTimeout: limits.HeaderTimeout, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 64 << 10, ConnContext: together,
 		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: 128, SendPingTimeout: time.Minute, WriteByteTimeout: 2 * limits.StallTimeout},
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
-	s := &http1.Server{Handler: h, Other: other, Clock: clock.Real{}, Log: log, Idle: idle}
+	s := &http1.Server{Handler: h, Other: other, Clock: clock.Real{}, Log: log}
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(stopped)

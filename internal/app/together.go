@@ -108,8 +108,12 @@ func (c *boundedConn) sendWith(p []byte) (int, error) {
 
 // together gives the requests of a connection the means to answer at once.
 func together(ctx context.Context, c net.Conn) context.Context {
-	for within, ok := c.(interface{ NetConn() net.Conn }); ok; within, ok = c.(interface{ NetConn() net.Conn }) { // TLS, and what is read again
-		c = within.NetConn()
+	for {
+		around, ok := c.(interface{ NetConn() net.Conn }) // TLS, and what is read again
+		if !ok {
+			break
+		}
+		c = around.NetConn()
 	}
 	if b, ok := c.(*boundedConn); ok {
 		return rest.WithHolder(ctx, b)

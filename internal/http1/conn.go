@@ -109,7 +109,7 @@ func (c *conn) wait(begun bool) bool {
 		c.until = time.Time{}
 		return c.SetReadDeadline(now.Add(moment)) == nil
 	}
-	patience := c.server.Idle
+	patience := c.server.Other.IdleTimeout
 	if c.silent {
 		patience = c.server.Other.ReadHeaderTimeout
 	}

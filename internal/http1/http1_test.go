@@ -126,9 +126,9 @@ func start(t testing.TB, s server) (address string) {
 func both(t testing.TB, h http.Handler) (own, standard string) {
 	quiet := slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
 	other := func() *http.Server {
-		return &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ErrorLog: quiet}
+		return &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ErrorLog: quiet}
 	}
-	return start(t, &http1.Server{Handler: h, Other: other(), Clock: clock.Real{}, Log: slog.New(slog.DiscardHandler), Idle: time.Minute}), start(t, other())
+	return start(t, &http1.Server{Handler: h, Other: other(), Clock: clock.Real{}, Log: slog.New(slog.DiscardHandler)}), start(t, other())
 }
 
 // talk sends pieces, and gives what is answered until the connection ends.

@@ -22,8 +22,8 @@ import (
 )
 
 func serverOf(h http.Handler) *http1.Server {
-	return &http1.Server{Handler: h, Other: &http.Server{ReadHeaderTimeout: time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)},
-		Clock: clock.Real{}, Log: slog.New(slog.DiscardHandler), Idle: time.Minute}
+	return &http1.Server{Handler: h, Other: &http.Server{ReadHeaderTimeout: time.Second, IdleTimeout: time.Minute, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)},
+		Clock: clock.Real{}, Log: slog.New(slog.DiscardHandler)}
 }
 
 // TestTLS: both protocols are spoken on one port, and handlers see TLS, also after

@@ -17,11 +17,11 @@ import (
 // Server answers a listener's connections. Its fields are set before Serve.
 type Server struct {
 	Handler http.Handler
-	// Other answers what is not ordinary; its handler is Handler.
+	// Other answers what is not ordinary; its handler is Handler. Its times for idle
+	// connections and for heads are those of all connections.
 	Other *http.Server
 	Clock clock.Clock
 	Log   *slog.Logger
-	Idle  time.Duration // how long a connection may lie idle
 
 	rest    *handed
 	parsers sync.Pool // of *bufio.Reader
