@@ -16,14 +16,18 @@ type part struct {
 
 type parts []part
 
-// Member is the value of a member of an object; nil: it is not there. False: the
-// text is no object.
-func Member(object json.RawMessage, name string) (value json.RawMessage, ok bool) {
+// Members are the values of an object's members of these names; nil: it is not
+// there. False: the text is no object.
+func Members(object json.RawMessage, names ...string) (values []json.RawMessage, ok bool) {
 	object = bytes.TrimSpace(object)
 	if len(object) == 0 || object[0] != '{' || !json.Valid(object) {
 		return nil, false
 	}
-	return membersOf(object).take(name), true
+	all := membersOf(object)
+	for _, name := range names {
+		values = append(values, all.take(name))
+	}
+	return values, true
 }
 
 // membersOf are the members of an object in a text that is valid JSON.

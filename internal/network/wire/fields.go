@@ -98,12 +98,12 @@ func Owner(c *rest.Call, tenant, project *string) (string, error) {
 // Bulk decodes a body with one new resource or a list of them.
 func Bulk[T any](c *rest.Call, one, many string) (items []T, bulk bool, err error) {
 	c.Expects(one, *new(T))
-	raw, ok := rest.Member(c.Payload(), many)
+	found, ok := rest.Members(c.Payload(), many, one)
 	if !ok {
 		return nil, false, fault.Invalidf("Malformed request body: not valid JSON")
 	}
+	raw, single := found[0], found[1]
 	if raw == nil {
-		single, _ := rest.Member(c.Payload(), one)
 		if single == nil {
 			return nil, false, fault.Invalidf("Resource body required").With("HTTPBadRequest")
 		}
