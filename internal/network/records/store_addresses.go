@@ -58,16 +58,12 @@ func (r *Records) settle(ctx context.Context, tx *db.Tx, row *addressRow, s netw
 // setAddresses makes the rows of a port's addresses. Those that were guessed and
 // were not free become others.
 func (r *Records) setAddresses(ctx context.Context, tx *db.Tx, portID string, before, after []network.FixedIP, g guesses) error {
-	kept := 0
-	if len(before) <= len(after) && slices.Equal(before, after[:len(before)]) { // what there is stays where it is
-		kept = len(before)
-	} else if len(before) > 0 {
-		if _, err := addressRows.DeleteWhere(ctx, tx, Is("port_id", portID)); err != nil {
-			return err
-		}
+	kept, next, err := keepAddresses(ctx, tx, portID, before, after)
+	if err != nil {
+		return err
 	}
 	for i, ip := range after[kept:] {
-		row := &addressRow{ip.SubnetID, ip.Address.String(), portID, kept + i}
+		row := &addressRow{ip.SubnetID, ip.Address.String(), portID, next + i}
 		if s, guessed := g[ip]; guessed {
 			if err := r.settle(ctx, tx, row, s); err != nil {
 				return err
@@ -84,6 +80,43 @@ func (r *Records) setAddresses(ctx context.Context, tx *db.Tx, portID string, be
 		}
 	}
 	return nil
+}
+
+// keepAddresses takes away the rows of addresses that a port no longer has. What
+// stays keeps its rows, for the port of a network's metadata has thousands: the
+// first kept ones of after. Those behind them get the positions from next on.
+func keepAddresses(ctx context.Context, tx *db.Tx, portID string, before, after []network.FixedIP) (kept, next int, err error) {
+	if len(before) == 0 {
+		return 0, 0, nil
+	}
+	stays := make(map[network.FixedIP]bool, len(after))
+	for _, ip := range after {
+		stays[ip] = true
+	}
+	var gone []network.FixedIP
+	inOrder := true
+	for _, ip := range before {
+		if !stays[ip] {
+			gone = append(gone, ip)
+			continue
+		}
+		inOrder = inOrder && after[kept] == ip
+		kept++
+	}
+	if !inOrder || kept == 0 {
+		_, err = addressRows.DeleteWhere(ctx, tx, Is("port_id", portID))
+		return 0, 0, err
+	}
+	for _, ip := range gone {
+		if _, err := addressRows.DeleteWhere(ctx, tx, Is("subnet_id", ip.SubnetID), Is("address", ip.Address.String())); err != nil {
+			return 0, 0, err
+		}
+	}
+	if kept == len(after) {
+		return kept, 0, nil
+	}
+	err = tx.QueryRowContext(ctx, "SELECT MAX(position) + 1 FROM network_addresses WHERE port_id = $1", portID).Scan(&next)
+	return kept, next, db.Translate(err, "read the positions of addresses")
 }
 
 // AddressesOn counts the addresses given out on a subnet.
