@@ -9,6 +9,7 @@ import (
 
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/config"
+	"github.com/mekcloud/mek/internal/socket"
 )
 
 // bounded is a listener with a number of connections, in all and from one
@@ -41,7 +42,7 @@ func (b *bounded) Accept() (net.Conn, error) {
 			host = ""
 		}
 		if b.enter(host) {
-			return &boundedConn{Conn: c, stalled: b.stalled, held: held{room: &b.room}, leave: sync.OnceFunc(func() { b.leave(host) })}, nil
+			return &boundedConn{Conn: socket.Of(c), stalled: b.stalled, held: held{room: &b.room}, leave: sync.OnceFunc(func() { b.leave(host) })}, nil
 		}
 		_ = c.Close() // nobody has spoken on it
 	}

@@ -9,7 +9,7 @@ import (
 
 // Packages by what they may import; all below internal/.
 var (
-	leaves   = []string{"fault", "clock", "id", "event", "automaton", "fence", "later", "listing", "memo", "microversion", "pace", "reread", "rota", "beside", "threads"}
+	leaves   = []string{"fault", "clock", "id", "event", "automaton", "fence", "later", "listing", "memo", "microversion", "pace", "reread", "rota", "beside", "threads", "socket"}
 	services = []string{"identity", "compute", "placement", "network", "image", "blockstorage", "objectstore", "orchestration", "loadbalancer",
 		"baremetal", "database", "dataprocessing", "telemetry", "metric", "alarm", "containers", "containerinfra", "dns", "keymanager",
 		"sharedfilesystem", "ec2"}

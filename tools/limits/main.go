@@ -36,7 +36,7 @@ func main() {
 	address := flag.String("answer", "", "only answer requests there, for another process of this command")
 	flag.Parse()
 	if *address != "" {
-		fmt.Fprintln(os.Stderr, "limits:", answer(*address))
+		fmt.Fprintln(os.Stderr, "limits:", answer(*address, *dir))
 		os.Exit(1)
 	}
 	if err := run(*dir, *guest, *seconds); err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"crypto/sha512"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -23,25 +24,12 @@ import (
 const piece = 64 << 20
 
 func (m *machine) database(ctx context.Context) error {
-	d, err := db.Open(ctx, "sqlite://"+filepath.Join(m.dir, "limits.db"))
+	d, insert, err := rows(ctx, filepath.Join(m.dir, "limits.db"))
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	err = d.Write(ctx, func(tx *db.Tx) error {
-		_, err := tx.ExecContext(ctx, "CREATE TABLE limits_rows (id bigint PRIMARY KEY, data text NOT NULL)")
-		return err
-	})
-	if err != nil {
-		return err
-	}
 	n := 0
-	insert := func(id int) error {
-		return d.Write(ctx, func(tx *db.Tx) error {
-			_, err := tx.ExecContext(ctx, "INSERT INTO limits_rows (id, data) VALUES ($1, $2)", id, `{"name": "one of many", "status": "ACTIVE", "number": 42}`)
-			return err
-		})
-	}
 	if err := m.time("commit", "one row inserted and durable, one writer", func() error { n++; return insert(n) }); err != nil {
 		return err
 	}
@@ -82,6 +70,26 @@ func (m *machine) database(ctx context.Context) error {
 		return err
 	}
 	return m.time("page", "1,000 rows read, their JSON decoded and encoded", func() error { return page(ctx, d) })
+}
+
+// rows opens a new database of one table; insert makes one row of it durable.
+func rows(ctx context.Context, file string) (d *db.DB, insert func(id int) error, err error) {
+	if d, err = db.Open(ctx, "sqlite://"+file); err != nil {
+		return nil, nil, err
+	}
+	err = d.Write(ctx, func(tx *db.Tx) error {
+		_, err := tx.ExecContext(ctx, "CREATE TABLE limits_rows (id bigint PRIMARY KEY, data text NOT NULL)")
+		return err
+	})
+	if err != nil {
+		return nil, nil, errors.Join(err, d.Close())
+	}
+	return d, func(id int) error {
+		return d.Write(ctx, func(tx *db.Tx) error {
+			_, err := tx.ExecContext(ctx, "INSERT INTO limits_rows (id, data) VALUES ($1, $2)", id, `{"name": "one of many", "status": "ACTIVE", "number": 42}`)
+			return err
+		})
+	}, nil
 }
 
 func firstOf(errs []error) error {
