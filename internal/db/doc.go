@@ -11,6 +11,7 @@
 // to SQL, INSERT … ON CONFLICT, RETURNING. SQL stands in store*.go files.
 //
 // Rejected: an object mapper with relations (it writes values into SQL text or
-// hides queries), two sets of migrations, a writer goroutine (a caller leads
-// instead, so nothing has to be shut down).
+// hides queries), two sets of migrations, a writer goroutine for good
+// (whoever comes while nobody writes leads, so nothing has to be shut down, and a
+// lonely writer changes no goroutine).
 package db
