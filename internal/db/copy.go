@@ -80,20 +80,6 @@ func openToRead(path string) (*sql.DB, error) {
 	return handle, nil
 }
 
-// LeaveCheckpoints leaves it to another connection to fold the log of writes into
-// the database file: one that has to have read the log before.
-func (d *DB) LeaveCheckpoints(ctx context.Context) error {
-	if d.engine != SQLite {
-		return nil
-	}
-	d.leader.lead.Lock()
-	defer d.leader.lead.Unlock()
-	if _, err := d.leader.conn.ExecContext(ctx, "PRAGMA wal_autocheckpoint=0"); err != nil {
-		return fmt.Errorf("leave checkpoints: %w", err)
-	}
-	return nil
-}
-
 // Alone runs fn while nobody writes by this handle, and writers wait for it: for
 // another connection whose turn would hardly come among theirs, since SQLite
 // lets those who wait ask again now and then instead of queueing them.

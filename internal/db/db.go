@@ -77,7 +77,7 @@ const readerRests = 20 * time.Second
 func openSQLite(ctx context.Context, path string) (*DB, error) {
 	dsn := func(extra ...string) string {
 		v := url.Values{"_pragma": {"journal_mode(WAL)", "busy_timeout(10000)", "foreign_keys(1)", "synchronous(FULL)",
-			"wal_autocheckpoint(2000)", "journal_size_limit(67108864)", "temp_store(MEMORY)"}}
+			"wal_autocheckpoint(20000)", "journal_size_limit(67108864)", "temp_store(MEMORY)"}}
 		v["_pragma"] = append(v["_pragma"], extra...)
 		v.Set("_txlock", "immediate")
 		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + v.Encode()
@@ -109,12 +109,16 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	count := &counters{}
 	d := &DB{engine: SQLite, read: read, write: write, leader: &leader{conn: conn, count: count, changes: newChanges()}, path: path, count: count}
 	d.changes = d.leader.changes
+	d.leader.folder = &folder{db: d}
 	d.closed = func() { conn.Close() }
 	return d, nil
 }
 
 // Close releases the handles. Transactions still running fail.
 func (d *DB) Close() error {
+	if d.engine == SQLite {
+		d.leader.folder.leave()
+	}
 	err := d.read.Close()
 	if d.closed != nil && d.engine == SQLite {
 		d.closed()

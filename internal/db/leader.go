@@ -22,6 +22,7 @@ type leader struct {
 	conn    *sql.Conn // used only while lead is held
 	count   *counters
 	changes *changes
+	folder  *folder
 
 	lead   sync.Mutex
 	commit time.Duration // that the last one took; used only while lead is held
@@ -169,6 +170,7 @@ func (l *leader) run() []*request {
 	}
 	l.commit = steady.Elapsed() - worked
 	l.count.commits.Add(1)
+	l.folder.count(len(b.requests))
 	for _, r := range b.requests {
 		if r.err == nil {
 			l.count.writes.Add(1)
