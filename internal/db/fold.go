@@ -7,11 +7,11 @@ import (
 )
 
 const (
-	// foldEvery is after how many writes the log is folded, some two thousand pages.
-	foldEvery = 128
+	// foldEvery is after how many writes the log is folded, some thousand pages.
+	foldEvery = 64
 	// longLog is how many pages the log may have before writers wait until the
 	// rest is folded, too: then the next one begins it anew.
-	longLog = 6000
+	longLog = 2000
 )
 
 // folder copies what lies in the log of writes into the database file. It does so
