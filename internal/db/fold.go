@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// foldEvery is after how many writes the log is folded, some thousand pages.
-	foldEvery = 64
+	// foldEvery is after how many writes the log is folded, some two thousand pages.
+	foldEvery = 128
 	// longLog is how many pages the log may have before writers wait until the
 	// rest is folded, too: then the next one begins it anew.
 	longLog = 2000

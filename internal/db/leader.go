@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"time"
 
@@ -80,38 +79,20 @@ func (l *leader) goesOn() bool {
 // rest leads until nobody waits.
 func (l *leader) rest() {
 	for l.goesOn() {
-		l.gather(l.batch())
+		l.batch()
 	}
 }
 
-// gather lets those come who can, if the last batch was of several: they have just
-// been told of its end and have something else to write, and a commit for each of
-// them would be dearer.
-func (l *leader) gather(last int) {
-	for came := -1; last > 1; {
-		l.mu.Lock()
-		wait := l.queue.Len()
-		l.mu.Unlock()
-		if wait >= last || wait == came {
-			return
-		}
-		came = wait
-		runtime.Gosched()
-	}
-}
-
-// batch writes one batch and tells who was in it; how many these were.
-func (l *leader) batch() int {
+// batch writes one batch and tells who was in it.
+func (l *leader) batch() {
 	l.lead.Lock()
 	defer l.lead.Unlock()
-	written := l.run()
-	for _, r := range written {
+	for _, r := range l.run() {
 		if r.tx != nil {
 			r.tx.over()
 		}
 		close(r.done)
 	}
-	return len(written)
 }
 
 // next takes the next request of a batch that has been worked on for a while.

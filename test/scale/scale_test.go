@@ -17,9 +17,10 @@ import (
 )
 
 // The load: how many clients fill the cloud and how many servers each request
-// asks for; how many are then made one by one, beside readers.
+// asks for; how many clients then make them one by one, alone and beside readers.
 const (
 	fillers, batch  = 8, 50
+	alone           = 32
 	creators, reads = 16, 8
 	perNetwork      = 20_000
 	calmAsked       = 200
@@ -161,14 +162,26 @@ func (f *field) fill() {
 		Note: fmt.Sprintf("%s: to ACTIVE, %d by each request of %d clients; %.0f/s at first, %.0f/s at last", f.about, batch, fillers, rates[0], rates[steps-1])})
 }
 
-// load makes servers one by one while others read.
+// load asks in four ways: one request at a time, as many servers as can be, at a
+// pace that can be held, and by clients of all kinds without a pause.
 func (f *field) load() {
 	f.t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx := context.Background()
+	f.some(ctx)
+	f.calm(ctx)
+	f.rush(ctx)
+	f.steady(ctx)
+	f.crowded(ctx)
+}
+
+// some chooses the servers that are asked for.
+func (f *field) some(ctx context.Context) {
+	f.t.Helper()
 	rows, err := f.cloud.DB.QueryContext(ctx, "SELECT id FROM compute_servers WHERE project_id = $1 ORDER BY id LIMIT 1000", f.project)
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	defer rows.Close()
 	for rows.Next() {
 		var id string
 		if err := rows.Scan(&id); err != nil {
@@ -176,34 +189,62 @@ func (f *field) load() {
 		}
 		f.ids = append(f.ids, id)
 	}
-	rows.Close()
-	f.calm(ctx)
+}
+
+// made has servers made one by one, and waits until they are ACTIVE: how long
+// until that, and until the last was accepted, in seconds.
+func (f *field) made(ctx context.Context, n, clients int) (creates []float64, errs []error, accepted, active float64) {
+	f.t.Helper()
+	before := f.active()
+	costs := f.costs()
+	begun := time.Now()
+	creates, errs = crowd(n, clients, func(i int) (float64, error) {
+		_, took, err := f.create(ctx, i%perNetwork, 1)
+		return took, err
+	})
+	accepted = time.Since(begun).Seconds()
+	f.await(before + len(creates))
+	active = time.Since(begun).Seconds()
+	costs(len(creates))
+	return creates, errs, accepted, active
+}
+
+// rush makes as many servers as can be: nobody asks for anything else.
+func (f *field) rush(ctx context.Context) {
+	f.t.Helper()
+	n := 4 * f.single
+	creates, errs, accepted, active := f.made(ctx, n, alone)
+	f.failed(errs)
+	how := fmt.Sprintf("%s; %d made by %d clients, one by each request, nobody else asks", f.about, n, alone)
+	note(f.t, single("scale/creates", "servers/s", float64(n)/active, how), single("scale/accepted", "servers/s", float64(n)/accepted, how), p99("rush-create", creates, len(errs), how))
+}
+
+// crowded makes servers while others read without a pause.
+func (f *field) crowded(ctx context.Context) {
+	f.t.Helper()
+	ctx, cancel := context.WithCancel(ctx)
 	var readers sync.WaitGroup
 	var shows, pages []float64
 	var showErrs, pageErrs []error
 	f.reading(ctx, &readers, &shows, &showErrs, f.showPath)
 	f.reading(ctx, &readers, &pages, &pageErrs, f.pagePath)
-	before := f.active()
-	costs := f.costs()
-	begun := time.Now()
-	creates, errs := crowd(f.single, creators, func(i int) (float64, error) {
-		_, took, err := f.create(ctx, i%perNetwork, 1)
-		return took, err
-	})
-	accepted := time.Since(begun).Seconds()
-	f.await(before + len(creates))
-	took := time.Since(begun).Seconds()
-	costs(len(creates))
+	creates, errs, _, active := f.made(ctx, f.single, creators)
 	cancel()
 	readers.Wait()
-	for _, all := range [][]error{errs, showErrs, pageErrs} {
+	f.failed(errs, showErrs, pageErrs)
+	how := fmt.Sprintf("%s; %d clients create, %d show, %d list 100 of details, none of them pauses", f.about, creators, reads/2, reads/2)
+	note(f.t, single("scale/crowded-creates", "servers/s", float64(len(creates))/active, how),
+		p99("crowded-show", shows, len(showErrs), how), p99("crowded-list", pages, len(pageErrs), how), p99("crowded-create", creates, len(errs), how))
+}
+
+// failed ends the test well only if nothing went wrong.
+func (f *field) failed(kinds ...[]error) {
+	f.t.Helper()
+	for _, all := range kinds {
 		if len(all) > 0 {
 			f.t.Errorf("%d requests failed, such as: %v", len(all), all[0])
 		}
 	}
-	how := fmt.Sprintf("%s; %d clients create, %d show, %d list 100 of details", f.about, creators, reads/2, reads/2)
-	note(f.t, single("scale/creates", "servers/s", float64(len(creates))/took, how), single("scale/accepted", "servers/s", float64(len(creates))/accepted, how),
-		p99("show", shows, len(showErrs), how), p99("list", pages, len(pageErrs), how), p99("create", creates, len(errs), how))
 }
 
 // calm asks for each thing often, one request at a time: how long somebody waits
@@ -225,11 +266,7 @@ func (f *field) calm(ctx context.Context) {
 		return took, err
 	})
 	f.await(before + len(creates))
-	for _, all := range [][]error{errs, showErrs, pageErrs} {
-		if len(all) > 0 {
-			f.t.Errorf("%d requests failed, such as: %v", len(all), all[0])
-		}
-	}
+	f.failed(errs, showErrs, pageErrs)
 	note(f.t, p99("calm-show", shows, len(showErrs), how), p99("calm-list", pages, len(pageErrs), how+", 100 servers with all details"), p99("calm-create", creates, len(errs), how))
 }
 
