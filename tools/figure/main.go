@@ -3,6 +3,7 @@
 //
 //	bench turns ... | figure bench -name server-list-1000
 //	go test -bench . -count 5 ./... | figure go
+//	cat lines of "limits" | figure limits -name password-change
 //	figure value NAME UNIT VALUE... [-peer VALUE]
 package main
 
@@ -26,7 +27,7 @@ func main() {
 
 func run(args []string, in io.Reader, out io.Writer) error {
 	if len(args) == 0 {
-		return errors.New("bench, go or value?")
+		return errors.New("bench, go, limits or value?")
 	}
 	flags := flag.NewFlagSet("figure", flag.ContinueOnError)
 	name := flags.String("name", "", "instead of the scenario's")
@@ -43,6 +44,8 @@ func run(args []string, in io.Reader, out io.Writer) error {
 		lines, err = fromBench(in, *name)
 	case "go":
 		lines, err = fromGo(in)
+	case "limits":
+		lines, err = fromLimits(in, *name)
 	case "value":
 		lines, err = fromValues(flags.Args(), *peer)
 	default:

@@ -80,3 +80,14 @@ func TestLineOfValues(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 }
+
+func TestLinesOfLimits(t *testing.T) {
+	got := lines(t, `{"name":"limit/commit","value":2,"least":1,"most":9,"unit":"ms","samples":5,"note":"one row"}
+{"name":"limit/password","value":20,"least":20,"most":20,"unit":"ms","samples":2}
+{"name":"limit/commit","value":4,"least":3,"most":5,"unit":"ms","samples":7,"note":"one row"}
+`, "limits", "-name", "token-issue")
+	l := got["beside/token-issue/commit"]
+	if l.Value != 3 || l.Least != 2 || l.Most != 4 || l.Samples != 12 || l.Note != "one row" || l.Commit != "abc" || len(got) != 2 {
+		t.Errorf("%+v of %d", l, len(got))
+	}
+}

@@ -40,10 +40,16 @@ func (b *book) one(name string) (measured.Line, bool) {
 	return measured.Line{}, false
 }
 
-// limit is what the machine does at best.
-func (b *book) limit(l limit) (value float64, ok bool) {
+// limit is what the machine does at best: measured between the rounds of the row
+// if it was, and otherwise by itself.
+func (b *book) limit(r row) (value float64, ok bool) {
+	l := r.limit
+	measurement, _, _ := strings.Cut(r.name, "/")
 	for i, name := range l.names {
-		line, found := b.one(name)
+		line, found := b.one("beside/" + measurement + "/" + strings.TrimPrefix(name, "limit/"))
+		if !found {
+			line, found = b.one(name)
+		}
 		switch {
 		case !found:
 			return 0, false
@@ -89,7 +95,7 @@ func page(lines []measured.Line) []byte {
 	}
 	out.WriteString("Everything is on: policy, audit, events, durable commits. Times are medians, with the least and the greatest median of the rounds behind them; one client, plain HTTP on loopback, " +
 		"as the peer has it, unless said otherwise. The peer is a real OpenStack on the same machine, measured by turns in the same run; the ratio is of rounds, above 1 Mek is the better. " +
-		"CPU is the processor time of an operation. \"of limit\" is beside what the machine does at best (below).\n")
+		"CPU is the processor time of an operation. \"of limit\" is beside what the machine does at best (below), measured between the rounds.\n")
 	b.promises(&out)
 	b.where(&out)
 	b.limits(&out, lines)
@@ -145,7 +151,7 @@ func (b *book) promises(out *bytes.Buffer) {
 				cpu += ", " + number(l.PeerCPU)
 			}
 		}
-		if limit, ok := b.limit(r.limit); ok {
+		if limit, ok := b.limit(r); ok {
 			share = number(r.share(l.Value, limit)) + " ×"
 		}
 		fmt.Fprintf(out, "| %s | %s | %s %s | %s | %s | %s | %s | %s | %s | %s |\n", r.what, r.asked(), spread(l.Spread), r.unit, tls, peer, ratio, cpu, share, b.verdict(r, l), b.command(l))
@@ -205,7 +211,7 @@ func (b *book) verdict(r row, l measured.Line) string {
 		note(l.PeerCPU > 0 && l.CPU > 0, l.CPU <= r.peerCPU*l.PeerCPU, "peer's CPU")
 	}
 	if r.limit.names != nil {
-		limit, ok := b.limit(r.limit)
+		limit, ok := b.limit(r)
 		share := r.share(l.Value, limit)
 		note(ok, (r.limit.most == 0 || share <= r.limit.most) && share >= r.limit.share, "limit")
 	}
@@ -233,7 +239,12 @@ func (b *book) verdict(r row, l measured.Line) string {
 func (b *book) limits(out *bytes.Buffer, lines []measured.Line) {
 	out.WriteString("\n## What the machine does at best\n\n| Limit | Median (least–most) | Samples | How |\n|---|--:|--:|---|\n")
 	for _, l := range b.inOrder(lines) {
-		if name, ok := strings.CutPrefix(l.Name, "limit/"); ok {
+		name, ok := strings.CutPrefix(l.Name, "limit/")
+		if what, between := strings.CutPrefix(l.Name, "beside/"); between {
+			row, limit, _ := strings.Cut(what, "/")
+			name, ok = limit+", between the rounds of "+row, true
+		}
+		if ok {
 			fmt.Fprintf(out, "| %s | %s %s | %d | %s |\n", name, spread(l.Spread), l.Unit, l.Samples, l.Note)
 			b.command(l)
 		}
@@ -248,7 +259,7 @@ func (b *book) others(out *bytes.Buffer, lines []measured.Line) {
 	}
 	out.WriteString("\n## Measured besides\n\n| What | Clients | Over | Median (least–most) | Peer | Ratio | CPU, peer's | Errors | Note | Command |\n|---|--:|---|--:|--:|--:|--:|--:|---|--:|\n")
 	for _, l := range b.inOrder(lines) {
-		if strings.HasPrefix(l.Name, "limit/") || strings.HasPrefix(l.Name, "growth/") || shown[keyOf(l.Name, l.Clients, l.Transport)] {
+		if strings.HasPrefix(l.Name, "limit/") || strings.HasPrefix(l.Name, "beside/") || strings.HasPrefix(l.Name, "growth/") || shown[keyOf(l.Name, l.Clients, l.Transport)] {
 			continue
 		}
 		peer, ratio, cpu := "", "", ""
