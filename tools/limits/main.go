@@ -60,7 +60,7 @@ var kinds = []struct {
 }{
 	{(*machine).database, []string{"commit", "commit-paced", "commit-64", "query", "page"}},
 	{(*machine).answers, []string{"list-1000", "candidates-1000"}},
-	{(*machine).hashes, []string{"password", "md5", "md5-sha512"}},
+	{(*machine).hashes, []string{"password", "password-commit", "md5", "md5-sha512"}},
 	{(*machine).disk, []string{"disk-write"}},
 	{(*machine).network, []string{"sendfile", "loopback"}},
 	{(*machine).bare, []string{"bare-http", "commit-asked"}},

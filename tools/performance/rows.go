@@ -28,7 +28,7 @@ func rows() []row {
 	return []row{
 		{what: "token validate", name: "token-validate", peer: 100, limit: limit{names: []string{"limit/bare-http"}}, unit: "ms"},
 		{what: "token validate, in process", name: "go/Authenticate ns/op", bound: 5000, unit: "ns/op"},
-		{what: "token issue by password", name: "token-issue", peer: 8, limit: limit{names: []string{"limit/password", "limit/commit"}, most: 1.05}, unit: "ms"},
+		{what: "token issue by password", name: "token-issue", peer: 8, limit: limit{names: []string{"limit/password-commit"}, most: 1.05}, unit: "ms"},
 		{what: "list of 1,000 servers, detailed", name: "server-list-1000", peer: 50, limit: limit{names: []string{"limit/list-1000"}, most: 4}, unit: "ms"},
 		{what: "list of 100 servers, detailed", name: "server-list", unit: "ms"},
 		{what: "server create, accepted", name: "server-create/accepted", peer: 100, limit: paced, unit: "ms"},
