@@ -3,6 +3,7 @@ package servers
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -128,6 +129,21 @@ func TestRebuildRefuses(t *testing.T) {
 	f.want(202, "member", "2.1", "POST", post, `{"pause":null}`)
 	f.idle()
 	f.want(409, "member", "2.1", "POST", post, `{"rebuild":{"imageRef":"`+imageB+`"}}`)
+}
+
+// A guest whose disks are all made anew goes with them; one that has a disk that
+// stays is switched off by its power button before.
+func TestRebuildTakesNoTimeForNothing(t *testing.T) {
+	for keep, want := range map[bool]int64{false: 1, true: 2} {
+		f := newFront(t)
+		id := f.boot(plainBody)
+		before := f.spec(t, id)
+		f.want(202, "member", "2.1", "POST", "/servers/"+id+"/action", fmt.Sprintf(`{"rebuild":{"imageRef":"%s","preserve_ephemeral":%t}}`, imageB, keep))
+		f.idle()
+		if after := f.spec(t, id); after.PowerSerial-before.PowerSerial != want || after.BuildSerial != before.BuildSerial+1 || after.Disks[0].ImageID != imageB {
+			t.Errorf("kept %t: power was set %d times, of %+v", keep, after.PowerSerial-before.PowerSerial, after)
+		}
+	}
 }
 
 // A server that was off is off afterwards, with new disks.

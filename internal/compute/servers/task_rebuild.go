@@ -2,6 +2,7 @@ package servers
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/mekcloud/mek/internal/compute"
@@ -87,9 +88,18 @@ func (s *Servers) power(ctx context.Context, tx *db.Tx, server string, want gues
 	return s.raise(ctx, tx, one.Host, one.ID)
 }
 
-// offForRebuild switches the guest off by its power button: what it has not
-// written yet belongs on volumes and disks that stay.
-func (s *Servers) offForRebuild(ctx context.Context, tx *db.Tx, r *rebuildRun) (err error) {
+// stays tells whether a disk is left as it is.
+func (p rebuildParams) stays(d *Disk) bool {
+	return d.Kind == guest.DiskVolume || d.Kind == guest.DiskBlank && p.KeepEphemeral
+}
+
+// offForRebuild switches the guest off by its power button, if it has disks that
+// stay: what it has not written yet may belong there. Otherwise it goes with its disks.
+func (s *Servers) offForRebuild(ctx context.Context, tx *db.Tx, r *rebuildRun) error {
+	disks, err := disksOf(ctx, tx, r.Object)
+	if err != nil || !slices.ContainsFunc(disks[r.Object], r.Params.stays) {
+		return err
+	}
 	r.State.Off, err = s.power(ctx, tx, r.Object, guest.Stopped, func(one *Server) {
 		if r.Params.Volume != "" {
 			one.Task = compute.RebuildVolumes
@@ -114,7 +124,7 @@ func (s *Servers) defineAnew(ctx context.Context, tx *db.Tx, r *rebuildRun) (err
 		switch {
 		case d.Kind == guest.DiskImage && d.Position == 0:
 			d.ImageID, d.ImageFormat = r.Params.ImageID, r.Params.Format
-		case d.Kind == guest.DiskBlank && r.Params.KeepEphemeral:
+		case d.Kind == guest.DiskBlank && r.Params.stays(d):
 			continue
 		}
 		d.From, d.Layers = "", nil // it is not what moves and resizes made of it any more
