@@ -86,7 +86,7 @@ hostile: packages-test
 
 # N simulated hosts with M servers on this machine, to out/scale.jsonl (SEEDED=1: the servers are copies of one
 # server's rows, for sizes that the API could not fill in a day; MEK_SCALE_PROFILE=file profiles the processors
-# under its load); then how hot operations grow with ROWS times
+# under two of its loads); then how hot operations grow with ROWS times
 # the rows, on both databases, to out/growth.jsonl and the curves in docs.
 scale: packages-test
 	@go='$(GO)'; test -n "$$go" || exit 1; mkdir -p out; rm -f out/scale.jsonl; \

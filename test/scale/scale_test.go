@@ -193,10 +193,10 @@ func (f *field) some(ctx context.Context) {
 
 // made has servers made one by one, and waits until they are ACTIVE: how long
 // until that, and until the last was accepted, in seconds.
-func (f *field) made(ctx context.Context, n, clients int) (creates []float64, errs []error, accepted, active float64) {
+func (f *field) made(ctx context.Context, load string, n, clients int) (creates []float64, errs []error, accepted, active float64) {
 	f.t.Helper()
 	before := f.active()
-	costs := f.costs()
+	costs := f.costs(load)
 	begun := time.Now()
 	creates, errs = crowd(n, clients, func(i int) (float64, error) {
 		_, took, err := f.create(ctx, i%perNetwork, 1)
@@ -213,7 +213,7 @@ func (f *field) made(ctx context.Context, n, clients int) (creates []float64, er
 func (f *field) rush(ctx context.Context) {
 	f.t.Helper()
 	n := 4 * f.single
-	creates, errs, accepted, active := f.made(ctx, n, alone)
+	creates, errs, accepted, active := f.made(ctx, "rush", n, alone)
 	f.failed(errs)
 	how := fmt.Sprintf("%s; %d made by %d clients, one by each request, nobody else asks", f.about, n, alone)
 	note(f.t, single("scale/creates", "servers/s", float64(n)/active, how), single("scale/accepted", "servers/s", float64(n)/accepted, how), p99("rush-create", creates, len(errs), how))
@@ -228,7 +228,7 @@ func (f *field) crowded(ctx context.Context) {
 	var showErrs, pageErrs []error
 	f.reading(ctx, &readers, &shows, &showErrs, f.showPath)
 	f.reading(ctx, &readers, &pages, &pageErrs, f.pagePath)
-	creates, errs, _, active := f.made(ctx, f.single, creators)
+	creates, errs, _, active := f.made(ctx, "crowded", f.single, creators)
 	cancel()
 	readers.Wait()
 	f.failed(errs, showErrs, pageErrs)
