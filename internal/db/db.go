@@ -114,10 +114,11 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	return d, nil
 }
 
-// Close releases the handles. Transactions still running fail.
+// Close releases the handles, after what has begun to be written is written.
+// What comes later fails.
 func (d *DB) Close() error {
 	if d.engine == SQLite {
-		d.leader.folder.leave()
+		d.leader.end()
 	}
 	err := d.read.Close()
 	if d.closed != nil && d.engine == SQLite {

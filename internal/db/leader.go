@@ -26,9 +26,11 @@ type leader struct {
 	lead   sync.Mutex
 	commit time.Duration // that the last one took; used only while lead is held
 
-	mu    sync.Mutex
-	led   bool // somebody leads; otherwise nobody waits
-	queue turns
+	mu      sync.Mutex
+	led     bool // somebody leads; otherwise nobody waits
+	ended   bool
+	queue   turns
+	leading sync.WaitGroup // while led
 }
 
 type request struct {
@@ -42,7 +44,11 @@ type request struct {
 
 func (l *leader) write(ctx context.Context, fn func(tx *Tx) error) error {
 	r := &request{ctx: ctx, project: event.ActorOf(ctx).ProjectID, fn: fn, done: make(chan struct{})}
-	if l.join(r) {
+	leads, err := l.join(r)
+	if err != nil {
+		return err
+	}
+	if leads {
 		l.batch()
 		if l.goesOn() {
 			go l.rest()
@@ -59,26 +65,45 @@ func (l *leader) write(ctx context.Context, fn func(tx *Tx) error) error {
 }
 
 // join is true for somebody who has to lead: the first of the next batch.
-func (l *leader) join(r *request) bool {
+func (l *leader) join(r *request) (leads bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.ended {
+		return false, fault.Unavailablef("The database is closed.")
+	}
 	l.queue.Add(r.project, r)
-	first := !l.led
+	if l.led {
+		return false, nil
+	}
 	l.led = true
-	return first
+	l.leading.Add(1)
+	return true, nil
 }
 
 // goesOn is false when nobody waits and nobody leads any more.
 func (l *leader) goesOn() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.led = l.queue.Len() > 0
-	return l.led
+	if l.queue.Len() > 0 {
+		return true
+	}
+	l.led = false
+	l.leading.Done()
+	return false
+}
+
+// end lets nobody come any more, and waits for those who came.
+func (l *leader) end() {
+	l.mu.Lock()
+	l.ended = true
+	l.mu.Unlock()
+	l.leading.Wait()
+	l.folder.leave()
 }
 
 // rest leads until nobody waits.
 func (l *leader) rest() {
-	for l.goesOn() {
+	for more := true; more; more = l.goesOn() {
 		l.batch()
 	}
 }

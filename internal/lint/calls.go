@@ -163,7 +163,7 @@ func usedToRun(fn *ast.FuncDecl, literal ast.Node) bool {
 // goers may start goroutines: each has an owner there that waits for it.
 var goers = []string{"internal/task", "internal/reconcile", "internal/hostlink", "internal/app", "internal/engine", "internal/supervisor",
 	"internal/testcloud", "internal/compute/guest", "internal/network/hostnet", "internal/network/ovn", "internal/network/engines",
-	"internal/blockstorage/disk", "internal/image/worker", "internal/image/files", "internal/objectstore/store", "internal/objectstore/storetest", "internal/agent", "internal/clock", "internal/beside", "internal/http1",
+	"internal/blockstorage/disk", "internal/image/worker", "internal/image/files", "internal/objectstore/store", "internal/objectstore/storetest", "internal/agent", "internal/clock", "internal/beside", "internal/http1", "internal/db",
 	"tools/limits"} // it measures writers side by side
 
 // starters panic on mistakes of the program text, when it starts: the
