@@ -174,25 +174,30 @@ func sum(h hash.Hash, b []byte) error {
 }
 
 func (m *machine) disk(context.Context) error {
-	bytes := id.Bytes(1 << 20)
-	return m.rate("disk-write", "64 MiB written to a new file, with fsync", piece, func() error {
-		f, err := os.Create(filepath.Join(m.dir, "file"))
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		for range piece / len(bytes) {
-			if _, err := f.Write(bytes); err != nil {
-				return err
-			}
-		}
-		return f.Sync()
-	})
+	return m.rate("disk-write", "64 MiB written to a new file, with fsync", piece, m.file)
 }
 
-// network sends the file that disk wrote, by sendfile: io.Copy from a file to
-// a TCP connection is one.
+// file makes the file of a measurement.
+func (m *machine) file() error {
+	bytes := id.Bytes(1 << 20)
+	f, err := os.Create(filepath.Join(m.dir, "file"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for range piece / len(bytes) {
+		if _, err := f.Write(bytes); err != nil {
+			return err
+		}
+	}
+	return f.Sync()
+}
+
+// network sends a file by sendfile: io.Copy from a file to a TCP connection is one.
 func (m *machine) network(ctx context.Context) error {
+	if err := m.file(); err != nil {
+		return err
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
