@@ -347,7 +347,9 @@ func (k *killing) remove(s *apiclient.Service, path, key, id string) {
 			}
 		}
 	}
-	k.t.Errorf("%s %s is not gone", key, id)
+	var shown any
+	_ = k.again(func(ctx context.Context) error { return s.Get(ctx, path+"/"+id, &shown) })
+	k.t.Errorf("%s %s is not gone: %v", key, id, shown)
 }
 
 // sweep deletes what lost answers left behind.
