@@ -12,6 +12,6 @@
 //
 // Rejected: an object mapper with relations (it writes values into SQL text or
 // hides queries), two sets of migrations, a writer goroutine for good
-// (whoever comes while nobody writes leads, so nothing has to be shut down, and a
-// lonely writer changes no goroutine).
+// (whoever comes while nobody writes leads: a lonely writer changes no goroutine,
+// and none is there while nobody writes).
 package db

@@ -30,11 +30,8 @@ type folder struct {
 	busy    bool
 }
 
-// count counts writes and begins a folding when there were many. nil counts nothing.
+// count counts writes and begins a folding when there were many.
 func (f *folder) count(n int) {
-	if f == nil {
-		return
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.writes += n

@@ -3,7 +3,7 @@
 //
 //	bench turns ... | figure bench -name server-list-1000
 //	go test -bench . -count 5 ./... | figure go
-//	cat lines of "limits" | figure limits -name password-change
+//	cat lines of "limits" | figure limits -name token-issue
 //	figure value NAME UNIT VALUE... [-peer VALUE]
 package main
 

@@ -15,32 +15,24 @@ func TestCardsOfServers(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		s := newSite(t, d, "")
 		type m = map[string]any
-		made := func(one, many string, body m) string {
-			t.Helper()
-			status, out := s.do("POST", "/"+many, m{one: body})
-			if status != 201 {
-				t.Fatalf("%s: %d %v", one, status, out)
-			}
-			return out[one].(m)["id"].(string)
-		}
-		n := made("network", "networks", m{"name": "a net with spaces"})
-		four := made("subnet", "subnets", m{"network_id": n, "cidr": "10.0.0.0/24", "ip_version": 4,
+		n := s.made("network", "networks", m{"name": "a net with spaces"})
+		four := s.made("subnet", "subnets", m{"network_id": n, "cidr": "10.0.0.0/24", "ip_version": 4,
 			"allocation_pools": []any{m{"start": "10.0.0.100", "end": "10.0.0.200"}}}) // others take no address of those below
-		six := made("subnet", "subnets", m{"network_id": n, "cidr": "fd00::/64", "ip_version": 6})
-		bare := made("network", "networks", m{"name": "bare"})
-		out := made("network", "networks", m{"name": "out", "router:external": true})
-		made("subnet", "subnets", m{"network_id": out, "cidr": "192.0.2.0/24", "ip_version": 4})
-		router := made("router", "routers", m{"external_gateway_info": m{"network_id": out}})
+		six := s.made("subnet", "subnets", m{"network_id": n, "cidr": "fd00::/64", "ip_version": 6})
+		bare := s.made("network", "networks", m{"name": "bare"})
+		out := s.made("network", "networks", m{"name": "out", "router:external": true})
+		s.made("subnet", "subnets", m{"network_id": out, "cidr": "192.0.2.0/24", "ip_version": 4})
+		router := s.made("router", "routers", m{"external_gateway_info": m{"network_id": out}})
 		if status, got := s.do("PUT", "/routers/"+router+"/add_router_interface", m{"subnet_id": four}); status != 200 {
 			t.Fatal(got)
 		}
-		groups := []string{made("security_group", "security-groups", m{"name": "first group"}), made("security_group", "security-groups", m{"name": "second"})}
+		groups := []string{s.made("security_group", "security-groups", m{"name": "first group"}), s.made("security_group", "security-groups", m{"name": "second"})}
 		fixed := []m{{"subnet_id": four, "ip_address": "10.0.0.9"}, {"subnet_id": four, "ip_address": "10.0.0.10"}, {"subnet_id": six, "ip_address": "fd00::9"}}
-		port := made("port", "ports", m{"network_id": n, "device_id": "server-1", "fixed_ips": fixed, "security_groups": groups, "mac_address": "fa:16:3e:00:00:09"})
-		last := made("port", "ports", m{"network_id": bare, "device_id": "server-1", "port_security_enabled": false})
-		other := made("port", "ports", m{"network_id": n, "device_id": "server-2", "fixed_ips": fixed[:0], "security_groups": groups[1:]})
+		port := s.made("port", "ports", m{"network_id": n, "device_id": "server-1", "fixed_ips": fixed, "security_groups": groups, "mac_address": "fa:16:3e:00:00:09"})
+		last := s.made("port", "ports", m{"network_id": bare, "device_id": "server-1", "port_security_enabled": false})
+		other := s.made("port", "ports", m{"network_id": n, "device_id": "server-2", "fixed_ips": fixed[:0], "security_groups": groups[1:]})
 		for range 2 {
-			f := made("floatingip", "floatingips", m{"floating_network_id": out})
+			f := s.made("floatingip", "floatingips", m{"floating_network_id": out})
 			if status, got := s.do("PUT", "/floatingips/"+f, m{"floatingip": m{"port_id": port, "fixed_ip_address": "10.0.0.10"}}); status != 200 && status != 409 {
 				t.Fatal(got)
 			}

@@ -141,6 +141,16 @@ func (s *site) make(one, many string, body map[string]any) string {
 	return id
 }
 
+// made is make of what has to be there.
+func (s *site) made(one, many string, body map[string]any) string {
+	s.t.Helper()
+	status, out := s.do("POST", "/"+many, map[string]any{one: body})
+	if status != 201 {
+		s.t.Fatalf("%s: %d %v", one, status, out)
+	}
+	return out[one].(map[string]any)["id"].(string)
+}
+
 // settled waits until changes are applied and checks that rendering everything
 // anew finds nothing to repair: what the steps wrote is what the rows mean.
 func (s *site) settled(what string) {
