@@ -55,7 +55,7 @@ func New(ctx context.Context, cfg Config) (*Driver, error) {
 		return nil, err
 	}
 	d := &Driver{cfg: cfg, probed: make(chan struct{}), machines: map[string]*machine{}, changed: map[string]bool{}, wake: make(chan struct{}, 1),
-		ids: &ids{dir: cfg.IDsDir, first: firstID, count: idsCount}}
+		ids: &ids{dir: cfg.IDsDir, first: firstID, count: idsCount, clock: cfg.Clock}}
 	d.images = &cache{dir: filepath.Join(cfg.Dir, "images"), source: cfg.Images, clock: cfg.Clock, turns: map[string]chan struct{}{}}
 	if err := d.prepare(); err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/compute/guest"
 	"github.com/mekcloud/mek/internal/compute/guest/guesttest"
 	"github.com/mekcloud/mek/internal/fault"
@@ -74,7 +75,7 @@ func TestTooManyDevices(t *testing.T) {
 func TestUserIDsAreNeverShared(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	one, two := &ids{dir: dir, first: 5000, count: 3}, &ids{dir: dir, first: 5000, count: 3}
+	one, two := &ids{dir: dir, first: 5000, count: 3, clock: clock.Real{}}, &ids{dir: dir, first: 5000, count: 3, clock: clock.Real{}}
 	a, err := one.take("one/a")
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +115,7 @@ func TestUserIDsAreNeverShared(t *testing.T) {
 // the same id from elsewhere stays.
 func TestUserIDIsGivenBackWithoutProcesses(t *testing.T) {
 	t.Parallel()
-	a := &ids{dir: t.TempDir(), first: 1899990000 + os.Getpid()%10000, count: 1}
+	a := &ids{dir: t.TempDir(), first: 1899990000 + os.Getpid()%10000, count: 1, clock: clock.Real{}}
 	uid, err := a.take("cloud/guest")
 	if err != nil {
 		t.Fatal(err)

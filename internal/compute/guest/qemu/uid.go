@@ -8,9 +8,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/fault"
 )
 
@@ -22,6 +24,7 @@ type ids struct {
 	dir   string
 	first int
 	count int
+	clock clock.Clock
 }
 
 // take reserves an id for owner, which is unique among the machine's guests.
@@ -75,7 +78,7 @@ func (a *ids) releaseIf(owned func(owner string) bool) error {
 		if !owned(by) {
 			continue
 		}
-		if err := endProcesses(n, by); err != nil {
+		if err := a.endProcesses(n, by); err != nil {
 			return err
 		}
 		if err := os.Remove(filepath.Join(a.dir, strconv.Itoa(n))); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -125,11 +128,15 @@ func (a *ids) lock() (unlock func(), err error) {
 // ids to others.
 const ownerVariable = "MEK_OWNER"
 
+// startLimit is how long a process may be on its way into a program.
+const startLimit = 2 * time.Second
+
 // endProcesses kills what runs under a user id for owner and waits until it is gone.
-func endProcesses(uid int, owner string) error {
+func (a *ids) endProcesses(uid int, owner string) error {
+	limit := a.clock.After(startLimit)
 	for {
-		pids, err := runningFor(uid, owner)
-		if err != nil || len(pids) == 0 {
+		pids, starting, err := runningFor(uid, owner)
+		if err != nil {
 			return err
 		}
 		for _, pid := range pids {
@@ -137,15 +144,28 @@ func endProcesses(uid int, owner string) error {
 				return fmt.Errorf("end process %d of user id %d: %w", pid, uid, err)
 			}
 		}
+		switch {
+		case len(pids) > 0: // they may have started others
+		case !starting:
+			return nil
+		default:
+			select {
+			case <-a.clock.After(time.Millisecond):
+			case <-limit:
+				return nil // it shows no environment to anybody, so it is not the owner's
+			}
+		}
 	}
 }
 
 // runningFor finds who runs under a user id for owner. Guests' processes can be
-// dumped, if only in theory, so their folders in /proc belong to that id.
-func runningFor(uid int, owner string) (pids []int, err error) {
+// dumped, if only in theory, so their folders in /proc belong to that id. A process
+// that the kernel is just giving its program has no environment yet that would tell
+// whose it is: starting says that there is one.
+func runningFor(uid int, owner string) (pids []int, starting bool, err error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
-		return nil, fmt.Errorf("list processes: %w", err)
+		return nil, false, fmt.Errorf("list processes: %w", err)
 	}
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
@@ -157,14 +177,18 @@ func runningFor(uid int, owner string) (pids []int, err error) {
 			continue // ended meanwhile, or another's
 		}
 		environ, err := os.ReadFile("/proc/" + e.Name() + "/environ")
-		if err != nil || !slices.Contains(strings.Split(string(environ), "\x00"), ownerVariable+"="+owner) {
+		if err != nil || len(environ) > 0 && !slices.Contains(strings.Split(string(environ), "\x00"), ownerVariable+"="+owner) {
 			continue // the same
 		}
-		if _, alive, err := startTicks(pid); err == nil && alive {
+		switch _, alive, err := startTicks(pid); {
+		case err != nil || !alive:
+		case len(environ) == 0:
+			starting = true
+		default:
 			pids = append(pids, pid)
 		}
 	}
-	return pids, nil
+	return pids, starting, nil
 }
 
 // endProcess kills a process and waits for its end.
