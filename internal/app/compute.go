@@ -27,6 +27,7 @@ func (b *builder) compute(context.Context) error {
 		ConfirmAfter: b.Config.Compute.ConfirmAfter, KeepHistory: b.Config.Compute.KeepHistory,
 	})
 	b.shared.imageClaims.add(s.Servers)
+	b.shared.imageClaims.add(s.Aggregates)
 	b.shared.grown.to = s.Servers
 	s.Hosts.OnRemove(hosts.Removal{Check: b.shared.hostKeeps, Commit: b.shared.joining.Removed})
 	b.Hub.OnFacts(s.Hosts.Seen)
@@ -43,6 +44,7 @@ func (b *builder) compute(context.Context) error {
 	}
 	b.routes.Handle("/console/", page)
 	b.checks.Add(s.Servers.Checks()...)
+	b.checks.Add(s.Aggregates.Checks()...)
 	b.serve(s.REST())
 	return nil
 }

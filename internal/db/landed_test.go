@@ -105,6 +105,7 @@ var dataTests = map[int64]struct{ put, check string }{
 	161: {"INSERT INTO network_rule_templates (id, project_id, name, description, revision, created_at, updated_at, tags, direction, ethertype, protocol, port_min, port_max, remote_group_id, remote_ip_prefix, address_group_id, in_default, in_others) VALUES ('t', '', '', '', 0, 0, 0, '[]', 'egress', 'IPv4', 'tcp', -1, -1, '', '', '', true, true)", "SELECT COUNT(*) FROM network_rule_templates WHERE id = 't'"},
 	162: {"INSERT INTO outbox_records (id, created_at, sequence, body, hash) VALUES ('o', 5, 0, '{}', '')", "SELECT COUNT(*) FROM outbox_records WHERE id = 'o' AND sequence = 0"},
 	171: {"INSERT INTO hoststate_revisions (host, section, revision) VALUES ('h7', 'ports', 9)", "SELECT COUNT(*) FROM hoststate_revisions WHERE host = 'h7' AND revision = 9"},
+	190: {"INSERT INTO compute_aggregates (id, serial, name, zone, hosts, metadata, created_at, updated_at) VALUES ('a', 1, 'n', '', '[\"h\"]', '{}', 1, 0)", "SELECT COUNT(*) FROM compute_aggregates WHERE hosts = '[\"h\"]'"},
 	115: {"INSERT INTO joining_hosts (name, key_hash, joined_at, renewed_at) VALUES ('h', 'k', 1, 2)", "SELECT COUNT(*) FROM joining_hosts WHERE key_hash = 'k'"},
 }
 

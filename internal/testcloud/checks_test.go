@@ -112,6 +112,9 @@ var plants = []struct{ code, sql string }{
 	{"I-22/volume-error", "UPDATE blockstorage_volumes SET status = 'error', error = '' WHERE id = '{volume}'"},
 	{"I-13/volume-saga", saga + "('s1', 'blockstorage.volume.create', 1, 'gone', '', '', '', 'live', false, false, false, 'forward', 'host', 0, 0, " + far + ", '{}', '{}', '', 'other', 1, " + far + ", 1, 1)"},
 	{"I-13/server-saga", saga + "('s2', 'compute.server.create', 1, 'gone too', '', '', '', 'live', false, false, false, 'forward', 'begin', 0, 0, " + far + ", '{}', '{}', '', 'other', 1, " + far + ", 1, 1)"},
+	{"I-13/image-turn", `INSERT INTO compute_image_requests (id, aggregate, images, total, done, project_id, user_id, request_id) VALUES ('r1', '{}', '[]', 1, 0, '', '', '');
+		INSERT INTO compute_image_hosts (id, request, host, running, created_at) VALUES ('t1', 'r1', 'sim-1', true, 1)`},
+	{"I-37/image-request", "INSERT INTO compute_image_requests (id, aggregate, images, total, done, project_id, user_id, request_id) VALUES ('r2', '{}', '[]', 2, 1, '', '', '')"},
 	{"I-14/saga-unknown", saga + "('s3', 'compute.server.fly', 1, 'x', '', '', '', 'live', false, false, false, 'forward', 'wings', 0, 0, " + far + ", '{}', '{}', '', 'other', 1, " + far + ", 1, 1)"},
 	{"I-12/saga-overdue", "UPDATE task_sagas SET deadline = 1 WHERE id = 's3'"},
 	{"I-12/saga-abandoned", "UPDATE task_sagas SET lease_until = 1 WHERE id = 's3'"},

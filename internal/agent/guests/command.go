@@ -19,6 +19,7 @@ type params struct {
 	Name     string           `json:"name"`     // of a snapshot; default: the command's token
 	User     string           `json:"user"`     // set-password
 	Password string           `json:"password"` // set-password
+	Format   string           `json:"format"`   // cache-image
 }
 
 func paramsOf(raw json.RawMessage) (params, error) {
@@ -77,6 +78,9 @@ func (a *Applier) run(ctx context.Context, cmd hostlink.Command, p params) (any,
 		return nil, a.driver.InjectNMI(ctx, cmd.Object)
 	case "set-password":
 		return nil, a.driver.SetPassword(ctx, cmd.Object, p.User, p.Password)
+	case guest.VerbCache: // the object is an image
+		fetched, err := a.driver.Cache(ctx, cmd.Object, p.Format)
+		return guest.CacheAnswer{Fetched: fetched}, err
 	}
 	return nil, fault.New(fault.NotImplemented, "guests know no verb %q", cmd.Verb)
 }

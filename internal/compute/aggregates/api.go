@@ -22,7 +22,7 @@ func Rules() []policy.Rule {
 	for _, verb := range []string{"index", "create", "show", "update", "delete", "add_host", "remove_host", "set_metadata"} {
 		out = append(out, policy.Rule{Name: rulePrefix + verb, Check: policy.Admin, Scopes: []string{"project"}, Description: "Aggregates: " + verb + "."})
 	}
-	return out
+	return append(out, imageRules()...)
 }
 
 type api struct{ aggregates *Aggregates }
@@ -30,7 +30,7 @@ type api struct{ aggregates *Aggregates }
 // Routes are the operations of aggregates.
 func (s *Aggregates) Routes() []rest.Route {
 	a := api{s}
-	return []rest.Route{
+	return append(a.imageRoutes(), []rest.Route{
 		{Method: "GET", Path: "/v2.1/os-aggregates", Rule: rulePrefix + "index", Handle: a.list},
 		{Method: "POST", Path: "/v2.1/os-aggregates", Rule: rulePrefix + "create", Audit: "create", Handle: a.create},
 		{Method: "GET", Path: "/v2.1/os-aggregates/{id}", Rule: rulePrefix + "show", Handle: a.show},
@@ -39,7 +39,7 @@ func (s *Aggregates) Routes() []rest.Route {
 		{Method: "POST", Path: "/v2.1/os-aggregates/{id}/action", Actions: map[string]rest.Action{
 			"add_host": {Rule: rulePrefix + "add_host", Handle: a.host}, "remove_host": {Rule: rulePrefix + "remove_host", Handle: a.host},
 			"set_metadata": {Rule: rulePrefix + "set_metadata", Handle: a.metadata}}},
-	}
+	}...)
 }
 
 func view(c *rest.Call, a *Aggregate) map[string]any {
@@ -112,7 +112,7 @@ func (a api) show(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	one, err := bySerial(c.Context(), a.aggregates.db, n)
+	one, err := bySerial(c.Context(), a.aggregates.DB, n)
 	return answer(c, one, err)
 }
 

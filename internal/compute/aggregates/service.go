@@ -9,7 +9,9 @@ import (
 	"github.com/mekcloud/mek/internal/event"
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/id"
+	"github.com/mekcloud/mek/internal/image"
 	"github.com/mekcloud/mek/internal/outbox"
+	"github.com/mekcloud/mek/internal/task"
 )
 
 // Hosts are the compute hosts, whose zone follows from their aggregates.
@@ -17,28 +19,48 @@ type Hosts interface {
 	// SetZone puts a host into a zone inside the transaction; an empty zone is
 	// the default one. NotFound: no such host.
 	SetZone(ctx context.Context, tx *db.Tx, host, zone string) error
+	// Answers tells whether a host is up. One that is not there is not.
+	Answers(ctx context.Context, host string) (bool, error)
+}
+
+// Images finds images; see image.Service.
+type Images interface {
+	Lookup(ctx context.Context, viewer image.Viewer, id string) (*image.Image, error)
+}
+
+// Deps is what aggregates are built on.
+type Deps struct {
+	DB     *db.DB
+	Clock  clock.Clock
+	Hosts  Hosts
+	Images Images
+	Tasks  *task.Engine
+	Agents Agents
 }
 
 // Aggregates is the service behind the API. Safe for concurrent use.
 type Aggregates struct {
-	db    *db.DB
-	clock clock.Clock
-	hosts Hosts
+	Deps
+	saga *task.Handle[imageParams]
 }
 
-// New makes the service.
-func New(d *db.DB, c clock.Clock, h Hosts) *Aggregates { return &Aggregates{d, c, h} }
+// New makes the service and registers its saga.
+func New(d Deps) *Aggregates {
+	s := &Aggregates{Deps: d}
+	s.saga = task.Register(d.Tasks, s.imageSaga())
+	return s
+}
 
 // All lists the aggregates, for the scheduler.
-func (s *Aggregates) All(ctx context.Context) ([]*Aggregate, error) { return list(ctx, s.db) }
+func (s *Aggregates) All(ctx context.Context) ([]*Aggregate, error) { return list(ctx, s.DB) }
 
 func (s *Aggregates) create(ctx context.Context, name, zone string, record event.Record) (*Aggregate, error) {
-	a := &Aggregate{ID: id.New(), Name: name, Zone: zone, Hosts: db.J([]string{}), Metadata: db.J(map[string]string{}), CreatedAt: clock.Micros(s.clock.Now())}
+	a := &Aggregate{ID: id.New(), Name: name, Zone: zone, Hosts: db.J([]string{}), Metadata: db.J(map[string]string{}), CreatedAt: clock.Micros(s.Clock.Now())}
 	if zone != "" {
 		a.Metadata.V["availability_zone"] = zone
 	}
 	record.Object = a.ID
-	err := s.db.Write(ctx, func(tx *db.Tx) (err error) {
+	err := s.DB.Write(ctx, func(tx *db.Tx) (err error) {
 		if err := free(ctx, tx, name, ""); err != nil {
 			return err
 		}
@@ -66,8 +88,8 @@ func free(ctx context.Context, tx *db.Tx, name, except string) error {
 
 // change edits an aggregate; its hosts follow a changed zone.
 func (s *Aggregates) change(ctx context.Context, serial int64, record event.Record, fn func(tx *db.Tx, a *Aggregate) error) (a *Aggregate, err error) {
-	now := clock.Micros(s.clock.Now())
-	err = s.db.Write(ctx, func(tx *db.Tx) error {
+	now := clock.Micros(s.Clock.Now())
+	err = s.DB.Write(ctx, func(tx *db.Tx) error {
 		if a, err = bySerial(ctx, tx, serial); err != nil {
 			return err
 		}
@@ -77,7 +99,7 @@ func (s *Aggregates) change(ctx context.Context, serial int64, record event.Reco
 		}
 		if a.Zone = a.Metadata.V["availability_zone"]; a.Zone != before {
 			for _, host := range a.Hosts.V {
-				if err := s.hosts.SetZone(ctx, tx, host, a.Zone); err != nil {
+				if err := s.Hosts.SetZone(ctx, tx, host, a.Zone); err != nil {
 					return err
 				}
 			}
@@ -113,7 +135,7 @@ func (s *Aggregates) addHost(ctx context.Context, serial int64, host string, rec
 				zone = o.Zone
 			}
 		}
-		return s.hosts.SetZone(ctx, tx, host, zone)
+		return s.Hosts.SetZone(ctx, tx, host, zone)
 	})
 }
 
@@ -127,12 +149,12 @@ func (s *Aggregates) dropHost(ctx context.Context, serial int64, host string, re
 		if a.Zone == "" {
 			return nil
 		}
-		return s.hosts.SetZone(ctx, tx, host, "")
+		return s.Hosts.SetZone(ctx, tx, host, "")
 	})
 }
 
 func (s *Aggregates) remove(ctx context.Context, serial int64, record event.Record) error {
-	return s.db.Write(ctx, func(tx *db.Tx) error {
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
 		a, err := bySerial(ctx, tx, serial)
 		if err != nil {
 			return err

@@ -22,12 +22,16 @@ type Aggregate struct {
 
 var rows = db.NewTable[Aggregate]("compute_aggregates", "id", "Aggregate")
 
+func is(column string, value any) listing.Term {
+	return listing.Term{Column: column, Values: []any{value}}
+}
+
 func list(ctx context.Context, q db.Querier) ([]*Aggregate, error) {
 	return rows.List(ctx, q, listing.Query{Order: []listing.Order{{Column: "serial"}}})
 }
 
 func bySerial(ctx context.Context, q db.Querier, serial int64) (*Aggregate, error) {
-	a, err := rows.One(ctx, q, listing.Term{Column: "serial", Values: []any{serial}})
+	a, err := rows.One(ctx, q, is("serial", serial))
 	if fault.Is(err, fault.NotFound) {
 		return nil, fault.NotFoundf("Aggregate %d could not be found.", serial)
 	}

@@ -10,11 +10,11 @@ import (
 // gone are operations of parts of Nova that no longer exist upstream either:
 // they answer 410 at every version.
 var gone = []string{
-	"GET /os-certificates/{id}", "POST /os-certificates",
-	"GET /os-cloudpipe", "POST /os-cloudpipe", "PUT /os-cloudpipe/{id}",
+	"GET /os-certificates/{id}", "GET /os-certificates/root", "POST /os-certificates",
+	"GET /os-cloudpipe", "POST /os-cloudpipe", "PUT /os-cloudpipe/{id}", "PUT /os-cloudpipe/configure-project",
 	"GET /os-fping", "GET /os-fping/{id}", "GET /servers/{id}/os-virtual-interfaces",
 	"GET /os-fixed-ips/{id}", "POST /os-fixed-ips/{id}/action",
-	"GET /os-floating-ips-bulk", "POST /os-floating-ips-bulk", "GET /os-floating-ips-bulk/{id}", "PUT /os-floating-ips-bulk/{id}",
+	"GET /os-floating-ips-bulk", "POST /os-floating-ips-bulk", "GET /os-floating-ips-bulk/{id}", "PUT /os-floating-ips-bulk/{id}", "PUT /os-floating-ips-bulk/delete",
 	"GET /os-floating-ip-dns", "PUT /os-floating-ip-dns/{id}", "DELETE /os-floating-ip-dns/{id}",
 	"GET /os-floating-ip-dns/{id}/entries/{entry}", "PUT /os-floating-ip-dns/{id}/entries/{entry}", "DELETE /os-floating-ip-dns/{id}/entries/{entry}",
 	"GET /os-cells", "POST /os-cells", "GET /os-cells/{id}", "PUT /os-cells/{id}", "DELETE /os-cells/{id}", "GET /os-cells/{id}/capacities",

@@ -59,14 +59,15 @@ type Service struct {
 	Servers  *servers.Servers
 	Hosts    *hosts.Hosts
 	Consoles *consoles.Consoles
+	// Aggregates tell which images hosts fetch ahead of use.
+	Aggregates *aggregates.Aggregates
 
-	flavors    *flavors.Flavors
-	keypairs   *keypairs.KeyPairs
-	quotas     *quotas.Quotas
-	groups     *groups.Groups
-	aggregates *aggregates.Aggregates
-	networks   *proxies.Networks
-	images     *proxies.Images
+	flavors  *flavors.Flavors
+	keypairs *keypairs.KeyPairs
+	quotas   *quotas.Quotas
+	groups   *groups.Groups
+	networks *proxies.Networks
+	images   *proxies.Images
 }
 
 // New puts the service together and registers its sagas.
@@ -77,7 +78,7 @@ func New(d Deps) *Service {
 	s.keypairs = keypairs.New(d.DB, d.Clock, s.quotas)
 	s.Hosts = hosts.New(d.DB, d.Clock, d.Placement, d.Agents, residents{s}, d.Server)
 	s.groups = groups.New(d.DB, d.Clock, quota, residents{s})
-	s.aggregates = aggregates.New(d.DB, d.Clock, s.Hosts)
+	s.Aggregates = aggregates.New(aggregates.Deps{DB: d.DB, Clock: d.Clock, Hosts: s.Hosts, Images: d.Images, Tasks: d.Tasks, Agents: d.Agents})
 	s.Servers = servers.New(servers.Deps{DB: d.DB, Clock: d.Clock, Log: d.Log, Tasks: d.Tasks, Agents: d.Agents, Hosts: schedulerHosts{s.Hosts},
 		Flavors: s.flavors, Keys: s.keypairs, Images: d.Images, Networks: d.Networks, Volumes: d.Volumes, Placement: d.Allocator, Quota: quota,
 		Groups: groupRules{s.groups}, Sealer: d.Sealer, ConfirmAfter: d.ConfirmAfter, KeepHistory: d.KeepHistory})
@@ -93,7 +94,7 @@ func (s *Service) REST() *rest.Service {
 	maps.Copy(actions, s.networks.AddressActions(s.Servers.Find))
 	own := append(s.Servers.Routes(), rest.Route{Method: "POST", Path: "/v2.1/servers/{id}/action", Actions: actions})
 	routes := slices.Concat(versionRoutes(), s.flavors.Routes(), s.keypairs.Routes(), s.quotas.Routes(), s.Hosts.Routes(), s.groups.Routes(),
-		s.aggregates.Routes(), s.Consoles.Routes(s.Servers.Find), s.networks.Routes(s.Servers.Find), s.images.Routes(), s.networks.NetworkRoutes(), s.networks.VolumeRoutes(),
+		s.Aggregates.Routes(), s.Consoles.Routes(s.Servers.Find), s.networks.Routes(s.Servers.Find), s.images.Routes(), s.networks.NetworkRoutes(), s.networks.VolumeRoutes(),
 		own, volumesBoot(own), goneRoutes())
 	return &rest.Service{Name: "nova", Type: "compute", Prefix: prefix, Dialect: dialect, Routes: routes,
 		Rules: slices.Concat(rules(), flavors.Rules(), keypairs.Rules(), quotas.Rules(), hosts.Rules(), groups.Rules(), aggregates.Rules(),

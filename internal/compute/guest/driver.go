@@ -72,6 +72,12 @@ type Driver interface {
 	// Unavailable when none answers.
 	SetPassword(ctx context.Context, id, user, password string) error
 
+	// Cache fetches an image ahead of use, if the host has not got it, and tells
+	// whether it had to. It stays for as long as one whose last guest left now.
+	// TooLarge when it would leave the host too little room. It may be called
+	// again, also while it runs.
+	Cache(ctx context.Context, imageID, format string) (fetched bool, err error)
+
 	// Next blocks until a guest changed by itself (switched off, crashed) and
 	// answers its id; several changes of one guest may be told as one. One
 	// caller at a time. The error is ctx's.
@@ -80,6 +86,20 @@ type Driver interface {
 	// Close lets go of all guests without touching them, and waits for the
 	// driver's own work to end.
 	Close() error
+}
+
+// VerbCache is the command of section guests, of an image, that calls Cache:
+// with CacheParams, answered by CacheAnswer.
+const VerbCache = "cache-image"
+
+// CacheParams are what VerbCache takes.
+type CacheParams struct {
+	Format string `json:"format"` // "raw" or "qcow2"
+}
+
+// CacheAnswer is what it answers.
+type CacheAnswer struct {
+	Fetched bool `json:"fetched"` // false: the host had it
 }
 
 // RebootKind is how hard a reboot is.

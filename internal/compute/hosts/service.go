@@ -261,6 +261,12 @@ func uptime(now time.Time, f Facts) any {
 	return formatUptime(now, days, hours, minutes, f.More["load"])
 }
 
+// Answers tells whether a host is up. One that is not there is not.
+func (s *Hosts) Answers(ctx context.Context, host string) (bool, error) {
+	h, err := s.RecentByName(ctx, host)
+	return h != nil && h.Up, err
+}
+
 // SetZone puts a host into a zone; an empty zone is the default one.
 func (s *Hosts) SetZone(ctx context.Context, tx *db.Tx, host, zone string) error {
 	r, err := byName(ctx, tx, host)

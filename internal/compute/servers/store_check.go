@@ -77,7 +77,7 @@ func (s *Servers) checkStates(ctx context.Context, l *check.Look) error {
 		}
 	}
 	for _, g := range l.Sagas {
-		if strings.HasPrefix(g.Op, "compute.") && !there[g.Object] {
+		if strings.HasPrefix(g.Op, "compute.") && !strings.HasPrefix(g.Op, "compute.aggregate.") && !there[g.Object] {
 			l.Report(noObject, check.Of("saga", g.ID), "%s works on server %s, which is not there", g.Op, g.Object)
 		}
 	}

@@ -49,6 +49,7 @@ func Run(t *testing.T, s Subject) {
 		"rebuild":     rebuild,
 		"rescue":      rescue,
 		"interrupted": interrupted,
+		"ahead":       ahead,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -14,10 +14,13 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/compute/guest"
 	"github.com/mekcloud/mek/internal/compute/guest/qcow2"
 	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/id"
 )
 
 // keepUnused is how long an image that no guest is written over stays, in case
@@ -39,27 +42,67 @@ func imageFile(imageID, format string) string { return imageID + "." + format }
 
 // open answers a cached image, fetching it first if need be. The caller closes it.
 func (c *cache) open(ctx context.Context, imageID, format string) (*os.File, error) {
+	f, _, err := c.ensure(ctx, imageID, format, 0)
+	return f, err
+}
+
+// ensure is open that tells whether it fetched, and leaves so many bytes of the
+// host's disk free when it does; 0: whatever is left.
+func (c *cache) ensure(ctx context.Context, imageID, format string, spare int64) (f *os.File, fetched bool, err error) {
 	name := imageFile(imageID, format)
 	path := filepath.Join(c.dir, name)
-	f, err := os.Open(path)
+	f, err = os.Open(path)
 	if !errors.Is(err, fs.ErrNotExist) {
-		return f, err
+		return f, false, err
 	}
 	turn := c.turn(name)
 	select {
 	case turn <- struct{}{}:
 	case <-ctx.Done():
-		return nil, fault.Unavailablef("the image is not on the host yet").Because(context.Cause(ctx))
+		return nil, false, fault.Unavailablef("the image is not on the host yet").Because(context.Cause(ctx))
 	}
 	defer func() { <-turn }()
 	f, err = os.Open(path)
 	if !errors.Is(err, fs.ErrNotExist) {
-		return f, err // somebody else fetched it meanwhile
+		return f, false, err // somebody else fetched it meanwhile
 	}
-	if err := c.fetch(ctx, imageID, format, path); err != nil {
-		return nil, err
+	if err := c.fetch(ctx, imageID, format, path, spare); err != nil {
+		return nil, false, err
 	}
-	return os.Open(path)
+	f, err = os.Open(path)
+	return f, true, err
+}
+
+// spareAhead stays free of images that nobody has asked a guest of yet.
+const spareAhead = 2 << 30
+
+// Cache fetches an image ahead of use. One that is there counts as used now.
+func (d *Driver) Cache(ctx context.Context, imageID, format string) (bool, error) {
+	if !id.Valid(imageID) || format != "raw" && format != "qcow2" {
+		return false, fault.Invalidf("there is no image %q in format %q", imageID, format)
+	}
+	f, fetched, err := d.images.ensure(ctx, imageID, format, spareAhead)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close() // only read
+	now := d.cfg.Clock.Now()
+	if err := os.Chtimes(f.Name(), now, now); err != nil {
+		return fetched, fault.Unavailablef("the image left the host again").Because(err) // pruned this moment
+	}
+	return fetched, nil
+}
+
+// room refuses bytes that would leave less than spare of the cache's disk.
+func (c *cache) room(bytes, spare int64) error {
+	var s unix.Statfs_t
+	if err := unix.Statfs(c.dir, &s); err != nil {
+		return fmt.Errorf("measure the room for images: %w", err)
+	}
+	if free := int64(s.Bavail) * s.Bsize; spare > 0 && free-bytes < spare {
+		return fault.New(fault.TooLarge, "the image has %d bytes, and the host %d bytes free", bytes, free)
+	}
+	return nil
 }
 
 func (c *cache) turn(name string) chan struct{} {
@@ -72,7 +115,7 @@ func (c *cache) turn(name string) chan struct{} {
 }
 
 // fetch copies an image here: temporary name, checked, flushed, renamed.
-func (c *cache) fetch(ctx context.Context, imageID, format, path string) (err error) {
+func (c *cache) fetch(ctx context.Context, imageID, format, path string, spare int64) (err error) {
 	in, info, err := c.source.Open(ctx, imageID)
 	if err != nil {
 		return fmt.Errorf("open image %s: %w", imageID, err)
@@ -82,6 +125,9 @@ func (c *cache) fetch(ctx context.Context, imageID, format, path string) (err er
 	defer stop()
 	if info.Format != format {
 		return fault.Invalidf("image %s is in %s format, not in %s", imageID, info.Format, format)
+	}
+	if err := c.room(info.SizeBytes, spare); err != nil {
+		return err
 	}
 	out, err := os.OpenFile(path+".part", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

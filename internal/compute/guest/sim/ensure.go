@@ -125,7 +125,7 @@ func (d *Driver) resolve(ctx context.Context, spec guest.Spec) error {
 				return err
 			}
 		case disk.ImageID != "" && d.cfg.Images != nil && spec.Power != guest.Suspended:
-			size, err := d.fetch(ctx, disk)
+			size, err := d.fetch(ctx, disk.ImageID, disk.ImageFormat)
 			if err != nil {
 				return err
 			}
@@ -137,21 +137,42 @@ func (d *Driver) resolve(ctx context.Context, spec guest.Spec) error {
 	return nil
 }
 
+// Cache fetches an image ahead of use. A host without a source has it from then on.
+func (d *Driver) Cache(ctx context.Context, imageID, format string) (fetched bool, err error) {
+	err = d.do(ctx, "cache", imageID, func(ctx context.Context) error {
+		d.state.mu.Lock()
+		_, ok := d.state.Images[imageID]
+		if fetched = !ok; fetched && d.cfg.Images == nil {
+			d.state.Images[imageID] = 0
+		}
+		d.state.mu.Unlock()
+		if fetched && d.cfg.Images != nil {
+			if _, err := d.fetch(ctx, imageID, format); err != nil {
+				return err
+			}
+		}
+		d.state.mu.Lock()
+		defer d.state.mu.Unlock()
+		return d.state.keep()
+	})
+	return fetched, err
+}
+
 // fetch reads an image once, as a host would into its cache.
-func (d *Driver) fetch(ctx context.Context, disk guest.Disk) (int64, error) {
+func (d *Driver) fetch(ctx context.Context, imageID, format string) (int64, error) {
 	d.state.mu.Lock()
-	size, ok := d.state.Images[disk.ImageID]
+	size, ok := d.state.Images[imageID]
 	d.state.mu.Unlock()
 	if ok {
 		return size, nil
 	}
-	in, info, err := d.cfg.Images.Open(ctx, disk.ImageID)
+	in, info, err := d.cfg.Images.Open(ctx, imageID)
 	if err != nil {
 		return 0, err
 	}
 	defer in.Close() // only read
-	if info.Format != disk.ImageFormat {
-		return 0, fault.Invalidf("the image is in %s format, not in %s", info.Format, disk.ImageFormat)
+	if info.Format != format {
+		return 0, fault.Invalidf("the image is in %s format, not in %s", info.Format, format)
 	}
 	size, err = io.Copy(io.Discard, in)
 	if err != nil {
@@ -160,7 +181,7 @@ func (d *Driver) fetch(ctx context.Context, disk guest.Disk) (int64, error) {
 	size = max(size, info.VirtualBytes)
 	d.state.mu.Lock()
 	defer d.state.mu.Unlock()
-	d.state.Images[disk.ImageID] = size
+	d.state.Images[imageID] = size
 	return size, nil
 }
 

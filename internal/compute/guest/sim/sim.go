@@ -30,7 +30,7 @@ type Config struct {
 	Volumes guest.Volumes     // nil: every volume is there
 	Delay   time.Duration     // of each start, stop and snapshot
 	// Fault tells what goes wrong with a call ("ensure", "destroy", "reboot",
-	// "snapshot") of a guest; nil: nothing ever does.
+	// "snapshot") of a guest, or of an image ("cache"); nil: nothing ever does.
 	Fault func(call, guestID string) Fault
 }
 
