@@ -36,10 +36,12 @@ func TestTokensOfGrants(t *testing.T) {
 		email         []string
 		asks, opinion int // of userinfo, of introspection
 	}{
-		"password":             {form: password, kind: "access_token", sub: "u-1", email: []string{"ann@example.org"}, asks: 1},
-		"password, rich":       {form: password, kind: "access_token", sub: "u-1", faults: oidctest.Faults{Rich: true}, email: []string{"ann@example.org"}},
-		"password, id token":   {form: password, kind: "id_token", sub: "u-1", email: []string{"ann@example.org"}},
-		"password, opaque":     {form: password, kind: "access_token", sub: "u-1", faults: oidctest.Faults{Opaque: true}, email: []string{"ann@example.org"}, asks: 1, opinion: 1},
+		"password":           {form: password, kind: "access_token", sub: "u-1", email: []string{"ann@example.org"}, asks: 1},
+		"password, rich":     {form: password, kind: "access_token", sub: "u-1", faults: oidctest.Faults{Rich: true}, email: []string{"ann@example.org"}},
+		"password, id token": {form: password, kind: "id_token", sub: "u-1", email: []string{"ann@example.org"}},
+		"password, opaque":   {form: password, kind: "access_token", sub: "u-1", faults: oidctest.Faults{Opaque: true}, email: []string{"ann@example.org"}, asks: 1, opinion: 1},
+		"no issuer is told": {form: password, kind: "access_token", sub: "u-1", faults: oidctest.Faults{Opaque: true, Extra: map[string]any{"iss": nil}},
+			email: []string{"ann@example.org"}, asks: 1, opinion: 1},
 		"password, signed":     {form: password, kind: "access_token", sub: "u-1", faults: oidctest.Faults{SignedUserinfo: true}, email: []string{"ann@example.org"}, asks: 1},
 		"password, bare":       {form: password, kind: "access_token", sub: "u-1", faults: oidctest.Faults{NoUserinfo: true}},
 		"credentials":          {form: machine, kind: "access_token", sub: "cloud", asks: 1},
@@ -98,9 +100,14 @@ func TestAudience(t *testing.T) {
 			}
 		})
 	}
+	// An empty line in a configuration is no name that a token without one has.
+	conf := config(w.idp, w.clock)
+	conf.Audiences = []string{""}
+	_, err := oidc.New(conf).Bearer(t.Context(), w.signed(map[string]any{"aud": "other"}))
+	fails(t, err, fault.Unauthenticated, "another application")
 	// An opaque token of another application is active as well.
 	w.idp.Misbehave(oidctest.Faults{Opaque: true})
-	_, err := w.cloud.Bearer(t.Context(), w.accessToken("other"))
+	_, err = w.cloud.Bearer(t.Context(), w.accessToken("other"))
 	fails(t, err, fault.Unauthenticated, "another application")
 }
 
@@ -236,6 +243,7 @@ func TestMisissuedTokens(t *testing.T) {
 		"subject":            {oidctest.Faults{Subject: "u-2"}, fault.Unauthenticated, "different subjects"},
 		"opaque, expired":    {oidctest.Faults{Opaque: true, Lifetime: -time.Second}, fault.Unauthenticated, "not active"},
 		"opaque, not yet":    {oidctest.Faults{Opaque: true, NotBefore: time.Hour}, fault.Unauthenticated, "not valid yet"},
+		"opaque, ended":      {oidctest.Faults{Opaque: true, Extra: map[string]any{"exp": 1_700_000_000}}, fault.Unauthenticated, "not valid yet"},
 		"opaque, issuer":     {oidctest.Faults{Opaque: true, Issuer: "https://evil.example"}, fault.Unauthenticated, "another issuer"},
 		"opaque, subject":    {oidctest.Faults{Opaque: true, Subject: "u-2"}, fault.Unauthenticated, "different subjects"},
 		"opaque, spelling":   {oidctest.Faults{Opaque: true, Extra: map[string]any{"Active": true}}, fault.Unauthenticated, "second spelling"},

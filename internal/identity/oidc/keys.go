@@ -31,8 +31,8 @@ func algorithmNames() []string {
 }
 
 // fetchKeys gives the provider's keys for signatures. Keys of a kind that we do
-// not know are passed over (RFC 7517, 5), as are secret ones: a symmetric key
-// that is published proves nothing.
+// not know are passed over (RFC 7517, 5); a symmetric one is for no algorithm
+// that is taken.
 func (p *Provider) fetchKeys(ctx context.Context, address string) ([]key, error) {
 	if address == "" {
 		return nil, silent(errNoEndpoint)
@@ -56,7 +56,7 @@ func (p *Provider) fetchKeys(ctx context.Context, address string) ([]key, error)
 		if err := json.Unmarshal(raw, &k); err != nil {
 			continue // of a kind that is not known here, or broken: no token verifies by it
 		}
-		if k.IsPublic() && k.Valid() && k.Use != "enc" && len(out) < maxKeys {
+		if k.Valid() && k.Use != "enc" && len(out) < maxKeys {
 			out = append(out, k)
 		}
 	}

@@ -54,6 +54,16 @@ func TestLogin(t *testing.T) {
 	}
 }
 
+// What is signed in the token counts; userinfo adds to it.
+func TestTokenComesFirst(t *testing.T) {
+	w := newWorld(t)
+	w.idp.Misbehave(oidctest.Faults{Extra: map[string]any{"email": "token@example.org", "groups": nil}})
+	claims := w.took(w.cloud.Exchange(t.Context(), redirectURI, w.begin("n"), "n", verifier))
+	if diff := cmp.Diff([][]string{{"token@example.org"}, {"ops", "dev"}}, [][]string{claims["email"], claims["groups"]}); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestAddressOfLogin(t *testing.T) {
 	w := newWorld(t)
 	address, err := w.cloud.AuthCodeURL(t.Context(), redirectURI, "s", "n", verifier)
@@ -96,6 +106,7 @@ func TestForgedLogins(t *testing.T) {
 		"key":                      {oidctest.Faults{KeyID: "gone"}, fault.Unauthenticated, "verify signature"},
 		"another's access token":   {oidctest.Faults{Extra: map[string]any{"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"}}, fault.Unauthenticated, "access token hash"},
 		"no subject":               {oidctest.Faults{Extra: map[string]any{"sub": nil}}, fault.Unauthenticated, "subjects"},
+		"no subject at all":        {oidctest.Faults{NoUserinfo: true, Extra: map[string]any{"sub": nil}}, fault.Unauthenticated, "subjects"},
 		"second spelling":          {oidctest.Faults{Extra: map[string]any{"Nonce": "n-1"}}, fault.Unauthenticated, "second spelling"},
 		"userinfo of another":      {oidctest.Faults{Subject: "u-2"}, fault.Unauthenticated, "different subjects"},
 		"userinfo fails":           {oidctest.Faults{Status: map[string]int{"/userinfo": 503}}, fault.Unavailable, "answers 503"},

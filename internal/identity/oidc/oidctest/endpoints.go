@@ -192,7 +192,7 @@ func (p *Provider) introspect(w http.ResponseWriter, r *http.Request) {
 	}
 	body := maps.Clone(claims)
 	body["active"], body["token_type"] = true, "Bearer"
-	maps.Copy(body, p.faults.Extra)
+	p.change(body)
 	reply(w, http.StatusOK, p.padded(body))
 }
 

@@ -40,7 +40,7 @@ type Faults struct {
 	NotBefore        time.Duration  // from now, in tokens
 	Algorithm        string         // "none", or "HS256" keyed by the client's secret
 	KeyID            string         // in headers of tokens, instead of the key's
-	Extra            map[string]any // further claims of tokens
+	Extra            map[string]any // further claims of tokens; nil takes one away
 	Opaque           bool           // access tokens are no JWT
 	Rich             bool           // access tokens carry the user's claims
 	NoIntrospection  bool

@@ -75,6 +75,12 @@ func (p *Provider) common(c Client, u User) map[string]any {
 	return claims
 }
 
+// change adds the claims that are asked for, and takes away those that are nil.
+func (p *Provider) change(claims map[string]any) {
+	maps.Copy(claims, p.faults.Extra)
+	maps.DeleteFunc(claims, func(_ string, value any) bool { return value == nil })
+}
+
 // accessToken issues a token (RFC 9068), or an opaque one.
 func (p *Provider) accessToken(c Client, u User, scope string) (string, error) {
 	claims := p.common(c, u)
@@ -87,7 +93,7 @@ func (p *Provider) accessToken(c Client, u User, scope string) (string, error) {
 			claims[name] = value
 		}
 	}
-	maps.Copy(claims, p.faults.Extra)
+	p.change(claims)
 	token := "opaque-" + id.Hex()
 	if !p.faults.Opaque {
 		var err error
@@ -115,7 +121,7 @@ func (p *Provider) idToken(c Client, u User, nonce, access string) (string, erro
 	}
 	sum := sha256.Sum256([]byte(access))
 	claims["at_hash"] = encode(sum[:len(sum)/2])
-	maps.Copy(claims, p.faults.Extra)
+	p.change(claims)
 	return p.seal(claims, c)
 }
 
