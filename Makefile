@@ -9,7 +9,7 @@ export CGO_ENABLED = 0
 
 # What the tests need beyond what "mek up" installs by itself.
 ENGINES := qemu-system-x86 qemu-utils openvswitch-switch ovn-central ovn-host bubblewrap nftables iproute2 openssh-client
-TESTING := $(ENGINES) postgresql python3-openstackclient python3-boto3 awscli genisoimage ca-certificates git procps iputils-ping
+TESTING := $(ENGINES) postgresql python3-openstackclient python3-boto3 python3-lxml awscli genisoimage xmlsec1 ca-certificates git procps iputils-ping
 
 # What the conformance tests need: they run in a namespace, where they cannot install it.
 CLIENTS_OF := openstackclient heatclient octaviaclient magnumclient ironicclient swiftclient troveclient saharaclient zunclient \
