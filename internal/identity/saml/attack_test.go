@@ -2,6 +2,8 @@ package saml
 
 import (
 	"crypto"
+	"crypto/x509"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -335,6 +337,30 @@ func TestAnswersNobodyAskedFor(t *testing.T) {
 		change(&other)
 		a, err := service().Verify(theProviders(), attack{}.document(t, other), nil, theNow)
 		refusedFor(t, a, err, errUnasked)
+	}
+}
+
+// TestKeysAreOfMetadata holds that a certificate is a key and no more: neither
+// its dates nor what a signature says of its key count, and each key is tried.
+func TestKeysAreOfMetadata(t *testing.T) {
+	old := &x509.Certificate{SerialNumber: big.NewInt(2), NotBefore: theNow.Add(-2 * keyLife), NotAfter: theNow.Add(-keyLife)}
+	der, err := x509.CreateCertificate(random{}, old, old, theirs().key.Public(), theirs().key)
+	must(t, err)
+	old, err = x509.ParseCertificate(der)
+	must(t, err)
+	s := good()
+	s.by.cert = strange().cert // in KeyInfo
+	doc := attack{}.document(t, s)
+	p := &Provider{EntityID: theProvider, Certificates: []*x509.Certificate{strange().cert, old}}
+	if _, err := service().Verify(p, doc, []string{theRequest}, theNow); err != nil {
+		t.Error(err)
+	}
+	s.by = pair{key: strange().key, cert: theirs().cert}
+	a, err := service().Verify(theProviders(), attack{}.document(t, s), []string{theRequest}, theNow)
+	refusedFor(t, a, err, errNoKey)
+	for _, p := range []*Provider{{EntityID: theProvider}, {Certificates: p.Certificates}, {}} {
+		a, err := service().Verify(p, doc, []string{theRequest}, theNow)
+		refusedFor(t, a, err, errNoEntity)
 	}
 }
 

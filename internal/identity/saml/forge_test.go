@@ -2,8 +2,11 @@ package saml
 
 import (
 	"crypto/rsa"
+	"crypto/sha3"
 	"crypto/x509"
 	"errors"
+	"math/big"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -43,10 +46,44 @@ func newPair() pair {
 	return pair{key, cert, c, k}
 }
 
+// seeded is a pair that is the same in every process: each worker of a fuzz test
+// believes what the others have signed.
+func seeded(name string) pair {
+	one := big.NewInt(1)
+	key := &rsa.PrivateKey{PublicKey: rsa.PublicKey{E: 65537}}
+	for i := range 2 {
+		h := sha3.NewSHAKE256()
+		_, _ = h.Write([]byte(name + strconv.Itoa(i)))
+		b := make([]byte, 128)
+		_, _ = h.Read(b)
+		b[0] |= 0xC0
+		b[127] |= 1
+		p := new(big.Int).SetBytes(b)
+		for !p.ProbablyPrime(10) || new(big.Int).Mod(new(big.Int).Sub(p, one), big.NewInt(65537)).Sign() == 0 {
+			p.Add(p, big.NewInt(2))
+		}
+		key.Primes = append(key.Primes, p)
+	}
+	p, q := key.Primes[0], key.Primes[1]
+	key.N = new(big.Int).Mul(p, q)
+	key.D = new(big.Int).ModInverse(big.NewInt(65537), new(big.Int).Mul(new(big.Int).Sub(p, one), new(big.Int).Sub(q, one)))
+	key.Precompute()
+	t := &x509.Certificate{SerialNumber: one, NotBefore: theNow, NotAfter: theNow.Add(keyLife)}
+	der, err := x509.CreateCertificate(random{}, t, t, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		panic(err)
+	}
+	return pair{key: key, cert: cert}
+}
+
 // The keys of the tests: of the service, of the provider and of somebody else.
 var (
-	ours    = sync.OnceValue(newPair)
-	theirs  = sync.OnceValue(newPair)
+	ours    = sync.OnceValue(func() pair { return seeded("ours") })
+	theirs  = sync.OnceValue(func() pair { return seeded("theirs") })
 	strange = sync.OnceValue(newPair)
 )
 

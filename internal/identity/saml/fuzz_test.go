@@ -20,7 +20,10 @@ func seeds(f *testing.F) {
 	request, _, err := service().ECPRequest("s", theNow)
 	must(f, err)
 	asked := []byte(spell(f, good().build(f)))
-	for _, d := range [][]byte{doc, soap, metadata, request, asked, []byte(described())} {
+	sealed := good().build(f)
+	seal(f, sealed, nsEncrypt11+"aes256-gcm", ours())
+	must(f, sign(sealed, theirs().key, theirs().cert))
+	for _, d := range [][]byte{doc, soap, metadata, request, asked, []byte(spell(f, sealed)), []byte(described())} {
 		f.Add(d)
 		f.Add(d[:len(d)/2])
 	}
@@ -101,8 +104,8 @@ func FuzzDecrypt(f *testing.F) {
 
 // FuzzParseKeyPair reads what an operator brings.
 func FuzzParseKeyPair(f *testing.F) {
-	f.Add(ours().certPEM, ours().keyPEM)
-	f.Add(ours().keyPEM, ours().certPEM)
+	f.Add(strange().certPEM, strange().keyPEM)
+	f.Add(strange().keyPEM, strange().certPEM)
 	f.Fuzz(func(t *testing.T, certPEM, keyPEM []byte) {
 		cert, key, err := ParseKeyPair(certPEM, keyPEM)
 		if err == nil && !key.PublicKey.Equal(cert.PublicKey) {

@@ -95,12 +95,18 @@ func keyFiles(t *testing.T, dir string) {
 func TestSignedByXMLSec(t *testing.T) {
 	s, dir := newService(), t.TempDir()
 	keyFiles(t, dir)
-	put(t, dir, "in.xml", []byte(strings.Replace(template, "SIGNATURE-a", strings.Replace(signatureTemplate, "#ID", "#a", 1), 1)))
+	signature := strings.Replace(signatureTemplate, "#ID", "#a", 1)
+	prefixes := `xml-exc-c14n#"><ec:InclusiveNamespaces xmlns:ec="http://www.w3.org/2001/10/xml-exc-c14n#" PrefixList="unused xs"/></ds:Transform></ds:Transforms>` // as OpenSAML writes it
+	signature = strings.Replace(signature, `xml-exc-c14n#"/></ds:Transforms>`, prefixes, 1)
+	put(t, dir, "in.xml", []byte(strings.Replace(template, "SIGNATURE-a", signature, 1)))
 	if out, err := run(t, dir, "xmlsec1", "--sign", assertionID, "urn:oasis:names:tc:SAML:2.0:assertion:Assertion", "--privkey-pem", "key.pem", "--output", "out.xml", "in.xml"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	doc, err := os.ReadFile(filepath.Join(dir, "out.xml"))
 	must(t, err)
+	if !bytes.Contains(doc, []byte("PrefixList")) {
+		t.Fatal("signed without the prefixes")
+	}
 	a, err := s.Verify(ourselves(t), doc, nil, now)
 	must(t, err)
 	if a.NameID != "bøb & co" || a.Attributes["n"][0] != "<v>" {

@@ -73,7 +73,7 @@ func TestParseProvider(t *testing.T) {
 }
 
 func TestKeyPairs(t *testing.T) {
-	p, other := ours(), theirs()
+	p, other := strange(), newPair()
 	c := p.cert
 	if c.NotAfter.Sub(theNow) != keyLife || !c.NotBefore.Before(theNow) || p.key.N.BitLen() != keyBits || c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) != nil {
 		t.Errorf("from %v to %v, %d bits", c.NotBefore, c.NotAfter, p.key.N.BitLen())

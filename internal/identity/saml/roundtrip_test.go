@@ -95,6 +95,9 @@ func TestBrowsers(t *testing.T) {
 			if (target.Form == nil) != (p.RedirectURL != "") {
 				t.Fatalf("target %+v", target)
 			}
+			if _, _, err := idp.Browse(t.Context(), "mallory", target.URL, target.Form); err == nil || !strings.Contains(err.Error(), "401") {
+				t.Errorf("somebody unknown: %v", err)
+			}
 			action, form, err := idp.Browse(t.Context(), "alice", target.URL, target.Form)
 			must(t, err)
 			if action != s.ACS || form.Get("RelayState") != "state & more" {
