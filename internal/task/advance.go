@@ -19,14 +19,30 @@ func (x *execution) silent(step int) bool {
 	return (!s.effect && !s.commits || x.r.skip(step)) && !x.e.o.Faults.waits(x.g.name, s.name)
 }
 
-// pass goes over steps that do nothing, but for the last.
-func (x *execution) pass(step int) int {
+// pass goes over steps that do nothing, but for the last. One whose effect is taken
+// back is recorded: after a crash an unwinding must begin there.
+func (x *execution) pass(step int) (int, error) {
 	from := step
 	for step+1 < len(x.g.steps) && x.silent(step) {
 		step++
 	}
-	if step > from {
-		x.stand(step)
+	switch s := x.g.steps[step]; {
+	case step == from:
+		return step, nil
+	case s.effect && s.undone:
+		_, err := x.record(step-1, nil)
+		return step, err
+	}
+	x.stand(step)
+	return step, nil
+}
+
+// first is the step at which a saga is recorded when it is enqueued: steps before
+// it do nothing, whatever its state.
+func (g *graph) first(f *Faults) int {
+	step := 0
+	for step+1 < len(g.steps) && !g.steps[step].effect && !g.steps[step].commits && !f.waits(g.name, g.steps[step].name) {
+		step++
 	}
 	return step
 }

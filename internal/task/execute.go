@@ -124,7 +124,9 @@ func (x *execution) delay(attempt int64) time.Duration {
 }
 
 func (x *execution) forward(step int) (over bool, err error) {
-	step = x.pass(step)
+	if step, err = x.pass(step); err != nil {
+		return false, err
+	}
 	x.r.begin(step, x.row.Attempts, nil)
 	if x.at(step, K1) || x.at(step, K2) {
 		return false, x.e.die()

@@ -131,7 +131,7 @@ func (h *Handle[P]) Enqueue(ctx context.Context, tx *db.Tx, w Work, params P) (s
 	}
 	now, term := h.e.o.Clock.Now(), h.e.term()
 	row := &sagaRow{ID: id.New(), Op: h.g.name, Version: int64(h.g.version), Object: w.Object, ProjectID: w.ProjectID, UserID: w.UserID,
-		RequestID: w.RequestID, State: stateLive, Shared: h.g.shared, Preempt: w.Preempt, Direction: forward, Step: h.g.steps[0].name,
+		RequestID: w.RequestID, State: stateLive, Shared: h.g.shared, Preempt: w.Preempt, Direction: forward, Step: h.g.steps[h.g.first(h.e.o.Faults)].name,
 		Deadline: clock.Micros(now.Add(h.g.deadline)), Params: string(text), Owner: h.e.o.Owner, Epoch: 1,
 		LeaseUntil: clock.Micros(now.Add(leaseTime)), CreatedAt: clock.Micros(now), UpdatedAt: clock.Micros(now)}
 	for try := range 5 { // again when another request came in between

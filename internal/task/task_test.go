@@ -269,7 +269,7 @@ func TestOneSagaPerObject(t *testing.T) {
 			t.Fatalf("%d sagas were accepted", won)
 		}
 		live, err := w.e.Live(context.Background(), d, "a")
-		if err != nil || len(live) != 1 || live[0].Op != "test.build" || live[0].Step != "begin" {
+		if err != nil || len(live) != 1 || live[0].Op != "test.build" || live[0].Step != "claim" {
 			t.Errorf("live: %+v, %v", live, err)
 		}
 		w.run(t)

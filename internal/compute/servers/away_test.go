@@ -11,6 +11,7 @@ import (
 	"github.com/mekcloud/mek/internal/listing"
 	"github.com/mekcloud/mek/internal/task"
 	"github.com/mekcloud/mek/internal/task/tasktest"
+	"github.com/mekcloud/mek/test/await"
 )
 
 // twoHosts is a world with two hosts, and a server on the first.
@@ -116,9 +117,10 @@ func TestLiveSaga(t *testing.T) {
 }
 
 func TestEvacuateSaga(t *testing.T) {
-	down := func(w *surroundings) error { w.dead.Store(true); return nil }
 	tasktest.Exercise(t, tasktest.Fixture{Op: "compute.server.evacuate", World: func(t *testing.T) tasktest.World {
-		return twoHosts(t, []func(w *surroundings) error{down}, func(w *surroundings) error {
+		var w *surroundings
+		down := func(made *surroundings) error { w = made; w.dead.Store(true); return nil }
+		x := twoHosts(t, []func(w *surroundings) error{down}, func(w *surroundings) error {
 			return w.servers.Evacuate(context.Background(), w.only(t).ID, "", false, false, caller())
 		}, func(t *testing.T, w *surroundings) {
 			w.sits(t, "host-b", "ACTIVE", 1, 1, "") // what the dead host has, nobody can know
@@ -138,6 +140,13 @@ func TestEvacuateSaga(t *testing.T) {
 				t.Errorf("%+v", one)
 			}
 		})
+		x.Deleted = func(t *testing.T) {
+			w.check(t, 0, 1, 0, 1, 0, false) // what the dead host has goes when it is back
+			w.dead.Store(false)
+			w.rejoin()
+			await.That(t, "the host that came back has no guest", func() bool { return len(w.guests()) == 0 })
+		}
+		return x
 	}})
 }
 

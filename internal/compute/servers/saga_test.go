@@ -83,8 +83,11 @@ func world(t *testing.T, before, start func(w *surroundings) error, done, unwoun
 		Done: func(t *testing.T) { done(t, w) }, Unwound: func(t *testing.T) { unwound(t, w) }})
 }
 
-// checked has the conservation queries of servers and of Placement hold.
+// checked has the conservation queries of servers and of Placement hold, and the
+// server deleted in the middle of each step.
 func (w *surroundings) checked(x tasktest.World) tasktest.World {
+	x.Delete = func(ctx context.Context) error { return w.servers.Delete(ctx, w.only(w.t).ID, false, caller()) }
+	x.Deleted = func(t *testing.T) { w.check(t, 0, 0, 0, 1, 0, false) }
 	x.Checks = func() []check.Check { return append(w.servers.Checks(), w.place.Checks()...) }
 	x.Agents, x.Sections = func() check.Agents { return w.hub }, []check.Section{check.Guests}
 	return x

@@ -47,6 +47,10 @@ type World struct {
 	Done func(t *testing.T)
 	// Unwound fails the test unless nothing is left of the saga.
 	Unwound func(t *testing.T)
+	// Delete is the request that deletes the saga's object, and Deleted fails the
+	// test unless nothing is left of it; nil: it is not deleted by a saga.
+	Delete  func(ctx context.Context) error
+	Deleted func(t *testing.T)
 	// AgentDies is called in the middle of an effect; may be nil.
 	AgentDies func()
 	// Checks are the conservation queries of the service, of the engine opened
@@ -57,29 +61,34 @@ type World struct {
 	Sections []check.Section
 }
 
-// Exercise runs the saga undisturbed and then once for each fault.
+// Exercise runs the saga undisturbed, then once for each fault, and once for each
+// step with a death in it after which its object is deleted.
 func Exercise(t *testing.T, f Fixture) {
 	t.Helper()
-	steps := f.World(t).Open(task.Options{Clock: clock.Real{}}).Ops()[f.Op]
+	w := f.World(t)
+	steps := w.Open(task.Options{Clock: clock.Real{}}).Ops()[f.Op]
 	if len(steps) == 0 {
 		t.Fatalf("no saga %s is registered", f.Op)
 	}
 	f.report = report.Start(t, "F1", 0)
-	t.Run("undisturbed", func(t *testing.T) { f.run(t, true) })
+	t.Run("undisturbed", func(t *testing.T) { f.run(t, reached) })
 	for i, step := range steps {
 		for _, kind := range []task.Kind{task.K1, task.K2, task.K3, task.K4, task.K5, task.K7, task.K8} {
-			t.Run(step+"/"+string(kind), func(t *testing.T) { f.run(t, true, task.Fault{Op: f.Op, Step: step, Kind: kind}) })
+			t.Run(step+"/"+string(kind), func(t *testing.T) { f.run(t, reached, task.Fault{Op: f.Op, Step: step, Kind: kind}) })
+		}
+		if w.Delete != nil {
+			t.Run(step+"/K3/deleted", func(t *testing.T) { f.run(t, gone, task.Fault{Op: f.Op, Step: step, Kind: task.K3}) })
 		}
 		for _, kind := range []task.Kind{task.K6, task.K6Before} {
 			first := task.Fault{Op: f.Op, Step: step, Kind: kind}
-			t.Run(step+"/"+string(kind), func(t *testing.T) { f.run(t, false, first) })
+			t.Run(step+"/"+string(kind), func(t *testing.T) { f.run(t, unwound, first) })
 			for _, undo := range steps[:i+1] {
 				for _, second := range []task.Kind{task.U1, task.U3, task.U6, task.U8} {
 					if !sampled(f.Op, step, kind, undo, second) {
 						continue
 					}
 					t.Run(step+"/"+string(kind)+"/"+undo+"/"+string(second), func(t *testing.T) {
-						f.run(t, false, first, task.Fault{Op: f.Op, Step: undo, Kind: second})
+						f.run(t, unwound, first, task.Fault{Op: f.Op, Step: undo, Kind: second})
 					})
 				}
 			}
@@ -106,7 +115,16 @@ func Options(d *db.DB, faults *task.Faults) task.Options {
 	return task.Options{DB: d, Clock: clock.Real{}, Owner: "test", Retry: time.Millisecond, Faults: faults}
 }
 
-func (f Fixture) run(t *testing.T, done bool, faults ...task.Fault) {
+// goal is what a run ends in.
+type goal string
+
+const (
+	reached goal = "the saga's own goal"
+	unwound goal = "nothing is left of the saga"
+	gone    goal = "nothing is left of its object"
+)
+
+func (f Fixture) run(t *testing.T, g goal, faults ...task.Fault) {
 	w := f.World(t)
 	injected := &task.Faults{AgentDies: w.AgentDies}
 	injected.Arm(faults...)
@@ -114,8 +132,8 @@ func (f Fixture) run(t *testing.T, done bool, faults ...task.Fault) {
 	for _, one := range faults {
 		f.report.Fault(string(one.Kind), 1)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
+	ctx, stop := context.WithTimeout(context.Background(), 30*time.Second)
+	defer stop()
 	engine := w.Open(Options(w.DB, injected))
 	if err := w.Start(ctx); err != nil {
 		t.Fatalf("start: %v", err)
@@ -133,6 +151,11 @@ func (f Fixture) run(t *testing.T, done bool, faults ...task.Fault) {
 			t.Fatalf("the server died %d times", deaths)
 		}
 		engine = w.Open(Options(w.DB, injected))
+		if g == gone {
+			if err := w.Delete(ctx); err != nil {
+				t.Fatalf("delete: %v", err)
+			}
+		}
 	}
 	if n := injected.Fired(); n != len(faults) {
 		t.Errorf("%d of %d faults happened", n, len(faults))
@@ -141,12 +164,17 @@ func (f Fixture) run(t *testing.T, done bool, faults ...task.Fault) {
 	if err != nil || len(left) > 0 {
 		t.Errorf("clean-ups: %+v, %v", left, err)
 	}
-	if done {
+	switch g {
+	case reached:
 		w.Done(t)
-	} else {
+	case unwound:
 		w.Unwound(t)
+	case gone:
+		w.Deleted(t)
 	}
-	f.visible(ctx, t, w.DB, seen, faults)
+	if g != gone { // what a delete takes back it speaks for itself
+		f.visible(ctx, t, w.DB, seen, faults)
+	}
 	w.holds(ctx, t, engine)
 }
 
