@@ -127,6 +127,7 @@ var plants = []struct{ code, sql string }{
 	{"I-25/assignment", "INSERT INTO identity_assignments (id, user_id, system, role_id, inherited, created_at) SELECT 'a', id, false, (SELECT id FROM identity_roles LIMIT 1), false, 1 FROM identity_users LIMIT 1"},
 	{"I-09/project-parent", `INSERT INTO identity_projects (id, name, domain_id, parent_id, description, enabled, is_domain, options, extra, created_at)
 		VALUES ('d2', 'd2', NULL, NULL, '', true, true, '{}', '{}', 1), ('p2', 'p2', 'default', 'd2', '', true, false, '{}', '{}', 1)`},
+	{"I-09/provider-domain", "INSERT INTO identity_providers (id, domain_id, enabled, created_at) SELECT 'idp', id, true, 1 FROM identity_projects WHERE NOT is_domain LIMIT 1"},
 	{"I-25/access-rule", `INSERT INTO identity_access_rules (id, user_id, service, path, method, created_at) SELECT 'rule', id, 's', '/', 'GET', 1 FROM identity_users WHERE name = 'admin';
 		INSERT INTO identity_app_credentials (id, name, description, user_id, project_id, secret_hash, unrestricted, expires_at, created_at)
 		SELECT 'cred', 'c', '', id, 'p2', '', false, 0, 1 FROM identity_users WHERE name = 'demo';

@@ -24,10 +24,10 @@ func (s *Service) REST() *rest.Service {
 	return &rest.Service{
 		Name: "keystone", Type: "identity", Prefix: "/identity", Alias: legacy.AdminPrefix, Dialect: wire.Dialect(),
 		Rules: slices.Concat(auth.Rules(), projects.Rules(), domains.Rules(), domainconfig.Rules(), users.Rules(), groups.Rules(), roles.Rules(),
-			assignments.Rules(), catalog.Rules(), policies.Rules(), endpointfilter.Rules(), delegationRules()),
+			assignments.Rules(), catalog.Rules(), policies.Rules(), endpointfilter.Rules(), delegationRules(), federationRules()),
 		Routes: slices.Concat(versionRoutes(), wire.Routes(slices.Concat(s.auth.Routes(), s.projects.Routes(), s.domains.Routes(), s.domainConfig.Routes(s.domains.Domain), s.users.Routes(s.login.Guard),
 			s.groups.Routes(), s.roles.Routes(), s.grants.Routes(), s.catalog.Routes(), s.policies.Routes(s.catalog.EndpointView),
 			s.filters.Routes(endpointfilter.Others{Endpoint: s.catalog.EndpointByID, Endpoints: s.catalog.Endpoints, EndpointView: s.catalog.EndpointView,
-				Project: s.projects.Get, ProjectView: projects.View}), s.delegationRoutes(), legacy.Routes(s.legacy())))),
+				Project: s.projects.Get, ProjectView: projects.View}), s.delegationRoutes(), s.federationRoutes(), legacy.Routes(s.legacy())))),
 	}
 }

@@ -63,6 +63,7 @@ type Service struct {
 	domainConfig  *domainconfig.Service
 	accessKeys    *accessKeys
 	delegation
+	federation
 }
 
 // journal writes audit records through the outbox.
@@ -109,6 +110,7 @@ func New(ctx context.Context, d Deps) (*Service, error) {
 	s.grants = assignments.New(s.assignments, assignments.Others{User: s.users.Get, Group: s.groups.Get, Project: s.projects.Get, Role: s.roles.Get,
 		RoleView: roles.View, ProjectView: projects.View, DomainView: domains.View, Reach: s.reach})
 	s.delegation = s.delegate(d, hasher)
+	s.federation = s.federate(d)
 	s.login = auth.NewService(auth.Config{Clock: d.Clock, Users: s.users, Projects: s.projects, AppCredentials: s.appCredentials, Trusts: s.trusts,
 		Tokens: s.tokens, Receipts: s.tokens, Secrets: s.credentials, OAuth: s.oauth, Access: s.access, Log: j, Line: d.Logins})
 	s.accessKeys = newAccessKeys(s)

@@ -8,6 +8,7 @@ var (
 	widerTrust = check.Code{ID: "I-25/trust", Means: "a redelegated trust gives more than the one it came from", Remedy: "openstack trust delete"}
 	widerRule  = check.Code{ID: "I-25/access-rule", Means: "an application credential has access rules of another user", Remedy: "openstack application credential delete"}
 	farTree    = check.Code{ID: "I-09/project-parent", Means: "a project of one domain hangs on one of another", Remedy: reportIt}
+	noDomain   = check.Code{ID: "I-09/provider-domain", Means: "an identity provider's domain is a project that is none", Remedy: reportIt}
 	noSubject  = check.Code{ID: "I-25/assignment", Means: "a role is granted to nobody, or on nothing", Remedy: reportIt}
 )
 
@@ -28,6 +29,8 @@ func (s *Service) Checks() []check.Check {
 			JOIN identity_app_credential_rules x ON x.app_credential_id = a.id JOIN identity_access_rules r ON r.id = x.rule_id WHERE r.user_id <> a.user_id`},
 		check.Query{Code: farTree, Kind: "project", SQL: `SELECT c.id, 'it is in domain ' || COALESCE(c.domain_id, '') || ', its parent ' || p.id || ' in ' || COALESCE(p.domain_id, p.id), '' FROM identity_projects c
 			JOIN identity_projects p ON p.id = c.parent_id WHERE NOT c.is_domain AND COALESCE(c.domain_id, '') <> COALESCE(p.domain_id, p.id)`},
+		check.Query{Code: noDomain, Kind: "identity provider", SQL: `SELECT i.id, 'its domain ' || p.id || ' is a project', '' FROM identity_providers i
+			JOIN identity_projects p ON p.id = i.domain_id WHERE NOT p.is_domain`},
 		check.Query{Code: noSubject, Kind: "assignment", SQL: `SELECT id, 'it grants role ' || role_id || ' to nobody, or on nothing', '' FROM identity_assignments
 			WHERE user_id IS NULL AND group_id IS NULL OR project_id IS NULL AND domain_id IS NULL AND NOT system`})}
 }

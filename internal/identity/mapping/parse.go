@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/mekcloud/mek/internal/fault"
 )
@@ -84,6 +85,9 @@ func Parse(rules json.RawMessage, version string) (*Rules, error) {
 	}
 	if len(rules) > MaxBytes {
 		return nil, fault.Invalidf("Invalid mapping: rules are longer than %d bytes", MaxBytes)
+	}
+	if !utf8.Valid(rules) {
+		return nil, fault.Invalidf("Invalid mapping: rules are not UTF-8")
 	}
 	r := &reader{}
 	items := r.array(rules, "rules", maxRules)

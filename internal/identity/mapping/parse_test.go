@@ -21,6 +21,7 @@ func TestParseRefuses(t *testing.T) {
 		{`[`, V1, "rules: is not of type 'array'"},
 		{``, V1, "rules: is not of type 'array'"},
 		{`[]`, V1, "at least one rule"},
+		{"[\"\xff\"]", V1, "rules are not UTF-8"},
 		{`[1]`, V1, "rules[0]: is not of type 'object'"},
 		{`[{"local": []}]`, V1, "'remote' is a required property"},
 		{`[{"remote": [{"type": "a"}]}]`, V1, "'local' is a required property"},

@@ -77,24 +77,27 @@ func (s *Service) Create(ctx context.Context, p identity.Project) (*identity.Pro
 	if p.IsDomain && (p.DomainID != "" || p.ParentID != "") {
 		return nil, fault.Invalidf("Specify a domain_id or a parent_id, but not for a project that acts as a domain.")
 	}
-	err := s.db.Write(ctx, func(tx *db.Tx) error {
-		if !p.IsDomain {
-			if err := s.place(ctx, tx, &p); err != nil {
-				return err
-			}
-		}
-		if err := s.store.table.Insert(ctx, tx, toRow(&p)); err != nil {
-			return taken(err, &p)
-		}
-		if err := s.store.setTags(ctx, tx, p.ID, p.Tags); err != nil {
-			return err
-		}
-		return s.changes.Changed(ctx, tx, identity.Change("create", kind(&p), p.ID))
-	})
-	if err != nil {
+	if err := s.db.Write(ctx, func(tx *db.Tx) error { return s.Add(ctx, tx, p) }); err != nil {
 		return nil, err
 	}
 	return s.Get(ctx, p.ID)
+}
+
+// Add is Create in the transaction of something that needs a project or domain
+// of its own: ID and CreatedAt are set, and the name has no blanks around it.
+func (s *Service) Add(ctx context.Context, tx *db.Tx, p identity.Project) error {
+	if !p.IsDomain {
+		if err := s.place(ctx, tx, &p); err != nil {
+			return err
+		}
+	}
+	if err := s.store.table.Insert(ctx, tx, toRow(&p)); err != nil {
+		return taken(err, &p)
+	}
+	if err := s.store.setTags(ctx, tx, p.ID, p.Tags); err != nil {
+		return err
+	}
+	return s.changes.Changed(ctx, tx, identity.Change("create", kind(&p), p.ID))
 }
 
 func kind(p *identity.Project) string {

@@ -42,6 +42,11 @@ func (w *World) identities() {
 	w.made(a, "consumer", v3+"/OS-OAUTH1/consumers", "consumer.id", Object{"consumer": Object{}})
 	w.set(a, "PUT", v3+"/domains/"+w.Domain+"/config", Object{"config": Object{"identity": Object{"driver": "sql"}, "ldap": Object{"url": "ldap://127.0.0.1"}}})
 	w.set(a, "PUT", v3+"/projects/"+w.Project+"/tags/blue", nil)
+	const federation = v3 + "/OS-FEDERATION"
+	w.set(a, "PUT", federation+"/mappings/mapping", Object{"mapping": Object{"rules": []Object{{"local": []Object{{"user": Object{"name": "{0}"}}}, "remote": []Object{{"type": "uid"}}}}}})
+	w.set(a, "PUT", federation+"/identity_providers/idp", Object{"identity_provider": Object{"remote_ids": []string{"urn:idp"}}})
+	w.set(a, "PUT", federation+"/identity_providers/idp/protocols/saml2", Object{"protocol": Object{"mapping_id": "mapping"}})
+	w.set(a, "PUT", federation+"/service_providers/sp", Object{"service_provider": Object{"auth_url": "http://127.0.0.1/v3/auth", "sp_url": "http://127.0.0.1/ecp"}})
 	w.Things["second token"] = w.login(m.UserID, onProject(w.Project))
 	w.legacy(a)
 }
