@@ -4,7 +4,9 @@
 // One directory per resource implements it: tokens (sealed bearer tokens, keys,
 // revocation), access (what a token is worth now), auth (login), projects,
 // domains, users, groups, roles, assignments, catalog, credentials, appcreds,
-// trusts, limits, and bootstrap for a new cloud.
+// trusts, limits, and bootstrap for a new cloud. Federation has identityproviders
+// (with their protocols), mappings, serviceproviders, and mapping, the rules that
+// say who somebody is here for whom an identity provider vouches.
 //
 // Invariants:
 //   - A token carries who, scope and times, never roles: its worth is computed

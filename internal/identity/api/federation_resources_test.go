@@ -285,7 +285,7 @@ func TestServiceProviders(t *testing.T) {
 			same("service_provider.relay_state_prefix", "x:").same("service_provider.description", "2")
 		k.put("service_provider", "/service_providers/three", urls(obj{"relay_state_prefix": nil})).expect(201).same("service_provider.relay_state_prefix", "ss:mem:")
 		for _, bad := range []obj{{"auth_url": nil}, {"auth_url": "no address"}, {"sp_url": ""}, {"sp_url": "https:" + strings.Repeat("x", 225)}, {"colour": 1},
-			{"enabled": "maybe"}, {"relay_state_prefix": 1}, {"relay_state_prefix": strings.Repeat("x", 257)}, {"id": "other"}} {
+			{"enabled": "maybe"}, {"relay_state_prefix": 1}, {"relay_state_prefix": strings.Repeat("x", 257)}, {"relay_state_prefix": "a\nb"}, {"auth_url": "https://x\ny"}, {"sp_url": "https://x y"}, {"id": "other"}} {
 			k.put("service_provider", "/service_providers/bad", urls(bad)).expect(400)
 		}
 		for _, missing := range []string{"auth_url", "sp_url"} {

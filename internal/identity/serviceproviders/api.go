@@ -51,9 +51,9 @@ func (a *api) list(c *rest.Call) (rest.Reply, error) {
 }
 
 type input struct {
-	AuthURL          string           `json:"auth_url" v:"max=225,match=^[a-zA-Z0-9+.-]+:.+"`
-	SPURL            string           `json:"sp_url" v:"max=225,match=^[a-zA-Z0-9+.-]+:.+"`
-	RelayStatePrefix rest.Opt[string] `json:"relay_state_prefix" v:"max=256"`
+	AuthURL          string           `json:"auth_url" v:"max=225,match=^[a-zA-Z0-9+.-]+:[^[:cntrl:][:space:]]+$"`
+	SPURL            string           `json:"sp_url" v:"max=225,match=^[a-zA-Z0-9+.-]+:[^[:cntrl:][:space:]]+$"`
+	RelayStatePrefix rest.Opt[string] `json:"relay_state_prefix" v:"max=256,match=^[^[:cntrl:]]*$"`
 	Description      rest.Opt[string] `json:"description" v:"max=65535"`
 	Enabled          *bool            `json:"enabled"`
 }
