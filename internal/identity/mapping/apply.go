@@ -46,7 +46,10 @@ func (r *Rules) apply(claims map[string][]string) (Result, error) {
 	}
 	b := builder{version: r.version}
 	for i := range r.rules {
-		d, ok := r.rules[i].match(claims)
+		d, ok := r.rules[i].match(claims, &b.work)
+		if b.work > maxWork {
+			return Result{}, errTooMuch
+		}
 		if !ok {
 			continue
 		}
@@ -60,10 +63,15 @@ func (r *Rules) apply(claims map[string][]string) (Result, error) {
 }
 
 // match gathers the direct values of a rule of which every requirement is met.
-func (r *rule) match(claims map[string][]string) (direct, bool) {
+// It gives up when work becomes too much.
+func (r *rule) match(claims map[string][]string, work *int) (direct, bool) {
 	d := direct{}
 	for i := range r.remote {
-		values, ok := r.remote[i].met(claims[r.remote[i].claim])
+		values := claims[r.remote[i].claim]
+		if *work += r.remote[i].work(values); *work > maxWork {
+			return nil, false
+		}
+		values, ok := r.remote[i].met(values)
 		if !ok {
 			return nil, false
 		}
@@ -79,6 +87,7 @@ type builder struct {
 	version string
 	out     Result
 	matched bool
+	work    int
 	last    Domain // "domain" of the object that came last
 }
 

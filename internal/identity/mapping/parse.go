@@ -20,6 +20,7 @@ const (
 	maxText     = 4 << 10   // bytes of one text that rules make
 	maxClaims   = 128 << 10 // bytes of all claims
 	maxClaimed  = 8192      // values of all claims
+	maxWork     = 64 << 20  // what one Apply may cost, as requirement.work counts
 )
 
 // The versions of what a mapping may say.
@@ -151,6 +152,7 @@ func (r *reader) requirement(raw json.RawMessage, path string) (out requirement)
 	}
 	path += "." + out.kind
 	out.values = map[string]bool{}
+	before := r.patterns
 	for i, text := range r.texts(m[out.kind], path) {
 		if regex {
 			out.patterns = append(out.patterns, r.pattern(text, fmt.Sprintf("%s[%d]", path, i)))
@@ -158,5 +160,6 @@ func (r *reader) requirement(raw json.RawMessage, path string) (out requirement)
 		}
 		out.values[text] = true
 	}
+	out.patternCost = r.patterns - before
 	return out
 }

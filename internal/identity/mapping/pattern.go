@@ -57,6 +57,18 @@ type requirement struct {
 	kind     string
 	values   map[string]bool
 	patterns []*regexp.Regexp // in place of values
+
+	patternCost int // their instructions
+}
+
+// work is about how much it takes to look at values: a unit is an instruction
+// of an expression at a byte, some ten nanoseconds.
+func (q *requirement) work(values []string) int {
+	n := 64 * len(values)
+	for _, v := range values {
+		n += len(v) * q.patternCost
+	}
+	return n
 }
 
 // direct tells whether the local part can refer to it.
