@@ -21,7 +21,7 @@ func Life() automaton.Automaton {
 func TaskLife() automaton.Automaton {
 	return automaton.Of("task", "image_tasks", "status", map[string][]string{
 		automaton.Gone: {"pending", "processing"},
-		"pending":      {"processing", automaton.Gone},
+		"pending":      {"processing", "failure", automaton.Gone},
 		"processing":   {"success", "failure", automaton.Gone},
 		"success":      {automaton.Gone},
 		"failure":      {automaton.Gone},

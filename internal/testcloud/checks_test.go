@@ -115,6 +115,8 @@ var plants = []struct{ code, sql string }{
 	{"I-13/image-turn", `INSERT INTO compute_image_requests (id, aggregate, images, total, done, project_id, user_id, request_id) VALUES ('r1', '{}', '[]', 1, 0, '', '', '');
 		INSERT INTO compute_image_hosts (id, request, host, running, created_at) VALUES ('t1', 'r1', 'sim-1', true, 1)`},
 	{"I-37/image-request", "INSERT INTO compute_image_requests (id, aggregate, images, total, done, project_id, user_id, request_id) VALUES ('r2', '{}', '[]', 2, 1, '', '', '')"},
+	{"I-13/image-task", `INSERT INTO image_tasks (id, image_id, owner, user_id, request_id, type, status, message, input, created_at, updated_at)
+		VALUES ('k1', '', '', '', '', 'import', 'processing', '', '{}', 1, 1)`},
 	{"I-14/saga-unknown", saga + "('s3', 'compute.server.fly', 1, 'x', '', '', '', 'live', false, false, false, 'forward', 'wings', 0, 0, " + far + ", '{}', '{}', '', 'other', 1, " + far + ", 1, 1)"},
 	{"I-12/saga-overdue", "UPDATE task_sagas SET deadline = 1 WHERE id = 's3'"},
 	{"I-12/saga-abandoned", "UPDATE task_sagas SET lease_until = 1 WHERE id = 's3'"},
@@ -149,7 +151,7 @@ var plants = []struct{ code, sql string }{
 	{"I-15/group-snapshot-state", "INSERT INTO blockstorage_group_snapshots VALUES ('gs', '', '', 'g', 'gt', '', true, '', true, 'flying', '', 1, 1)"},
 	{"I-15/snapshot-state", `INSERT INTO blockstorage_snapshots VALUES ('sn', '', '', '{volume}', '', true, '', true, 1, 'flying', '', '', '', false, '', false, '{}', '{}', '', '', '', 1, 1)`},
 	{"I-15/image-state", "UPDATE image_images SET status = 'flying' WHERE id = '{image}'"},
-	{"I-15/task-state", "INSERT INTO image_tasks VALUES ('ta', '', '', '', '', '', 'flying', '', '{}', 1, 1)"},
+	{"I-15/task-state", "INSERT INTO image_tasks VALUES ('ta', '', '', '', '', '', 'flying', '', '{}', 1, 1, 'null')"},
 	{"I-15/floating-ip-state", "UPDATE network_floatings SET status = 'flying' WHERE id = '{floating}'"},
 	{"I-15/port-state", "UPDATE network_ports SET status = 'flying' WHERE id = '{port}'"},
 	{"I-15/migration-state", `INSERT INTO compute_migrations (id, serial, server, project_id, user_id, kind, status, source_host, dest_host, kept_host, unsettled, created_at, updated_at, data)

@@ -28,6 +28,8 @@ cinder PUT /v3/snapshots/{id}/metadata/{key}  {"meta":{"a":"c"}}
 cinder PUT /v3/volumes/{id}/metadata/{key}  {"meta":{"a":"c"}}
 glance PATCH /v2/images/{id}  application/openstack-images-v2.1-json-patch  [{"op":"replace","path":"/name","value":"x"}]
 glance POST /v2/images/{id}/import  {"method":{"name":"copy-image"},"all_stores":true}
+glance POST /v2/images/{id}/locations  {"url":"http://127.0.0.2/image"}
+glance POST /v2/tasks  {"type":"api_image_import","input":{}}
 glance POST /v2/images/{id}/members  {"member":"$domain"}
 glance POST /v2/metadefs/namespaces/{namespace}/objects  {"name":"more","properties":{}}
 glance POST /v2/metadefs/namespaces/{namespace}/properties  {"name":"more","title":"More","type":"string"}

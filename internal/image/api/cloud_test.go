@@ -70,14 +70,14 @@ func newGlance(t testing.TB, d *db.DB, change func(*imageapi.Deps)) *glance {
 		t.Fatal(err)
 	}
 	svc := g.service.REST()
-	svc.Planned = []rest.Planned{{Method: "GET", Path: "/v2/cache"}}
+	svc.Planned = []rest.Planned{{Method: "GET", Path: "/v2/planned"}}
 	enforcer, err := policy.New(policy.Base(), svc.Rules)
 	if err != nil {
 		t.Fatal(err)
 	}
 	svc.Policy = enforcer
 	auth := people{"admin": person("admin-project", "admin", "manager", "member", "reader"), "alice": person("alice-project", "member", "reader"),
-		"bob": person("bob-project", "member", "reader"), "reader": person("alice-project", "reader")}
+		"bob": person("bob-project", "member", "reader"), "reader": person("alice-project", "reader"), "nova": person("service-project", "service", "reader")}
 	front := httptest.NewServer(rest.New(rest.Config{Auth: auth, Clock: g.clock, Log: slog.New(slog.DiscardHandler)}, http.NotFoundHandler(), svc))
 	g.url = front.URL + "/image"
 	t.Cleanup(func() {

@@ -343,7 +343,7 @@ func TestDiscoveryAndErrors(t *testing.T) {
 	if ids := g.do("alice", "GET", "/v2/info/stores", nil).ids("stores", "id"); ids[0] != "file" {
 		t.Errorf("stores %v", ids)
 	}
-	g.do("alice", "GET", "/v2/cache", nil).expect(http.StatusNotImplemented)
+	g.do("alice", "GET", "/v2/planned", nil).expect(http.StatusNotImplemented)
 	g.do("admin", "GET", "/v2/tasks", nil).expect(http.StatusOK)
 	g.do("alice", "GET", "/v2/tasks", nil).expect(http.StatusForbidden)
 	page := g.do("alice", "GET", "/v2/images/nothing", nil).expect(http.StatusNotFound)

@@ -2,6 +2,7 @@ package imageapi_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -129,11 +130,14 @@ func TestImportsThatGoOnAlone(t *testing.T) {
 	})
 }
 
-func TestImportSaga(t *testing.T) {
-	tasktest.Exercise(t, tasktest.Fixture{Op: "image.import", World: func(t *testing.T) tasktest.World {
+const worldImage = "11111111-2222-4333-8444-555555555555"
+
+// imported is a world of the image service for sagas. start sends requests by
+// do; done and unwound are words of what is shown afterwards.
+func imported(start func(do func(method, path, body string, want int) error) error, done, unwound []string) func(t *testing.T) tasktest.World {
+	return func(t *testing.T) tasktest.World {
 		d, dir := dbtest.One(t), t.TempDir()
 		var front http.Handler
-		id := ""
 		do := func(method, path, body string) (int, string) {
 			r, err := http.NewRequestWithContext(t.Context(), method, "http://x/image"+path, strings.NewReader(body))
 			if err != nil {
@@ -145,21 +149,22 @@ func TestImportSaga(t *testing.T) {
 			front.ServeHTTP(w, r)
 			return w.Code, w.Body.String()
 		}
-		is := func(t *testing.T, words ...string) {
-			t.Helper()
-			_, shown := do("GET", "/v2/images/"+id, "")
-			_, tasks := do("GET", "/v2/images/"+id+"/tasks", "")
-			for _, word := range words {
-				if !strings.Contains(shown+tasks, word) {
-					t.Errorf("no %s in %s, %s", word, shown, tasks)
-				}
-			}
-		}
 		var service *imageapi.Service
-		sound := func(t *testing.T) {
-			t.Helper()
-			if found, err := service.Verify(t.Context(), true); err != nil || len(found) > 0 {
-				t.Errorf("found %v, %v", found, err)
+		is := func(words []string) func(t *testing.T) {
+			return func(t *testing.T) {
+				t.Helper()
+				_, images := do("GET", "/v2/images", "")
+				_, tasks := do("GET", "/v2/images/"+worldImage+"/tasks", "")
+				_, all := do("GET", "/v2/tasks", "")
+				_, places := do("GET", "/v2/images/"+worldImage+"/locations", "")
+				for _, word := range words {
+					if !strings.Contains(images+tasks+all+"placed "+places, word) {
+						t.Errorf("no %s in %s, %s, %s, %s", word, images, tasks, all, places)
+					}
+				}
+				if found, err := service.Verify(t.Context(), true); err != nil || len(found) > 0 {
+					t.Errorf("found %v, %v", found, err)
+				}
 			}
 		}
 		return tasktest.World{DB: d, Open: func(o task.Options) *task.Engine {
@@ -175,25 +180,42 @@ func TestImportSaga(t *testing.T) {
 			if svc.Policy, err = policy.New(policy.Base(), svc.Rules); err != nil {
 				t.Fatal(err)
 			}
-			front = rest.New(rest.Config{Auth: people{"alice": person("alice-project", "member", "reader")}, Clock: clock.Real{}, Log: slog.New(slog.DiscardHandler)}, http.NotFoundHandler(), svc)
+			front = rest.New(rest.Config{Auth: people{"alice": person("alice-project", "admin", "member", "reader")}, Clock: clock.Real{}, Log: slog.New(slog.DiscardHandler)}, http.NotFoundHandler(), svc)
 			return e
 		}, Start: func(context.Context) error {
-			id = "11111111-2222-4333-8444-555555555555"
-			if code, body := do("POST", "/v2/images", `{"id":"`+id+`","disk_format":"raw","container_format":"bare"}`); code != http.StatusCreated {
-				return fault.Internalf("create: %d %s", code, body)
-			}
-			if code, body := do("POST", "/v2/images/"+id+"/import", `{"method":{"name":"web-download","uri":"http://here/image"}}`); code != http.StatusAccepted {
-				return fault.Internalf("import: %d %s", code, body)
-			}
-			return nil
-		}, Done: func(t *testing.T) {
-			is(t, `"status":"active"`, `"size":5`, `"status":"success"`)
-			sound(t)
-		}, Unwound: func(t *testing.T) {
-			is(t, `"status":"queued"`, `"status":"failure"`, `"os_glance_failed_import":"file"`)
-			sound(t)
-		}, Checks: func() []check.Check { return service.Checks() }}
-	}})
+			return start(func(method, path, body string, want int) error {
+				if code, text := do(method, path, body); code != want {
+					return fault.Internalf("%s %s: %d %s", method, path, code, text)
+				}
+				return nil
+			})
+		}, Done: is(done), Unwound: is(unwound), Checks: func() []check.Check { return service.Checks() }}
+	}
+}
+
+func TestImportSaga(t *testing.T) {
+	record := `{"id":"` + worldImage + `","disk_format":"raw","container_format":"bare"}`
+	tasktest.Exercise(t, tasktest.Fixture{Op: "image.import", World: imported(func(do func(method, path, body string, want int) error) error {
+		return errors.Join(do("POST", "/v2/images", record, http.StatusCreated),
+			do("POST", "/v2/images/"+worldImage+"/import", `{"method":{"name":"web-download","uri":"http://here/image"}}`, http.StatusAccepted))
+	}, []string{`"status":"active"`, `"size":5`, `"status":"success"`, "placed []"}, []string{`"status":"queued"`, `"status":"failure"`, `"os_glance_failed_import":"file"`})})
+}
+
+// TestLocationSaga is an import that keeps where the bytes are from.
+func TestLocationSaga(t *testing.T) {
+	record := `{"id":"` + worldImage + `","disk_format":"raw","container_format":"bare"}`
+	tasktest.Exercise(t, tasktest.Fixture{Op: "image.import", World: imported(func(do func(method, path, body string, want int) error) error {
+		return errors.Join(do("POST", "/v2/images", record, http.StatusCreated),
+			do("POST", "/v2/images/"+worldImage+"/locations", `{"url":"http://here/image"}`, http.StatusAccepted))
+	}, []string{`"status":"active"`, `"size":5`, `"status":"success"`, `placed [{"metadata":{},"url":"http://here/image"}]`}, []string{`"status":"queued"`, `"status":"failure"`, "placed []"})})
+}
+
+// TestTaskSaga makes an image of an address, or leaves none.
+func TestTaskSaga(t *testing.T) {
+	tasktest.Exercise(t, tasktest.Fixture{Op: "image.task", World: imported(func(do func(method, path, body string, want int) error) error {
+		return do("POST", "/v2/tasks", `{"type":"import","input":{"import_from":"http://here/image","import_from_format":"raw","image_properties":
+			{"name":"new","disk_format":"raw","container_format":"bare"}}}`, http.StatusCreated)
+	}, []string{`"name":"new"`, `"status":"active"`, `"size":5`, `"status":"success"`}, []string{`"images":[]`, `"status":"failure"`})})
 }
 
 func TestEverySagaIsExercised(t *testing.T) {

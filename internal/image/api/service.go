@@ -12,6 +12,7 @@ import (
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/image"
+	"github.com/mekcloud/mek/internal/image/cache"
 	"github.com/mekcloud/mek/internal/image/files"
 	"github.com/mekcloud/mek/internal/image/images"
 	"github.com/mekcloud/mek/internal/image/members"
@@ -80,7 +81,7 @@ func (s *Service) Close() error { return s.files.Close() }
 func (s *Service) REST() *rest.Service {
 	return &rest.Service{Name: "glance", Type: "image", Prefix: prefix, Dialect: dialect, Rules: slices.Concat(rules(), metadefRules()),
 		Routes: slices.Concat(s.discovery(), schemas.Routes(), s.images.Routes(), s.members.Routes(), s.transfers.Routes(s.images), s.tasks.Routes(),
-			s.metadefs.Routes())}
+			cache.Routes(s.images), s.metadefs.Routes())}
 }
 
 // Images is what other services may ask.
@@ -96,8 +97,10 @@ func (s *Service) Verify(ctx context.Context, deep bool) ([]image.Violation, err
 	return s.transfers.Verify(ctx, deep)
 }
 
-// Checks compare records and bytes.
-func (s *Service) Checks() []check.Check { return s.transfers.Checks() }
+// Checks compare records, bytes and what is at work.
+func (s *Service) Checks() []check.Check {
+	return append(s.transfers.Checks(), s.tasks.Checks()...)
+}
 
 // Reconcilers keep records and files together.
 func (s *Service) Reconcilers() []reconcile.Reconciler {

@@ -33,6 +33,7 @@ type row struct {
 	Properties  db.JSON[map[string]string] `db:"properties"`
 	Transfer    string                     `db:"transfer"`      // token of the running transfer
 	Seen        int64                      `db:"transfer_seen"` // when it last gave a sign of life
+	Location    string                     `db:"location"`      // where the bytes were brought from; empty: they were given
 	CreatedAt   int64                      `db:"created_at"`
 	UpdatedAt   int64                      `db:"updated_at"`
 }
@@ -66,7 +67,7 @@ func (r *row) take(i *image.Image) {
 	*r = row{ID: i.ID, Name: i.Name, Named: i.Named, Owner: i.Owner, Status: string(i.Status), Visibility: string(i.Visibility), Disk: string(i.Disk),
 		Container: i.Container, Content: string(i.Content), Size: i.Size, VirtualSize: i.VirtualSize, MinDisk: i.MinDisk, MinRAM: i.MinRAM,
 		Checksum: i.Checksum, HashValue: i.HashValue, Protected: i.Protected, Hidden: i.Hidden, Tags: db.J(i.Tags), Properties: db.J(i.Properties),
-		Transfer: r.Transfer, Seen: r.Seen, CreatedAt: clock.Micros(i.CreatedAt), UpdatedAt: clock.Micros(i.UpdatedAt)}
+		Transfer: r.Transfer, Seen: r.Seen, Location: r.Location, CreatedAt: clock.Micros(i.CreatedAt), UpdatedAt: clock.Micros(i.UpdatedAt)}
 }
 
 func notFound(id string) error { return fault.NotFoundf("No image found with ID %s", id) }

@@ -186,3 +186,26 @@ func (s *Images) Mark(ctx context.Context, tx *db.Tx, id string, properties map[
 	i.Properties = merged
 	return save(ctx, tx, r, i)
 }
+
+// Parse reads the properties of a new image, as a request to create one has them.
+func (s *Images) Parse(body []byte, id, project string) (*image.Image, error) {
+	return newImage(body, id, project)
+}
+
+// Locate records where an image's bytes were brought from; an image that is gone is no error.
+func (s *Images) Locate(ctx context.Context, tx *db.Tx, id, url string) error {
+	err := rows.Set(ctx, tx, id, map[string]any{"location": url})
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	return err
+}
+
+// Location is where an image's bytes were brought from; empty: they were given.
+func (s *Images) Location(ctx context.Context, id string) (string, error) {
+	r, err := get(ctx, s.DB, id)
+	if err != nil {
+		return "", err
+	}
+	return r.Location, nil
+}

@@ -41,7 +41,7 @@ func isoTime(us int64) string { return clock.FromMicros(us).Format("2006-01-02T1
 func brief(r *row) map[string]any {
 	out := map[string]any{"id": r.ID, "type": r.Type, "status": r.Status, "owner": r.Owner, "created_at": isoTime(r.CreatedAt),
 		"updated_at": isoTime(r.UpdatedAt), "self": "/v2/tasks/" + r.ID, "schema": "/v2/schemas/task"}
-	if r.Status != "processing" {
+	if r.Status == success || r.Status == failed {
 		out["expires_at"] = isoTime(r.UpdatedAt + keep.Microseconds())
 	}
 	return out
@@ -49,8 +49,10 @@ func brief(r *row) map[string]any {
 
 func view(r *row) map[string]any {
 	out := brief(r)
-	out["input"], out["result"], out["message"] = r.Input.V, nil, r.Message
-	out["image_id"], out["user_id"], out["request_id"] = r.ImageID, r.UserID, r.RequestID
+	out["input"], out["result"], out["message"], out["user_id"], out["request_id"] = r.Input.V, r.Result.V, r.Message, r.UserID, r.RequestID
+	if r.ImageID != "" {
+		out["image_id"] = r.ImageID
+	}
 	return out
 }
 

@@ -17,6 +17,7 @@ type row struct {
 	Status    string                  `db:"status"`
 	Message   string                  `db:"message"`
 	Input     db.JSON[map[string]any] `db:"input"`
+	Result    db.JSON[map[string]any] `db:"result"`
 	CreatedAt int64                   `db:"created_at"`
 	UpdatedAt int64                   `db:"updated_at"`
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/fault"
-	"github.com/mekcloud/mek/internal/id"
 	"github.com/mekcloud/mek/internal/image"
 	"github.com/mekcloud/mek/internal/image/files"
 	"github.com/mekcloud/mek/internal/policy"
@@ -31,6 +30,9 @@ func (t *Transfers) Routes(images Finder) []rest.Route {
 		{Method: "GET", Path: one + "/file", Rule: "download_image", Object: true, Handle: a.download},
 		{Method: "PUT", Path: one + "/stage", Rule: "modify_image", Object: true, Raw: true, Audit: "stage", Handle: a.stage},
 		{Method: "POST", Path: one + "/import", Rule: "modify_image", Object: true, Audit: "import", Handle: a.imports},
+		{Method: "POST", Path: one + "/locations", Rule: "add_image_location", Object: true, Audit: "add_location", Handle: a.addLocation},
+		{Method: "GET", Path: one + "/locations", Rule: "fetch_image_location", Object: true, Handle: a.locations},
+		{Method: "POST", Path: "/v2/tasks", Rule: "tasks_api_access", Audit: "create", Handle: a.createTask},
 	}
 }
 
@@ -140,73 +142,82 @@ func (a api) imports(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	switch in.Method.Name {
-	case direct:
-		err = a.importStaged(c, i, in)
-	case copying:
-		err = a.copyImage(c, i, in)
-	default:
-		if i.Status != image.Queued {
-			return rest.Reply{}, fault.Conflictf("Image needs to be in 'queued' state before '%s' method can be used", in.Method.Name)
-		}
-		if i.Disk == "" || i.Container == "" {
-			return rest.Reply{}, fault.Conflictf("'disk_format' and 'container_format' need to be set before import")
-		}
-		viewer := image.Viewer{ProjectID: c.Auth.ProjectID, Admin: c.Allow("context_is_admin", policy.Target{})}
-		err = a.begin(c.Context(), i, in, viewer, task.Work{Object: i.ID, ProjectID: i.Owner, UserID: c.Auth.UserID, RequestID: c.RequestID})
-	}
-	if err != nil {
+	if _, err := a.start(c, i, in); err != nil {
 		return rest.Reply{}, err
 	}
 	return rest.Accepted(nil)
 }
 
-// importStaged makes the image of what was staged, before it answers.
-func (a api) importStaged(c *rest.Call, i *image.Image, in importRequest) error {
-	if i.Status != image.Uploading {
-		return fault.Conflictf("Image needs to be staged before 'glance-direct' method can be used")
+// start begins an import and gives its task, if it came so far.
+func (a api) start(c *rest.Call, i *image.Image, in importRequest) (string, error) {
+	one := in.task(i)
+	switch in.Method.Name {
+	case direct:
+		return a.importStaged(c, i, one)
+	case copying:
+		return a.copyImage(c, i, in, one)
 	}
-	task, err := a.Tasks.Begin(c.Context(), i, in.input(i.ID))
+	if i.Status != image.Queued {
+		return "", fault.Conflictf("Image needs to be in 'queued' state before '%s' method can be used", in.Method.Name)
+	}
+	if i.Disk == "" || i.Container == "" {
+		return "", fault.Conflictf("'disk_format' and 'container_format' need to be set before import")
+	}
+	err := a.begin(c.Context(), one, importParams{Image: i.ID, URI: in.Method.URI, Source: in.Method.ImageID, Region: in.Method.Region, Viewer: a.viewer(c)}, work(c, i))
 	if err != nil {
-		return err
+		return "", err
+	}
+	return one.ID, nil
+}
+
+func work(c *rest.Call, i *image.Image) task.Work {
+	return task.Work{Object: i.ID, ProjectID: i.Owner, UserID: c.Auth.UserID, RequestID: c.RequestID}
+}
+
+// importStaged makes the image of what was staged, before it answers.
+func (a api) importStaged(c *rest.Call, i *image.Image, one image.Task) (string, error) {
+	if i.Status != image.Uploading {
+		return "", fault.Conflictf("Image needs to be staged before 'glance-direct' method can be used")
+	}
+	if err := a.Tasks.Begin(c.Context(), one); err != nil {
+		return "", err
 	}
 	failure := ""
-	err = a.promote(c.Context(), i, c.Event("image", i.ID, i.Owner))
+	err := a.promote(c.Context(), i, c.Event("image", i.ID, i.Owner))
 	if err != nil {
 		failure = fault.As(err).Text
 	}
-	if e := a.Tasks.End(c.Context(), task, failure); e != nil {
-		a.Log.Warn("the end of an import was not recorded", "task", task, "error", e)
+	if e := a.Tasks.End(c.Context(), one.ID, i.ID, failure); e != nil {
+		a.Log.Warn("the end of an import was not recorded", "task", one.ID, "error", e)
 	}
 	if fault.Is(err, fault.Conflict) {
-		return err
+		return one.ID, err
 	}
 	if err != nil { // as published, the answer is the same: the image is queued again, and its task says why
 		a.Log.Warn("an import failed", "image", i.ID, "error", err)
 	}
-	return nil
+	return one.ID, nil
 }
 
 // copyImage copies to the stores that have not got the image: with one store
 // there is none of them.
-func (a api) copyImage(c *rest.Call, i *image.Image, in importRequest) error {
+func (a api) copyImage(c *rest.Call, i *image.Image, in importRequest, one image.Task) (string, error) {
 	if !c.Allow("copy_image", policy.Target{"project_id": i.Owner}) {
-		return fault.Forbiddenf("You are not authorized to complete copy_image action.")
+		return "", fault.Forbiddenf("You are not authorized to complete copy_image action.")
 	}
 	switch {
 	case i.Status != image.Active:
-		return fault.Conflictf("Only images with status active can be targeted for copying")
+		return "", fault.Conflictf("Only images with status active can be targeted for copying")
 	case !in.AllStores && len(in.Stores) > 0:
-		return fault.Conflictf("Image is already present at store '%s'", image.Store)
+		return "", fault.Conflictf("Image is already present at store '%s'", image.Store)
 	}
-	minted := id.New()
-	return a.DB.Write(c.Context(), func(tx *db.Tx) error {
-		if err := a.Tasks.BeginIn(c.Context(), tx, minted, i, in.input(i.ID)); err != nil {
+	return one.ID, a.DB.Write(c.Context(), func(tx *db.Tx) error {
+		if err := a.Tasks.BeginIn(c.Context(), tx, one); err != nil {
 			return err
 		}
 		if err := a.Records.Mark(c.Context(), tx, i.ID, reached("")); err != nil {
 			return err
 		}
-		return a.Tasks.EndIn(c.Context(), tx, minted, "")
+		return a.Tasks.EndIn(c.Context(), tx, one.ID, i.ID, "")
 	})
 }

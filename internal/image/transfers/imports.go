@@ -96,14 +96,18 @@ func (in importRequest) input(id string) map[string]any {
 }
 
 // begin records an import that goes on without its client.
-func (t *Transfers) begin(ctx context.Context, i *image.Image, in importRequest, viewer image.Viewer, work task.Work) error {
-	minted := id.New()
+func (t *Transfers) begin(ctx context.Context, one image.Task, p importParams, work task.Work) error {
+	p.Task = one.ID
 	return t.DB.Write(ctx, func(tx *db.Tx) error {
-		if err := t.Tasks.BeginIn(ctx, tx, minted, i, in.input(i.ID)); err != nil {
+		if err := t.Tasks.BeginIn(ctx, tx, one); err != nil {
 			return err
 		}
-		_, err := t.importer.Enqueue(ctx, tx, work, importParams{Image: i.ID, Task: minted, URI: in.Method.URI, Source: in.Method.ImageID,
-			Region: in.Method.Region, Viewer: viewer})
+		_, err := t.importer.Enqueue(ctx, tx, work, p)
 		return err
 	})
+}
+
+// task is the one of an import.
+func (in importRequest) task(i *image.Image) image.Task {
+	return image.Task{ID: id.New(), Kind: image.BytesTask, Image: i.ID, Input: in.input(i.ID)}
 }

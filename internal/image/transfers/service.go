@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,6 +39,13 @@ type Records interface {
 	Withdraw(ctx context.Context, id string) error
 	// Mark sets properties of the service's own; an image that is gone is no error.
 	Mark(ctx context.Context, tx *db.Tx, id string, properties map[string]string) error
+	// Parse reads the properties of a new image, as a request to create one has them.
+	// Its id is the one given unless the body names another.
+	Parse(body []byte, id, project string) (*image.Image, error)
+	// Locate records where an image's bytes were brought from; an image that is gone is no error.
+	Locate(ctx context.Context, tx *db.Tx, id, url string) error
+	// Location is where they were brought from; empty: they were given.
+	Location(ctx context.Context, id string) (string, error)
 }
 
 // Fetcher opens what is at an address that a user chose, and tells its length, -1 when it is not known.
@@ -52,13 +60,17 @@ type Inspector interface {
 
 // Tasks keeps what became of imports.
 type Tasks interface {
-	// Begin records a task about an image and gives its id.
-	Begin(ctx context.Context, i *image.Image, input map[string]any) (string, error)
-	// End records how it ended; failure is empty for success.
-	End(ctx context.Context, id, failure string) error
+	// Begin records a task, under an id that the caller minted.
+	Begin(ctx context.Context, one image.Task) error
+	// End records how it ended, and with which image; failure is empty for success.
+	End(ctx context.Context, id, image, failure string) error
 	// BeginIn and EndIn do so in the caller's transaction.
-	BeginIn(ctx context.Context, tx *db.Tx, id string, i *image.Image, input map[string]any) error
-	EndIn(ctx context.Context, tx *db.Tx, id, failure string) error
+	BeginIn(ctx context.Context, tx *db.Tx, one image.Task) error
+	EndIn(ctx context.Context, tx *db.Tx, id, image, failure string) error
+	// WorkIn records that a task that waited is at work.
+	WorkIn(ctx context.Context, tx *db.Tx, id string) error
+	// Body is a task as the API shows it.
+	Body(ctx context.Context, id string) (map[string]any, error)
 }
 
 // Deps are what the feature stands on.
@@ -90,6 +102,7 @@ const (
 type Transfers struct {
 	Deps
 	importer *task.Handle[importParams]
+	maker    *task.Handle[makeParams]
 	mu       sync.Mutex
 	running  map[string]string // token → image
 }
@@ -101,7 +114,7 @@ func New(d Deps) *Transfers {
 	}
 	t := &Transfers{Deps: d, running: map[string]string{}}
 	if d.Sagas != nil {
-		t.importer = task.Register(d.Sagas, t.importSaga())
+		t.importer, t.maker = task.Register(d.Sagas, t.importSaga()), task.Register(d.Sagas, t.makeSaga())
 	}
 	return t
 }
@@ -113,7 +126,8 @@ type job struct {
 	kind      files.Kind   // of the file that results
 	during    image.Status // while bytes arrive
 	after     image.Status
-	announced int64 // bytes, by the client's word; 0: it did not say
+	announced int64  // bytes, by the client's word; 0: it did not say
+	digest    string // that the bytes must have, SHA-512 in hexadecimal; empty: any
 	seize     bool
 	record    event.Record
 }
@@ -153,6 +167,9 @@ func (t *Transfers) store(ctx context.Context, i *image.Image, j job, r io.Reade
 	got := image.Stored{Status: j.after, Size: draft.Size, VirtualSize: -1, MD5: draft.MD5, SHA512: draft.SHA512}
 	if j.announced > 0 && j.announced != draft.Size {
 		err = fault.Invalidf("Size mismatch: %d bytes were announced and %d came", j.announced, draft.Size)
+	}
+	if err == nil && j.digest != "" && !strings.EqualFold(j.digest, draft.SHA512) {
+		err = fault.Invalidf("os_hash_value: (%s) not matched with actual os_hash_value: (%s)", j.digest, draft.SHA512)
 	}
 	if err == nil && j.kind == files.Image {
 		err = t.check(ctx, i, draft.File(), &got)

@@ -26,6 +26,10 @@ type importParams struct {
 	Source string       `json:"source,omitempty"` // id of another image
 	Region string       `json:"region,omitempty"` // where Source is
 	Viewer image.Viewer `json:"viewer"`           // who must see Source
+	// Locate keeps URI as the image's location; Digest is what its bytes must have
+	// as SHA-512, if anything.
+	Locate bool   `json:"locate,omitempty"`
+	Digest string `json:"digest,omitempty"`
 }
 
 type importRun = task.Run[importParams, struct{}]
@@ -53,7 +57,7 @@ func (t *Transfers) fetch(ctx context.Context, r *importRun) error {
 		return err
 	}
 	defer content.Close()
-	_, err = t.receive(ctx, job{image: i.ID, kind: files.Image, during: image.Importing, after: image.Active, announced: max(0, size), seize: true,
+	_, err = t.receive(ctx, job{image: i.ID, kind: files.Image, during: image.Importing, after: image.Active, announced: max(0, size), digest: r.Params.Digest, seize: true,
 		record: note("import", i.ID, i.Owner)}, content)
 	return err
 }
@@ -61,6 +65,9 @@ func (t *Transfers) fetch(ctx context.Context, r *importRun) error {
 // source opens what an import brings.
 func (t *Transfers) source(ctx context.Context, r *importRun) (io.ReadCloser, int64, error) {
 	if r.Params.URI != "" {
+		if t.Fetch == nil { // the operator thought better of it
+			return nil, 0, fault.Invalidf("Images are not fetched from addresses here")
+		}
 		return t.Fetch.Get(ctx, r.Params.URI)
 	}
 	if r.Params.Region != t.Region {
@@ -119,10 +126,16 @@ func (t *Transfers) unfetch(ctx context.Context, r *importRun) error {
 }
 
 func (t *Transfers) importDone(ctx context.Context, tx *db.Tx, r *importRun) error {
-	if err := t.Records.Mark(ctx, tx, r.Params.Image, reached("")); err != nil {
+	var err error
+	if r.Params.Locate {
+		err = t.Records.Locate(ctx, tx, r.Params.Image, r.Params.URI)
+	} else {
+		err = t.Records.Mark(ctx, tx, r.Params.Image, reached(""))
+	}
+	if err != nil {
 		return err
 	}
-	return t.Tasks.EndIn(ctx, tx, r.Params.Task, "")
+	return t.Tasks.EndIn(ctx, tx, r.Params.Task, r.Params.Image, "")
 }
 
 // reached are the properties by which clients follow an import: the stores that
@@ -132,12 +145,10 @@ func reached(failed string) map[string]string {
 }
 
 func (t *Transfers) importFailed(ctx context.Context, tx *db.Tx, r *importRun) error {
-	if err := t.Records.Mark(ctx, tx, r.Params.Image, reached(image.Store)); err != nil {
-		return err
+	if !r.Params.Locate {
+		if err := t.Records.Mark(ctx, tx, r.Params.Image, reached(image.Store)); err != nil {
+			return err
+		}
 	}
-	why := "The import was stopped"
-	if r.Err != nil {
-		why = fault.As(r.Err).Text
-	}
-	return t.Tasks.EndIn(ctx, tx, r.Params.Task, why)
+	return t.Tasks.EndIn(ctx, tx, r.Params.Task, r.Params.Image, reason(r.Err))
 }

@@ -17,7 +17,7 @@ func (w *World) placeholders() map[string]string {
 		"cinder /v3/types/{id}/encryption/{key}": "=provider", "cinder /v3/types/{id}/extra_specs/{key}": "=a", "cinder /v3/volumes/{id}": "volume",
 		"cinder /v3/volumes/{id}/encryption/{key}": "=encryption_key_id", "cinder /v3/volumes/{id}/metadata/{key}": "=a",
 
-		"glance /v2/images/{id}": "image", "glance /v2/images/{id}/members/{member}": "=" + w.Third, "glance /v2/images/{id}/tags/{tag}": "=blue",
+		"glance /v2/cache/{id}": "image", "glance /v2/images/{id}": "image", "glance /v2/images/{id}/members/{member}": "=" + w.Third, "glance /v2/images/{id}/tags/{tag}": "=blue",
 		"glance /v2/metadefs/namespaces/{namespace}": "=Ns", "glance /v2/metadefs/namespaces/{namespace}/objects/{name}": "=thing",
 		"glance /v2/metadefs/namespaces/{namespace}/properties/{name}": "=size", "glance /v2/metadefs/namespaces/{namespace}/tags/{name}": "=blue",
 		"glance /v2/metadefs/namespaces/{namespace}/resource_types/{name}": "=OS::Nova::Flavor",
