@@ -44,7 +44,9 @@ type rack struct {
 	db     *db.DB
 	state  *sim.State
 	driver *sim.Driver
+	relay  *hostlink.Relay
 	agent  *agent.Agent
+	stop   func()
 	hub    *hub.Hub
 	leave  func()
 	s      *Aggregates
@@ -90,23 +92,13 @@ func (s source) Open(ctx context.Context, id string) (io.ReadCloser, guest.Image
 }
 
 func newRack(t *testing.T) *rack {
-	r, log, relay := &rack{t: t, db: dbtest.One(t), state: sim.NewState()}, slog.New(slog.DiscardHandler), &hostlink.Relay{}
-	r.driver = sim.New(sim.Config{Clock: clock.Real{}, State: r.state, Images: source{relay}})
-	applier := guests.New(r.driver, clock.Real{}, log)
-	r.agent = agent.New(agent.Config{Relay: relay, Journal: agent.MemoryJournal(), Log: log, Facts: hostlink.Facts{Host: "host-a", ID: "a"},
-		Appliers: map[hostlink.Section]hostlink.Applier{hostlink.Guests: applier}})
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { defer close(done); _ = r.agent.Run(ctx) }() // it returns when ctx ends
+	r := &rack{t: t, db: dbtest.One(t), state: sim.NewState(), relay: &hostlink.Relay{}}
+	r.begin()
 	t.Cleanup(func() {
 		r.close()
-		cancel()
-		<-done
-		applier.Close()
-		if err := r.driver.Close(); err != nil {
-			t.Error(err)
-		}
+		r.stop()
 	})
+	ctx := t.Context()
 	err := r.db.Write(ctx, func(tx *db.Tx) error {
 		return rows.Insert(ctx, tx, &Aggregate{ID: "agg", Serial: 1, Name: "rack", Hosts: db.J([]string{"host-a", "gone-1", "gone-2", "gone-3", "gone-4", "gone-5"}),
 			Metadata: db.J(map[string]string{})})
@@ -115,6 +107,41 @@ func newRack(t *testing.T) *rack {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// begin starts the host's agent.
+func (r *rack) begin() {
+	log := slog.New(slog.DiscardHandler)
+	r.driver = sim.New(sim.Config{Clock: clock.Real{}, State: r.state, Images: source{r.relay}})
+	applier := guests.New(r.driver, clock.Real{}, log)
+	r.agent = agent.New(agent.Config{Relay: r.relay, Journal: agent.MemoryJournal(), Log: log, Facts: hostlink.Facts{Host: "host-a", ID: "a"},
+		Appliers: map[hostlink.Section]hostlink.Applier{hostlink.Guests: applier}})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = r.agent.Run(ctx) }() // it returns when ctx ends
+	r.stop = func() {
+		cancel()
+		<-done
+		applier.Close()
+		if err := r.driver.Close(); err != nil {
+			r.t.Error(err)
+		}
+	}
+}
+
+func (r *rack) join() {
+	var err error
+	if r.leave, err = inproc.Join(context.Background(), r.hub, r.agent); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// dies is the end of the agent, and of what it remembers; the host has its images still.
+func (r *rack) dies() {
+	r.leave()
+	r.stop()
+	r.begin()
+	r.join()
 }
 
 func (r *rack) close() {
@@ -133,10 +160,7 @@ func (r *rack) open(o task.Options) *task.Engine {
 	r.hub = hub.New(hub.Config{Log: slog.New(slog.DiscardHandler)})
 	r.s = New(Deps{DB: r.db, Clock: clock.Real{}, Hosts: r, Images: r, Tasks: engine, Agents: r.hub})
 	r.hub.HandleStream(image.StreamKind, r.stream)
-	var err error
-	if r.leave, err = inproc.Join(context.Background(), r.hub, r.agent); err != nil {
-		r.t.Fatal(err)
-	}
+	r.join()
 	return engine
 }
 
@@ -186,7 +210,7 @@ func (r *rack) ended(t *testing.T) map[string]string {
 func TestImagesSaga(t *testing.T) {
 	tasktest.Exercise(t, tasktest.Fixture{Op: "compute.aggregate.images", World: func(t *testing.T) tasktest.World {
 		r := newRack(t)
-		return tasktest.World{DB: r.db, Open: r.open, Checks: func() []check.Check { return r.s.Checks() },
+		return tasktest.World{DB: r.db, Open: r.open, AgentDies: r.dies, Checks: func() []check.Check { return r.s.Checks() },
 			Start: func(ctx context.Context) error {
 				return r.s.fetchImages(ctx, 1, []string{good, other, iso}, event.Record{ProjectID: "p", UserID: "u", RequestID: "req-1"})
 			},
