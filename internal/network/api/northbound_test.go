@@ -269,8 +269,12 @@ func (w *random) step() string {
 			return "floating"
 		},
 		func() string {
-			keep(&w.groups, w.make("security_group", "security-groups", map[string]any{"name": "g"}))
+			keep(&w.groups, w.make("security_group", "security-groups", map[string]any{"name": "g", "stateful": n%2 == 0}))
 			return "group"
+		},
+		func() string {
+			w.do("PUT", "/security-groups/"+w.pick(w.groups), map[string]any{"security_group": map[string]any{"stateful": n%2 == 0}})
+			return "group update"
 		},
 		func() string {
 			w.make("security_group_rule", "security-group-rules", map[string]any{"security_group_id": w.pick(w.groups), "direction": "ingress", "protocol": "tcp", "port_range_min": 1 + n, "port_range_max": 500, "remote_group_id": w.pick(w.groups)})

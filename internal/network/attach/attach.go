@@ -78,6 +78,9 @@ func (s *Service) make(ctx context.Context, tx *db.Tx, plan network.PlannedPort,
 			}
 			p.SecurityGroups = []string{g}
 		}
+		if err := s.records.OneKind(ctx, tx, p.SecurityGroups); err != nil {
+			return nil, none, err
+		}
 	}
 	var wants []records.Want
 	if plan.FixedIP != "" {

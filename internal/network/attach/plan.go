@@ -33,6 +33,9 @@ func (s *Service) Plan(ctx context.Context, projectID string, requests []network
 	if err != nil {
 		return nil, err
 	}
+	if err := s.records.SeemOneKind(ctx, s.records.DB, groupIDs); err != nil {
+		return nil, err
+	}
 	if len(requests) == 0 {
 		if requests, err = s.only(ctx, projectID); err != nil {
 			return nil, err

@@ -60,6 +60,7 @@ var extensions = []extension{
 	{"router_availability_zone", "Router Availability Zone"},
 	{"security-group", "security-group"},
 	{"security-groups-default-rules", "Default rules for security groups"},
+	{"security-groups-default-statefulness", "Security Groups Default Statefulness"},
 	{"security-groups-normalized-cidr", "Normalized CIDR field for security group rules"},
 	{"security-groups-remote-address-group", "Remote address group id field for security group rules"},
 	{"security-groups-shared-filtering", "Security group filtering on the shared field"},

@@ -81,9 +81,9 @@ func (a *api) create(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	g := &network.SecurityGroup{Standard: network.Standard{ID: id.New(), ProjectID: owner}, Stateful: true}
+	g := &network.SecurityGroup{Standard: network.Standard{ID: id.New(), ProjectID: owner}}
 	in.Group.apply(g)
-	if err := a.Create(c.Context(), g, c.Event("security_group", g.ID, owner)); err != nil {
+	if err := a.Create(c.Context(), g, (*bool)(in.Group.Stateful), c.Event("security_group", g.ID, owner)); err != nil {
 		return rest.Reply{}, err
 	}
 	return rest.Created(a.groups.Body(c, g))

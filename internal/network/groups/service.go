@@ -35,13 +35,17 @@ func (s *Service) EnsureDefault(ctx context.Context, projectID string) error {
 	})
 }
 
-// Create adds a group with the rules that the templates name.
-func (s *Service) Create(ctx context.Context, g *network.SecurityGroup, record event.Record) error {
+// Create adds a group with the rules that the templates name; stateful, unless
+// it is said, as new groups of its project are.
+func (s *Service) Create(ctx context.Context, g *network.SecurityGroup, stateful *bool, record event.Record) error {
 	if g.Name == "default" {
 		return fault.Conflictf("Default security group already exists.").With("SecurityGroupDefaultAlreadyExists")
 	}
 	return s.records.DB.Write(ctx, func(tx *db.Tx) error {
 		if _, err := s.records.DefaultGroup(ctx, tx, g.ProjectID); err != nil {
+			return err
+		}
+		if err := s.choose(ctx, tx, g, stateful); err != nil {
 			return err
 		}
 		rules, err := s.records.FirstRules(ctx, tx, g, false)
@@ -59,6 +63,15 @@ func (s *Service) Create(ctx context.Context, g *network.SecurityGroup, record e
 		s.records.Changed(tx, network.GroupScope(g.ID))
 		return outbox.Write(ctx, tx, record)
 	})
+}
+
+func (s *Service) choose(ctx context.Context, tx *db.Tx, g *network.SecurityGroup, stateful *bool) (err error) {
+	if stateful != nil {
+		g.Stateful = *stateful
+		return nil
+	}
+	g.Stateful, err = s.records.StatefulByDefault(ctx, tx, g.ProjectID)
+	return err
 }
 
 // Update changes a group. The default one keeps its name.

@@ -64,6 +64,9 @@ func (s *Service) guard(ctx context.Context, tx *db.Tx, p *network.Port) error {
 			return err
 		}
 	}
+	if err := s.records.OneKind(ctx, tx, p.SecurityGroups); err != nil {
+		return err
+	}
 	if p.PortSecurity {
 		if p.MACLearning {
 			return fault.Conflictf("Port Security must be disabled in order to learn MAC addresses behind a port.").With("PortSecurityAndMacLearning")

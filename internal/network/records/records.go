@@ -45,12 +45,14 @@ type Records struct {
 	Trunks        *Trunks
 	Forwardings   *Forwardings
 	Templates     *Templates
+	Statefulness  *Statefulness
 
 	ownGroups     *db.Kept[string, string] // the default group, by project
 	trunked       *db.Kept[struct{}, bool] // whether there is any trunk
 	namesOfGroups *db.Kept[string, string]
 	ownPolicies   *db.Kept[string, string]                  // the default QoS policy, by project; empty: none
 	newTemplates  *db.Kept[string, []*network.RuleTemplate] // by the column that says which groups begin with them
+	statefulBy    *db.Kept[string, bool]                    // what new groups are, by project
 	bare          *db.Kept[string, *network.Network]        // networks without their subnets
 	onNetwork     *db.Kept[string, []network.Subnet]        // by network
 	neighbours    *db.Kept[neighbourhood, []Neighbours]
@@ -64,6 +66,7 @@ func New(d *db.DB, c clock.Clock, w Watchers) *Records {
 	r.trunked = db.Keep[struct{}, bool]("network_trunks")
 	r.namesOfGroups = db.Keep[string, string]("network_groups")
 	r.ownPolicies, r.newTemplates = db.Keep[string, string]("network_qos_policies"), db.Keep[string, []*network.RuleTemplate]("network_rule_templates")
+	r.Statefulness, r.statefulBy = statefulness(d), db.Keep[string, bool]("network_statefulness")
 	r.bare, r.onNetwork = db.Keep[string, *network.Network]("network_networks", "network_shares"), db.Keep[string, []network.Subnet]("network_subnets")
 	r.neighbours = db.Keep[neighbourhood, []Neighbours]("network_subnets")
 	r.subnetsByID = db.Keep[string, *network.Subnet]("network_subnets")

@@ -30,6 +30,8 @@ func (w *World) networks() {
 	w.made(w.People.Named("project manager"), "dscp rule", of+"/dscp_marking_rules", "dscp_marking_rule.id", Object{"dscp_marking_rule": Object{"dscp_mark": 26}})
 	w.made(a, "default rule", v2+"/default-security-group-rules", "default_security_group_rule.id",
 		Object{"default_security_group_rule": Object{"direction": "ingress", "protocol": "tcp", "port_range_min": 443, "port_range_max": 443}})
+	const statefulness = "security_groups_default_statefulness"
+	w.made(w.People.Named("project manager"), "statefulness", v2+"/security-groups-default-statefulness", statefulness+".id", Object{statefulness: Object{"stateful": true}})
 	agents := w.set(a, "GET", v2+"/agents", nil).List("agents")
 	w.Things["agent"] = agents[0].(Object)["id"].(string)
 	for _, path := range []string{"networks/" + network, "subnets/" + subnet, "ports/" + port, "routers/" + router, "floatingips/" + floating, "security-groups/" + group,

@@ -56,7 +56,8 @@ func (w *World) placeholders() map[string]string {
 		"neutron /v2.0/qos/policies/{policy}/bandwidth_limit_rules/{id}": "bandwidth rule", "neutron /v2.0/qos/policies/{policy}/dscp_marking_rules/{id}": "dscp rule",
 		"neutron /v2.0/qos/rule-types/{type}": "=bandwidth_limit", "neutron /v2.0/quotas/{project}": "=" + w.Project, "neutron /v2.0/rbac-policies/{id}": "sharing",
 		"neutron /v2.0/routers/{id}": "router", "neutron /v2.0/security-group-rules/{id}": "security group rule", "neutron /v2.0/security-groups/{id}": "security group",
-		"neutron /v2.0/subnetpools/{id}": "subnet pool", "neutron /v2.0/subnets/{id}": "subnet", "neutron /v2.0/trunks/{id}": "trunk",
+		"neutron /v2.0/security-groups-default-statefulness/{id}": "statefulness",
+		"neutron /v2.0/subnetpools/{id}":                          "subnet pool", "neutron /v2.0/subnets/{id}": "subnet", "neutron /v2.0/trunks/{id}": "trunk",
 
 		"nova /v2.1/extensions/{alias}": "=servers", "nova /v2.1/flavors/{id}": "=f1", "nova /v2.1/flavors/{id}/os-extra_specs/{key}": "=hw:cpu_policy",
 		"nova /v2.1/images/{id}": "image", "nova /v2.1/images/{id}/metadata/{key}": "=colour", "nova /v2.1/os-aggregates/{id}": "aggregate",
