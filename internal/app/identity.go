@@ -43,8 +43,12 @@ func (b *builder) identity(ctx context.Context) error {
 	if b.Config.Identity.PasswordHash == "bcrypt" {
 		cost = passwords.BcryptCost()
 	}
+	federation, err := federationOf(b)
+	if err != nil {
+		return err
+	}
 	s, err := identityapi.New(ctx, identityapi.Deps{DB: b.DB, Clock: b.Clock, Sealer: sealer, Compliance: rules, PasswordCost: cost,
-		TokenLifetime: b.Config.Identity.TokenLifetime, Shared: b.Peers != nil, PublicURL: b.Config.PublicURL, Logins: b.logins()})
+		TokenLifetime: b.Config.Identity.TokenLifetime, Shared: b.Peers != nil, PublicURL: b.Config.PublicURL, Logins: b.logins(), Federation: federation})
 	if err != nil {
 		return err
 	}

@@ -81,6 +81,7 @@ type Identity struct {
 	PasswordRegexDescription   string        `koanf:"password_regex_description"`
 	UniqueLastPasswordCount    int           `koanf:"unique_last_password_count"`
 	MinimumPasswordAgeDays     int           `koanf:"minimum_password_age"`
+	Federation                 Federation    `koanf:"federation"`
 }
 
 // Network is what networks are made from. Ranges are chosen so that they do

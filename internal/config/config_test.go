@@ -33,6 +33,29 @@ func TestLaterSourcesWin(t *testing.T) {
 	}
 }
 
+func TestIdentityProviders(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, OperatorFile, `public_url: https://cloud.example.org
+identity:
+  federation:
+    trusted_dashboards: ["https://dashboard.example.org/auth/websso/"]
+    default_authorization_ttl: 8h
+    organization: {name: Us, url: "https://example.org"}
+    providers:
+      - {identity_provider: acme, protocol: openid, issuer: "https://login.acme.example", client_id: mek, client_secret: hush, scopes: [email]}
+      - {identity_provider: corp, protocol: saml2, metadata: /etc/mek/corp.xml}
+`)
+	c, err := Load(dir, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := c.Identity.Federation
+	if f.AuthorizationTTL != 8*time.Hour || f.Organization.Name != "Us" || len(f.Providers) != 2 || f.Providers[0].ClientSecret != "hush" || f.Providers[0].Scopes[0] != "email" ||
+		f.Providers[1].Metadata != "/etc/mek/corp.xml" || len(f.TrustedDashboards) != 1 {
+		t.Errorf("%+v", f)
+	}
+}
+
 func TestMistakesAreNamed(t *testing.T) {
 	for text, want := range map[string]string{
 		"listten: x":                              "listten",
@@ -44,6 +67,15 @@ func TestMistakesAreNamed(t *testing.T) {
 		"log_level: loud":                         "log_level",
 		"- a":                                     "YAML",
 		"insecure_http: true":                     "loopback",
+
+		"identity:\n  federation:\n    trusted_dashboards: [here]":                                                                          "no address",
+		"identity:\n  federation:\n    providers: [{identity_provider: a, protocol: b, metadata: /m}]":                                      "public_url",
+		"public_url: https://c\nidentity:\n  federation:\n    providers: [{identity_provider: a, metadata: /m}]":                            "protocol",
+		"public_url: https://c\nidentity:\n  federation:\n    providers: [{identity_provider: a, protocol: b}]":                             "issuer",
+		"public_url: https://c\nidentity:\n  federation:\n    providers: [{identity_provider: a, protocol: b, metadata: m}]":                "absolute",
+		"public_url: https://c\nidentity:\n  federation:\n    providers: [{identity_provider: a, protocol: b, isuer: x}]":                   "isuer",
+		"public_url: https://c\nidentity:\n  federation:\n    providers: [&p {identity_provider: a, protocol: b, metadata: /m, issuer: x}]": "not both",
+		"public_url: https://c\nidentity:\n  federation:\n    providers: [&p {identity_provider: a, protocol: b, metadata: /m}, *p]":        "twice",
 	} {
 		dir := t.TempDir()
 		write(t, dir, OperatorFile, text)

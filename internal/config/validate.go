@@ -39,6 +39,7 @@ func (c Config) Validate() error {
 	check("log_level", oneOf(c.LogLevel, "debug", "info", "warn", "error"))
 	check("compute.accelerator", oneOf(c.Compute.Accelerator, "auto", "kvm", "tcg"))
 	check("identity.password_hash", oneOf(c.Identity.PasswordHash, "argon2id", "bcrypt"))
+	check("identity.federation", c.Identity.Federation.check(c.PublicURL))
 	check("database", database(c.Database))
 	check("public_url", publicURL(c.PublicURL))
 	if c.Simulate < 0 || c.Simulate > 100000 {

@@ -110,6 +110,7 @@ var dataTests = map[int64]struct{ put, check string }{
 	180: {"INSERT INTO identity_projects (id, name, description, enabled, is_domain, options, extra, created_at) VALUES ('d', 'd', '', true, true, '{}', '{}', 5)", "SELECT COUNT(*) FROM identity_projects WHERE id = 'd' AND is_domain"},
 	191: {"INSERT INTO image_tasks (id, image_id, owner, user_id, request_id, type, status, message, input, created_at, updated_at) VALUES ('k', 'i', 'o', '', '', 'import', 'success', '', '{}', 1, 2)", "SELECT COUNT(*) FROM image_tasks WHERE id = 'k' AND input = '{}'"},
 	200: {"INSERT INTO network_groups (id, project_id, name, description, revision, created_at, updated_at, tags, stateful) VALUES ('g', 'p', 'n', '', 0, 1, 1, '[]', false)", "SELECT COUNT(*) FROM network_groups WHERE id = 'g' AND NOT stateful"},
+	185: {"INSERT INTO identity_projects (id, name, description, enabled, is_domain, options, extra, created_at) VALUES ('e', 'e', '', true, true, '{}', '{}', 5); INSERT INTO identity_users (id, name, domain_id, default_project_id, enabled, options, extra, created_at, last_active, password_hash, password_created_at, password_expires_at, password_self, failures, last_failure) VALUES ('u', 'n', 'e', '', true, '{}', '{}', 5, 0, 'h', 0, 0, false, 0, 0)", "SELECT COUNT(*) FROM identity_users WHERE name = 'n' AND password_hash = 'h'"},
 	115: {"INSERT INTO joining_hosts (name, key_hash, joined_at, renewed_at) VALUES ('h', 'k', 1, 2)", "SELECT COUNT(*) FROM joining_hosts WHERE key_hash = 'k'"},
 }
 

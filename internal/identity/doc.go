@@ -6,7 +6,8 @@
 // domains, users, groups, roles, assignments, catalog, credentials, appcreds,
 // trusts, limits, and bootstrap for a new cloud. Federation has identityproviders
 // (with their protocols), mappings, serviceproviders, and mapping, the rules that
-// say who somebody is here for whom an identity provider vouches.
+// say who somebody is here for whom an identity provider vouches; saml and oidc are
+// what providers speak, and federation is login by them.
 //
 // Invariants:
 //   - A token carries who, scope and times, never roles: its worth is computed

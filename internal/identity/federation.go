@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 )
@@ -43,6 +44,23 @@ type ServiceProvider struct {
 	Description      *string
 	Enabled          bool
 	CreatedAt        time.Time
+}
+
+// Newcomer is somebody for whom an identity provider vouches.
+type Newcomer struct {
+	FederatedIdentity
+	Name     string // as the provider shows him
+	DomainID string // of the provider
+	Email    string
+}
+
+// Vouched is a login for which an identity provider vouches.
+type Vouched struct {
+	Method string // the protocol, as tokens show it
+	Remote string // the client's address, for limits
+	// Who finds the user, and what the provider said of him; nil: he is a user of
+	// this cloud like any other. Unauthenticated: there is none.
+	Who func(ctx context.Context) (*User, *Federation, error)
 }
 
 // SubjectIdentityProvider is the subject of revocations that end what an

@@ -24,4 +24,7 @@ const (
 	MethodEC2           = "ec2credential"
 	MethodTOTP          = "totp"
 	MethodOAuth1        = "oauth1"
+	MethodMapped        = "mapped"
+	MethodSAML2         = "saml2"
+	MethodOpenID        = "openid"
 )

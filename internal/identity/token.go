@@ -1,6 +1,10 @@
 package identity
 
-import "time"
+import (
+	"time"
+
+	"github.com/mekcloud/mek/internal/policy"
+)
 
 // Token is what a bearer token carries, sealed. IssuedAt has microseconds, so
 // that a revocation in the same second is exact; ExpiresAt has whole seconds.
@@ -9,11 +13,39 @@ type Token struct {
 	Methods         []string
 	Scope           Scope
 	AppCredentialID string
-	OAuthID         string   // OAuth access token that it was made with
-	AuditIDs        []string // own id, then the id of the first token of its chain
+	OAuthID         string      // OAuth access token that it was made with
+	Federation      *Federation // nil unless an identity provider vouched for the user
+	AuditIDs        []string    // own id, then the id of the first token of its chain
 	IssuedAt        time.Time
 	ExpiresAt       time.Time
 }
+
+// Issued is a new token and what it is worth.
+type Issued struct {
+	Secret string
+	Token  Token
+	Access *Access
+}
+
+// Federation is what an identity provider said when it vouched for a user. A
+// token of such a login carries it, and so do those made from that token.
+type Federation struct {
+	ProviderID string
+	ProtocolID string
+	Groups     []string // ids of groups the user is in as long as the token lives
+}
+
+// ExtraFederation is the name under which credentials carry a *Federation.
+const ExtraFederation = "federation"
+
+// FederationOf is what an identity provider said of a caller; nil for one of this cloud.
+func FederationOf(c *policy.Credentials) *Federation {
+	f, _ := c.Extra[ExtraFederation].(*Federation) // absent: nil
+	return f
+}
+
+// MaxFederatedGroups bounds Federation.Groups: tokens travel in headers.
+const MaxFederatedGroups = 64
 
 // Receipt says which methods of a login have held, for one that needs more.
 type Receipt struct {
@@ -53,6 +85,7 @@ type Access struct {
 	AppCredential *AppCredential
 	Trust         *Trust
 	OAuth         *OAuthAccess
+	Federation    *Federation
 	// PasswordExpiresAt is zero when the password does not expire.
 	PasswordExpiresAt time.Time
 	// ExpiresBy bounds every token of this access: the end of an application

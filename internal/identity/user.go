@@ -14,6 +14,19 @@ type User struct {
 	CreatedAt        time.Time
 	LastActive       time.Time // day of the last login, zero if none is known
 	Password         Password
+	// Shadow says that the user was made when an identity provider first vouched
+	// for him: nobody finds him by his name, which others of the domain may have too.
+	Shadow bool
+	// Federated are the names by which identity providers know the user. Only who
+	// shows or writes a user fills it in.
+	Federated []FederatedIdentity
+}
+
+// FederatedIdentity is how one protocol of an identity provider names a user.
+type FederatedIdentity struct {
+	ProviderID string
+	ProtocolID string
+	UniqueID   string
 }
 
 // Password is the state of a user's current password. Hash is never shown.
@@ -46,6 +59,9 @@ type Group struct {
 	Extra       map[string]any
 	CreatedAt   time.Time
 }
+
+// NamedIn is a name in a domain, both as people read them.
+type NamedIn struct{ Name, Domain string }
 
 // Verdict is the outcome of a check of a password.
 type Verdict struct {

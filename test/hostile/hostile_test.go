@@ -84,7 +84,7 @@ type run struct {
 }
 
 func newRun(t *testing.T, seed uint64) *run {
-	cloud := testcloud.New(t, testcloud.Unlimited)
+	cloud := testcloud.New(t, testcloud.Unlimited, world.Federation(t))
 	r := &run{t: t, w: world.New(t, cloud), seed: seed, counts: map[int]int{}, own: &own{ids: map[string][]string{}}, found: map[string]string{}, times: map[string]int{}}
 	r.ids = slices.Sorted(maps.Values(r.w.Things))
 	r.ids = append(r.ids, r.w.Project, r.w.Other, r.w.Domain, r.w.People.Named("project member").UserID)

@@ -12,6 +12,7 @@ import (
 func bodies(w *world.World) map[string]string {
 	member := w.People.Named("project member").UserID
 	fill := strings.NewReplacer("$project", w.Project, "$third", w.Third, "$domain", w.Domain, "$member", member, "$trustee", w.Trustee,
+		"$token", w.Things["second token"],
 		"$network", w.Things["network"], "$group", w.Things["security group"])
 	out := map[string]string{}
 	for line := range strings.Lines(requests) {
@@ -47,6 +48,8 @@ keystone PATCH /v3/domains/{id}/config/{group}  {"config":{"ldap":{"url":"ldap:/
 keystone PATCH /v3/domains/{id}/config/{group}/{option}  {"config":{"url":"ldap://127.0.0.2"}}
 keystone POST /v3/OS-TRUST/trusts  {"trust":{"trustor_user_id":"$member","trustee_user_id":"$trustee","project_id":"$project","impersonation":false,"roles":[{"name":"member"}]}}
 keystone POST /v3/credentials  {"credential":{"type":"cert","blob":"y","user_id":"$member","project_id":"$project"}}
+keystone POST /v3/auth/OS-FEDERATION/saml2  {"auth":{"identity":{"methods":["token"],"token":{"id":"$token"}},"scope":{"service_provider":{"id":"sp"}}}}
+keystone POST /v3/auth/OS-FEDERATION/saml2/ecp  {"auth":{"identity":{"methods":["token"],"token":{"id":"$token"}},"scope":{"service_provider":{"id":"sp"}}}}
 keystone POST /v3/groups  {"group":{"name":"more","domain_id":"$domain"}}
 keystone POST /v3/projects  {"project":{"name":"more","domain_id":"$domain"}}
 keystone POST /v3/roles  {"role":{"name":"more"}}

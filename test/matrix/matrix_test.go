@@ -38,7 +38,7 @@ type row struct {
 // nothing is used up, and what is refused once more for real: it must be refused
 // again, and leave the database as it is.
 func TestMatrix(t *testing.T) {
-	cloud := testcloud.New(t, testcloud.Unlimited)
+	cloud := testcloud.New(t, testcloud.Unlimited, world.Federation(t))
 	w := world.New(t, cloud)
 	rows := rehearse(w)
 	refuse(t, w, rows)

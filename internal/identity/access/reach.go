@@ -16,10 +16,11 @@ type Reach struct {
 }
 
 // Reach lists the projects and domains on which a user has a role, directly,
-// through groups, or inherited from above.
-func (r *Resolver) Reach(ctx context.Context, user string) (Reach, error) {
-	s := store{r.db}
-	list, err := s.assignments(ctx, user)
+// through groups, or inherited from above. groups are further ones that an identity
+// provider said the user is in.
+func (r *Resolver) Reach(ctx context.Context, user string, groups []string) (Reach, error) {
+	s := r.reading()
+	list, err := s.assignments(ctx, user, groups)
 	if err != nil {
 		return Reach{}, err
 	}

@@ -31,11 +31,13 @@ type Resolver struct {
 
 type key struct {
 	user, project, domain, trust, appCredential, oauth string
+	federation                                         string // provider, protocol and groups
 	system                                             bool
 }
 
 type entry struct {
 	generation int64
+	until      int64 // µs; 0: as long as no row changes
 	access     *identity.Access
 }
 
@@ -54,16 +56,17 @@ func New(d *db.DB, c clock.Clock, g Generation) *Resolver {
 // credential is gone, disabled or past its end, or no role is left.
 func (r *Resolver) Resolve(ctx context.Context, t identity.Token) (*identity.Access, error) {
 	k := key{user: t.UserID, project: t.Scope.ProjectID, domain: t.Scope.DomainID, trust: t.Scope.TrustID,
-		appCredential: t.AppCredentialID, oauth: t.OAuthID, system: t.Scope.System}
+		appCredential: t.AppCredentialID, oauth: t.OAuthID, system: t.Scope.System, federation: keyOf(t.Federation)}
 	now := r.generation.Generation() // before the rows are read: they may be newer, never older
-	if e, ok := r.cache.GetIfPresent(k); ok && e.generation == now {
+	if e, ok := r.cache.GetIfPresent(k); ok && e.generation == now && (e.until == 0 || clock.Micros(r.clock.Now()) < e.until) {
 		return e.access, r.ended(e.access)
 	}
-	a, err := r.compute(ctx, t, now)
+	s := r.reading()
+	a, err := r.compute(ctx, s, t, now)
 	if err != nil {
 		return nil, err
 	}
-	r.cache.Set(k, entry{now, a})
+	r.cache.Set(k, entry{now, s.until, a})
 	return a, r.ended(a)
 }
 
@@ -74,8 +77,9 @@ func (r *Resolver) ended(a *identity.Access) error {
 	return nil
 }
 
-func (r *Resolver) compute(ctx context.Context, t identity.Token, generation int64) (*identity.Access, error) {
-	s := store{r.db}
+func (r *Resolver) reading() *store { return &store{q: r.db, now: clock.Micros(r.clock.Now())} }
+
+func (r *Resolver) compute(ctx context.Context, s *store, t identity.Token, generation int64) (*identity.Access, error) {
 	u, err := s.user(ctx, t.UserID)
 	if err != nil {
 		return nil, missing(err, "user")
@@ -83,7 +87,10 @@ func (r *Resolver) compute(ctx context.Context, t identity.Token, generation int
 	if !u.enabled {
 		return nil, worthless("the user or its domain is disabled")
 	}
-	a := &identity.Access{User: u.Named, UserDomain: u.domain, System: t.Scope.System}
+	a := &identity.Access{User: u.Named, UserDomain: u.domain, System: t.Scope.System, Federation: t.Federation}
+	if err := s.vouched(ctx, t.Federation); err != nil {
+		return nil, err
+	}
 	if u.passwordExpiresAt != 0 {
 		a.PasswordExpiresAt = clock.FromMicros(u.passwordExpiresAt)
 	}
@@ -104,7 +111,7 @@ func (r *Resolver) compute(ctx context.Context, t identity.Token, generation int
 		err = r.granted(ctx, s, graph, t, where, a)
 	default:
 		var list []identity.Assignment
-		if list, err = s.assignments(ctx, t.UserID); err == nil {
+		if list, err = s.assignments(ctx, t.UserID, groupsOf(t)); err == nil {
 			a.Roles = graph.Effective(direct(list, where))
 		}
 	}
@@ -118,7 +125,7 @@ func (r *Resolver) compute(ctx context.Context, t identity.Token, generation int
 }
 
 // target fills the scope's names and finds where assignments count.
-func (r *Resolver) target(ctx context.Context, s store, t identity.Token, a *identity.Access) (target, error) {
+func (r *Resolver) target(ctx context.Context, s *store, t identity.Token, a *identity.Access) (target, error) {
 	where := target{project: t.Scope.ProjectID, domain: t.Scope.DomainID, system: t.Scope.System}
 	id := t.Scope.ProjectID
 	if id == "" {
@@ -144,7 +151,7 @@ func (r *Resolver) target(ctx context.Context, s store, t identity.Token, a *ide
 }
 
 // narrow keeps those roles of an application credential that its user still has.
-func (r *Resolver) narrow(ctx context.Context, s store, g Graph, t identity.Token, where target, a *identity.Access) error {
+func (r *Resolver) narrow(ctx context.Context, s *store, g Graph, t identity.Token, where target, a *identity.Access) error {
 	c, err := s.appCredential(ctx, t.AppCredentialID)
 	if err != nil {
 		return missing(err, "application credential")
@@ -152,7 +159,7 @@ func (r *Resolver) narrow(ctx context.Context, s store, g Graph, t identity.Toke
 	if c.UserID != t.UserID || c.ProjectID != t.Scope.ProjectID {
 		return worthless("the application credential is for something else")
 	}
-	list, err := s.assignments(ctx, t.UserID)
+	list, err := s.assignments(ctx, t.UserID, groupsOf(t))
 	if err != nil {
 		return err
 	}
@@ -167,7 +174,7 @@ func (r *Resolver) narrow(ctx context.Context, s store, g Graph, t identity.Toke
 }
 
 // granted keeps those roles of an OAuth access token that its user still has.
-func (r *Resolver) granted(ctx context.Context, s store, g Graph, t identity.Token, where target, a *identity.Access) error {
+func (r *Resolver) granted(ctx context.Context, s *store, g Graph, t identity.Token, where target, a *identity.Access) error {
 	o, err := s.oauth(ctx, t.OAuthID)
 	if err != nil {
 		return missing(err, "access token")
@@ -175,7 +182,7 @@ func (r *Resolver) granted(ctx context.Context, s store, g Graph, t identity.Tok
 	if o.UserID != t.UserID || o.ProjectID != t.Scope.ProjectID {
 		return worthless("the access token is for something else")
 	}
-	list, err := s.assignments(ctx, t.UserID)
+	list, err := s.assignments(ctx, t.UserID, groupsOf(t))
 	if err != nil {
 		return err
 	}
@@ -192,7 +199,7 @@ func (r *Resolver) granted(ctx context.Context, s store, g Graph, t identity.Tok
 }
 
 // lend gives the roles of a trust, as long as the trustor has every one of them.
-func (r *Resolver) lend(ctx context.Context, s store, g Graph, t identity.Token, where target, a *identity.Access) error {
+func (r *Resolver) lend(ctx context.Context, s *store, g Graph, t identity.Token, where target, a *identity.Access) error {
 	trust, err := s.trust(ctx, t.Scope.TrustID)
 	if err != nil {
 		return missing(err, "trust")
@@ -219,7 +226,7 @@ func (r *Resolver) lend(ctx context.Context, s store, g Graph, t identity.Token,
 	if trust.ProjectID == "" {
 		return nil
 	}
-	list, err := s.assignments(ctx, root)
+	list, err := s.assignments(ctx, root, nil)
 	if err != nil {
 		return err
 	}
@@ -239,7 +246,7 @@ func (r *Resolver) lend(ctx context.Context, s store, g Graph, t identity.Token,
 
 // root follows a trust that was made from another to whom its roles are from,
 // and finds the earliest end on the way. Every agent between must be enabled.
-func (r *Resolver) root(ctx context.Context, s store, t *identity.Trust) (owner string, end time.Time, err error) {
+func (r *Resolver) root(ctx context.Context, s *store, t *identity.Trust) (owner string, end time.Time, err error) {
 	owner, end = t.TrustorID, t.ExpiresAt
 	for n := 0; t.RedelegatedID != "" && n < 16; n++ {
 		if t, err = s.trust(ctx, t.RedelegatedID); err != nil {
@@ -260,7 +267,7 @@ func (r *Resolver) root(ctx context.Context, s store, t *identity.Trust) (owner 
 }
 
 // roleGraph caches the roles of all, which nearly every computation needs.
-func (r *Resolver) roleGraph(ctx context.Context, s store, generation int64) (Graph, error) {
+func (r *Resolver) roleGraph(ctx context.Context, s *store, generation int64) (Graph, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.known == generation {
@@ -275,7 +282,7 @@ func (r *Resolver) roleGraph(ctx context.Context, s store, generation int64) (Gr
 
 // Graph gives all roles and implications as they are now.
 func (r *Resolver) Graph(ctx context.Context) (Graph, error) {
-	return r.roleGraph(ctx, store{r.db}, r.generation.Generation())
+	return r.roleGraph(ctx, r.reading(), r.generation.Generation())
 }
 
 // Roles gives the effective roles of a user on a scope; none when the user,

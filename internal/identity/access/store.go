@@ -9,8 +9,12 @@ import (
 	"github.com/mekcloud/mek/internal/identity"
 )
 
-// store reads rows of all features of identity.
-type store struct{ q db.Querier }
+// store reads rows of all features of identity, for one computation.
+type store struct {
+	q     db.Querier
+	now   int64 // µs
+	until int64 // µs, when what was read first changes by itself; 0: never
+}
 
 type userRow struct {
 	identity.Named
@@ -19,7 +23,7 @@ type userRow struct {
 	passwordExpiresAt int64
 }
 
-func (s store) user(ctx context.Context, id string) (userRow, error) {
+func (s *store) user(ctx context.Context, id string) (userRow, error) {
 	var u userRow
 	var enabled, domainEnabled bool
 	err := s.q.QueryRowContext(ctx, `SELECT u.id, u.name, u.enabled, u.password_expires_at, d.id, d.name, d.enabled
@@ -37,7 +41,7 @@ type projectRow struct {
 }
 
 // project reads a project with its domain; a domain's own domain is itself.
-func (s store) project(ctx context.Context, id string) (projectRow, error) {
+func (s *store) project(ctx context.Context, id string) (projectRow, error) {
 	var p projectRow
 	var enabled, domainEnabled bool
 	err := s.q.QueryRowContext(ctx, `SELECT p.id, p.name, p.is_domain, p.enabled, d.id, d.name, d.enabled
@@ -48,7 +52,7 @@ func (s store) project(ctx context.Context, id string) (projectRow, error) {
 }
 
 // ancestors lists the projects above one, its domain among them.
-func (s store) ancestors(ctx context.Context, id string) ([]string, error) {
+func (s *store) ancestors(ctx context.Context, id string) ([]string, error) {
 	rows, err := s.q.QueryContext(ctx, `WITH RECURSIVE up (id, parent_id, domain_id, depth) AS (
 			SELECT id, parent_id, domain_id, 0 FROM identity_projects WHERE id = $1
 			UNION ALL
@@ -73,12 +77,30 @@ func (s store) ancestors(ctx context.Context, id string) ([]string, error) {
 	return out, db.Translate(rows.Err(), "read parents of project")
 }
 
-// assignments lists what is assigned to a user and to the user's groups.
-func (s store) assignments(ctx context.Context, user string) ([]identity.Assignment, error) {
-	rows, err := s.q.QueryContext(ctx, `SELECT COALESCE(user_id, ''), COALESCE(group_id, ''), COALESCE(project_id, ''), COALESCE(domain_id, ''),
-			system, role_id, inherited
+// given is an assignment as queries here select it; what must be added is when a
+// membership of the user ends.
+const given = `SELECT COALESCE(user_id, ''), COALESCE(group_id, ''), COALESCE(project_id, ''), COALESCE(domain_id, ''), system, role_id, inherited, `
+
+// assignments lists what is assigned to a user, to the user's groups and to others
+// that an identity provider said the user is in. Of memberships that end it notes
+// when the first one does.
+func (s *store) assignments(ctx context.Context, user string, groups []string) ([]identity.Assignment, error) {
+	out, err := s.read(ctx, given+`(SELECT COALESCE(MIN(expires_at), 0) FROM identity_expiring_memberships WHERE user_id = $1 AND expires_at > $2)
 		FROM identity_assignments
-		WHERE user_id = $1 OR group_id IN (SELECT group_id FROM identity_group_users WHERE user_id = $2)`, user, user)
+		WHERE user_id = $3 OR group_id IN (SELECT group_id FROM identity_group_users WHERE user_id = $4)
+			OR group_id IN (SELECT group_id FROM identity_expiring_memberships WHERE user_id = $5 AND expires_at > $6)`,
+		user, s.now, user, user, user, s.now)
+	if err != nil || len(groups) == 0 {
+		return out, err
+	}
+	query, args := db.OneOf(s.q, given+`0 FROM identity_assignments WHERE group_id IN (?)`, groups)
+	more, err := s.read(ctx, query, args...)
+	return append(out, more...), err
+}
+
+// read reads assignments.
+func (s *store) read(ctx context.Context, query string, args ...any) ([]identity.Assignment, error) {
+	rows, err := s.q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, db.Translate(err, "read assignments of user")
 	}
@@ -86,15 +108,19 @@ func (s store) assignments(ctx context.Context, user string) ([]identity.Assignm
 	var out []identity.Assignment
 	for rows.Next() {
 		var a identity.Assignment
-		if err := rows.Scan(&a.UserID, &a.GroupID, &a.ProjectID, &a.DomainID, &a.System, &a.RoleID, &a.Inherited); err != nil {
+		var until int64
+		if err := rows.Scan(&a.UserID, &a.GroupID, &a.ProjectID, &a.DomainID, &a.System, &a.RoleID, &a.Inherited, &until); err != nil {
 			return nil, db.Translate(err, "scan assignment")
+		}
+		if until != 0 && (s.until == 0 || until < s.until) {
+			s.until = until
 		}
 		out = append(out, a)
 	}
 	return out, db.Translate(rows.Err(), "read assignments of user")
 }
 
-func (s store) graph(ctx context.Context) (Graph, error) {
+func (s *store) graph(ctx context.Context) (Graph, error) {
 	g := Graph{Roles: map[string]identity.Role{}, Implied: map[string][]string{}}
 	rows, err := s.q.QueryContext(ctx, `SELECT id, name, COALESCE(domain_id, '') FROM identity_roles`)
 	if err != nil {
@@ -119,7 +145,7 @@ func (s store) graph(ctx context.Context) (Graph, error) {
 }
 
 // pairs reads two text columns.
-func (s store) pairs(ctx context.Context, query string, args ...any) ([]identity.Named, error) {
+func (s *store) pairs(ctx context.Context, query string, args ...any) ([]identity.Named, error) {
 	rows, err := s.q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, db.Translate(err, "read identity rows")
@@ -136,7 +162,7 @@ func (s store) pairs(ctx context.Context, query string, args ...any) ([]identity
 	return out, db.Translate(rows.Err(), "read identity rows")
 }
 
-func (s store) appCredential(ctx context.Context, id string) (*identity.AppCredential, error) {
+func (s *store) appCredential(ctx context.Context, id string) (*identity.AppCredential, error) {
 	c := &identity.AppCredential{ID: id}
 	var expires int64
 	err := s.q.QueryRowContext(ctx, `SELECT name, user_id, project_id, unrestricted, expires_at FROM identity_app_credentials WHERE id = $1`, id).
@@ -156,7 +182,7 @@ func (s store) appCredential(ctx context.Context, id string) (*identity.AppCrede
 	return c, err
 }
 
-func (s store) rules(ctx context.Context, appCredential string) ([]identity.AccessRule, error) {
+func (s *store) rules(ctx context.Context, appCredential string) ([]identity.AccessRule, error) {
 	rows, err := s.q.QueryContext(ctx, `SELECT r.id, r.user_id, r.service, r.path, r.method FROM identity_app_credential_rules a
 		JOIN identity_access_rules r ON r.id = a.rule_id WHERE a.app_credential_id = $1 ORDER BY r.created_at, r.id`, appCredential)
 	if err != nil {
@@ -174,7 +200,7 @@ func (s store) rules(ctx context.Context, appCredential string) ([]identity.Acce
 	return out, db.Translate(rows.Err(), "read access rules")
 }
 
-func (s store) trust(ctx context.Context, id string) (*identity.Trust, error) {
+func (s *store) trust(ctx context.Context, id string) (*identity.Trust, error) {
 	t := &identity.Trust{ID: id}
 	var project sql.NullString
 	var expires int64
@@ -194,7 +220,7 @@ func (s store) trust(ctx context.Context, id string) (*identity.Trust, error) {
 }
 
 // oauth reads an OAuth access token without its secret.
-func (s store) oauth(ctx context.Context, id string) (*identity.OAuthAccess, error) {
+func (s *store) oauth(ctx context.Context, id string) (*identity.OAuthAccess, error) {
 	o := &identity.OAuthAccess{ID: id}
 	var roles db.JSON[[]string]
 	var expires int64
@@ -205,7 +231,7 @@ func (s store) oauth(ctx context.Context, id string) (*identity.OAuthAccess, err
 }
 
 // projectsBelow lists the projects in a domain, or under a project, without itself.
-func (s store) projectsBelow(ctx context.Context, id string) ([]string, error) {
+func (s *store) projectsBelow(ctx context.Context, id string) ([]string, error) {
 	rows, err := s.q.QueryContext(ctx, `WITH RECURSIVE down (id, depth) AS (
 			SELECT id, 0 FROM identity_projects WHERE id = $1
 			UNION ALL

@@ -3,6 +3,7 @@ package identityapi
 import (
 	"slices"
 
+	signon "github.com/mekcloud/mek/internal/identity/federation"
 	"github.com/mekcloud/mek/internal/identity/identityproviders"
 	"github.com/mekcloud/mek/internal/identity/mappings"
 	"github.com/mekcloud/mek/internal/identity/serviceproviders"
@@ -16,6 +17,7 @@ type federation struct {
 	identityProviders *identityproviders.Service
 	mappings          *mappings.Service
 	serviceProviders  *serviceproviders.Service
+	signOn            *signon.API
 }
 
 func (s *Service) federate(d Deps) federation {
@@ -24,10 +26,19 @@ func (s *Service) federate(d Deps) federation {
 		serviceProviders: serviceproviders.New(d.DB, d.Clock, s.tokens)}
 }
 
+// signOns lets in whom identity providers vouch for.
+func (s *Service) signOns(d Deps) *signon.API {
+	options := d.Federation
+	options.Prefix = prefix
+	return signon.NewAPI(signon.New(signon.Deps{DB: d.DB, Clock: d.Clock, Sealer: d.Sealer, Providers: s.identityProviders, Mappings: s.federation.mappings,
+		ServiceProviders: s.serviceProviders, Users: s.users, Groups: s.groups, Projects: s.projects, Roles: s.roles, Assignments: s.assignments,
+		Login: s.login, Inspect: s.authenticator.Validate, Options: options}), s.auth)
+}
+
 func federationRules() []policy.Rule {
 	return slices.Concat(identityproviders.Rules(), mappings.Rules(), serviceproviders.Rules())
 }
 
 func (s *Service) federationRoutes() []rest.Route {
-	return slices.Concat(s.identityProviders.Routes(), s.federation.mappings.Routes(), s.serviceProviders.Routes())
+	return slices.Concat(s.identityProviders.Routes(), s.federation.mappings.Routes(), s.serviceProviders.Routes(), s.signOn.Routes())
 }

@@ -26,7 +26,7 @@ func (s *Service) legacy() legacy.Deps {
 		},
 		UsersOn: s.usersOn,
 		Reach: func(ctx context.Context, user string) ([]string, error) {
-			r, err := s.access.Reach(ctx, user)
+			r, err := s.access.Reach(ctx, user, nil)
 			return r.Projects, err
 		},
 		Login: func(c *rest.Call, payload []byte) (legacy.Issued, error) {

@@ -19,10 +19,13 @@ import (
 	"github.com/mekcloud/mek/internal/rest"
 )
 
+// prefix is where the service stands at the front door.
+const prefix = "/identity"
+
 // REST is the API for the front door.
 func (s *Service) REST() *rest.Service {
 	return &rest.Service{
-		Name: "keystone", Type: "identity", Prefix: "/identity", Alias: legacy.AdminPrefix, Dialect: wire.Dialect(),
+		Name: "keystone", Type: "identity", Prefix: prefix, Alias: legacy.AdminPrefix, Dialect: wire.Dialect(),
 		Rules: slices.Concat(auth.Rules(), projects.Rules(), domains.Rules(), domainconfig.Rules(), users.Rules(), groups.Rules(), roles.Rules(),
 			assignments.Rules(), catalog.Rules(), policies.Rules(), endpointfilter.Rules(), delegationRules(), federationRules()),
 		Routes: slices.Concat(versionRoutes(), wire.Routes(slices.Concat(s.auth.Routes(), s.projects.Routes(), s.domains.Routes(), s.domainConfig.Routes(s.domains.Domain), s.users.Routes(s.login.Guard),

@@ -16,6 +16,7 @@ import (
 	"github.com/mekcloud/mek/internal/identity/domainconfig"
 	"github.com/mekcloud/mek/internal/identity/domains"
 	"github.com/mekcloud/mek/internal/identity/endpointfilter"
+	signon "github.com/mekcloud/mek/internal/identity/federation"
 	"github.com/mekcloud/mek/internal/identity/groups"
 	"github.com/mekcloud/mek/internal/identity/passwords"
 	"github.com/mekcloud/mek/internal/identity/policies"
@@ -37,6 +38,8 @@ type Deps struct {
 	Shared        bool           // other servers use the database
 	PasswordCost  passwords.Cost // zero: the default; tests take less
 	PublicURL     string         // scheme://host:port that catalogs show; empty: what the client used
+	// Federation is which identity providers are spoken with, and how.
+	Federation signon.Options
 	// Logins orders those that cost a hash; nil: as many as come.
 	Logins auth.Line
 }
@@ -114,12 +117,13 @@ func New(ctx context.Context, d Deps) (*Service, error) {
 	s.login = auth.NewService(auth.Config{Clock: d.Clock, Users: s.users, Projects: s.projects, AppCredentials: s.appCredentials, Trusts: s.trusts,
 		Tokens: s.tokens, Receipts: s.tokens, Secrets: s.credentials, OAuth: s.oauth, Access: s.access, Log: j, Line: d.Logins})
 	s.accessKeys = newAccessKeys(s)
-	s.auth = auth.New(s.login, s.catalog, s.grants)
+	s.auth = auth.New(s.login, auth.Shown{Catalog: s.catalog, Reach: s.grants, Clouds: s.serviceProviders})
+	s.signOn = s.signOns(d)
 	return s, nil
 }
 
-func (s *Service) reach(ctx context.Context, user string) (projects, domains []string, system bool, err error) {
-	r, err := s.access.Reach(ctx, user)
+func (s *Service) reach(ctx context.Context, user string, groups []string) (projects, domains []string, system bool, err error) {
+	r, err := s.access.Reach(ctx, user, groups)
 	return r.Projects, r.Domains, r.System, err
 }
 

@@ -1,8 +1,6 @@
 package assignments
 
 import (
-	"context"
-
 	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/identity"
 	"github.com/mekcloud/mek/internal/identity/wire"
@@ -27,7 +25,7 @@ func (a *API) userProjects(c *rest.Call) (rest.Reply, error) {
 // ProjectViews shows the projects a user can scope to, narrowed by the
 // request's filters name, domain_id and enabled.
 func (a *API) ProjectViews(c *rest.Call, user string) ([]map[string]any, error) {
-	ids, _, _, err := a.o.Reach(c.Context(), user)
+	ids, _, _, err := a.o.Reach(c.Context(), user, groups(c, user))
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +34,7 @@ func (a *API) ProjectViews(c *rest.Call, user string) ([]map[string]any, error) 
 
 // DomainViews shows the domains a user can scope to.
 func (a *API) DomainViews(c *rest.Call, user string) ([]map[string]any, error) {
-	_, ids, _, err := a.o.Reach(c.Context(), user)
+	_, ids, _, err := a.o.Reach(c.Context(), user, groups(c, user))
 	if err != nil {
 		return nil, err
 	}
@@ -44,9 +42,17 @@ func (a *API) DomainViews(c *rest.Call, user string) ([]map[string]any, error) {
 }
 
 // HasSystem tells whether a user can scope to the system.
-func (a *API) HasSystem(ctx context.Context, user string) (bool, error) {
-	_, _, system, err := a.o.Reach(ctx, user)
+func (a *API) HasSystem(c *rest.Call, user string) (bool, error) {
+	_, _, system, err := a.o.Reach(c.Context(), user, groups(c, user))
 	return system, err
+}
+
+// groups lists those that an identity provider put a user into who asks about himself.
+func groups(c *rest.Call, user string) []string {
+	if f := identity.FederationOf(c.Auth); f != nil && user == c.Auth.UserID {
+		return f.Groups
+	}
+	return nil
 }
 
 func (a *API) views(c *rest.Call, ids []string, view func(*rest.Call, *identity.Project) map[string]any) ([]map[string]any, error) {

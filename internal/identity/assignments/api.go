@@ -52,8 +52,9 @@ type Others struct {
 	RoleView    func(*rest.Call, *identity.Role) map[string]any
 	ProjectView func(*rest.Call, *identity.Project) map[string]any
 	DomainView  func(*rest.Call, *identity.Project) map[string]any
-	// Reach lists the projects and domains a user has roles on.
-	Reach func(ctx context.Context, user string) (projects, domains []string, system bool, err error)
+	// Reach lists the projects and domains a user has roles on, as a member of
+	// further groups, too.
+	Reach func(ctx context.Context, user string, groups []string) (projects, domains []string, system bool, err error)
 }
 
 // API answers for assignments.

@@ -63,6 +63,11 @@ func (s *Service) Direct(ctx context.Context, a identity.Assignment) ([]string, 
 	return out, err
 }
 
+// Given lists the roles that were given to a user himself, not to his groups.
+func (s *Service) Given(ctx context.Context, user string) ([]identity.Assignment, error) {
+	return s.store.find(ctx, s.db, terms(Filter{UserID: user}))
+}
+
 // Filter narrows a list; empty members match all.
 type Filter struct {
 	UserID, GroupID, RoleID, ProjectID, DomainID string

@@ -44,15 +44,26 @@ type Catalog interface {
 type Reach interface {
 	ProjectViews(c *rest.Call, user string) ([]map[string]any, error)
 	DomainViews(c *rest.Call, user string) ([]map[string]any, error)
-	HasSystem(ctx context.Context, user string) (bool, error)
+	HasSystem(c *rest.Call, user string) (bool, error)
+}
+
+// Clouds lists those that this one vouches to, which tokens show.
+type Clouds interface {
+	Enabled(ctx context.Context) ([]identity.ServiceProvider, error)
+}
+
+// Shown is what answers show besides tokens.
+type Shown struct {
+	Catalog Catalog
+	Reach   Reach
+	Clouds  Clouds
 }
 
 // API answers for /v3/auth.
 type API struct {
-	s       *Service
-	catalog Catalog
-	reach   Reach
-	shown   *otter.Cache[asked, shown]
+	Shown
+	s     *Service
+	shown *otter.Cache[asked, shown]
 }
 
 // asked is what the answer about a token depends on, but for identity's rows.
@@ -73,8 +84,8 @@ type shown struct {
 const keptAnswers = 1000
 
 // New makes the API.
-func New(s *Service, catalog Catalog, reach Reach) *API {
-	return &API{s: s, catalog: catalog, reach: reach, shown: otter.Must(&otter.Options[asked, shown]{MaximumSize: keptAnswers})}
+func New(s *Service, besides Shown) *API {
+	return &API{Shown: besides, s: s, shown: otter.Must(&otter.Options[asked, shown]{MaximumSize: keptAnswers})}
 }
 
 const (
@@ -93,7 +104,7 @@ func (a *API) Routes() []rest.Route {
 	const tokens = "/v3/auth/tokens"
 	return []rest.Route{
 		{Method: "POST", Path: tokens, Open: true, Audit: "authenticate", MaxBody: maxLogin, Handle: a.login,
-			Variants: []string{"identity.password", "identity.token", "identity.application_credential", "identity.totp", "identity.oauth1", "scope.OS-TRUST:trust"}},
+			Variants: []string{"identity.password", "identity.token", "identity.application_credential", "identity.totp", "identity.oauth1", "identity.mapped", "scope.OS-TRUST:trust"}},
 		{Method: "POST", Path: "/v3/OS-OAUTH2/token", Open: true, Raw: true, Audit: "authenticate", MaxBody: maxLogin, Handle: a.oauth2},
 		{Method: "GET", Path: tokens, Rule: "identity:validate_token", Object: true, Handle: a.validate},
 		{Method: "HEAD", Path: tokens, Rule: "identity:check_token", Object: true, Handle: a.validate},
@@ -109,23 +120,26 @@ func (a *API) Routes() []rest.Route {
 }
 
 func (a *API) login(c *rest.Call) (rest.Reply, error) {
-	issued, err := a.s.Login(c.Context(), Attempt{Payload: c.Payload(), Remote: c.RemoteAddr, Receipt: c.Header.Get(receiptHeader), Signed: wire.Signed(c)})
+	return a.Reply(c, http.StatusCreated, func() (identity.Issued, error) {
+		return a.s.Login(c.Context(), Attempt{Payload: c.Payload(), Remote: c.RemoteAddr, Receipt: c.Header.Get(receiptHeader), Signed: wire.Signed(c)})
+	})
+}
+
+// Reply answers a login: the token with a status, or what the login needs besides.
+func (a *API) Reply(c *rest.Call, status int, login func() (identity.Issued, error)) (rest.Reply, error) {
+	issued, err := login()
 	if more := (*NeedsMore)(nil); errors.As(err, &more) {
 		return receipt(more)
 	}
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	return a.answer(c, http.StatusCreated, issued.Secret, issued.Token, issued.Access)
+	return a.answer(c, status, issued.Secret, issued.Token, issued.Access)
 }
 
 // Issue makes a token for what another feature has verified, and answers 200.
 func (a *API) Issue(c *rest.Call, t identity.Token) (rest.Reply, error) {
-	issued, err := a.s.Issue(c.Context(), t)
-	if err != nil {
-		return rest.Reply{}, err
-	}
-	return a.answer(c, http.StatusOK, issued.Secret, issued.Token, issued.Access)
+	return a.Reply(c, http.StatusOK, func() (identity.Issued, error) { return a.s.Issue(c.Context(), t) })
 }
 
 func (a *API) answer(c *rest.Call, status int, secret string, t identity.Token, x *identity.Access) (rest.Reply, error) {
@@ -238,7 +252,7 @@ func (a *API) showCatalog(c *rest.Call) (rest.Reply, error) {
 	if c.Auth.ProjectID == "" {
 		return rest.Reply{}, fault.Forbiddenf("A project-scoped token is required to produce a service catalog.")
 	}
-	list, err := a.catalog.View(c, c.Auth.ProjectID, c.Auth.UserID)
+	list, err := a.Catalog.View(c, c.Auth.ProjectID, c.Auth.UserID)
 	if err != nil {
 		return rest.Reply{}, err
 	}
@@ -246,7 +260,7 @@ func (a *API) showCatalog(c *rest.Call) (rest.Reply, error) {
 }
 
 func (a *API) projects(c *rest.Call) (rest.Reply, error) {
-	list, err := a.reach.ProjectViews(c, c.Auth.UserID)
+	list, err := a.Reach.ProjectViews(c, c.Auth.UserID)
 	if err != nil {
 		return rest.Reply{}, err
 	}
@@ -254,7 +268,7 @@ func (a *API) projects(c *rest.Call) (rest.Reply, error) {
 }
 
 func (a *API) domains(c *rest.Call) (rest.Reply, error) {
-	list, err := a.reach.DomainViews(c, c.Auth.UserID)
+	list, err := a.Reach.DomainViews(c, c.Auth.UserID)
 	if err != nil {
 		return rest.Reply{}, err
 	}
@@ -262,7 +276,7 @@ func (a *API) domains(c *rest.Call) (rest.Reply, error) {
 }
 
 func (a *API) system(c *rest.Call) (rest.Reply, error) {
-	has, err := a.reach.HasSystem(c.Context(), c.Auth.UserID)
+	has, err := a.Reach.HasSystem(c, c.Auth.UserID)
 	if err != nil {
 		return rest.Reply{}, err
 	}

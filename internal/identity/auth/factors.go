@@ -18,6 +18,7 @@ import (
 )
 
 var (
+	errTooFew  = errors.New("the user's rules ask for more methods")
 	errCode    = errors.New("no such user, or a wrong code")
 	errOtherOf = errors.New("the access token is for another project")
 )
@@ -33,6 +34,9 @@ type NeedsMore struct {
 }
 
 func (*NeedsMore) Error() string { return "the user's rules ask for more methods" }
+
+// Unwrap makes it a refusal for those who have no way to go on.
+func (*NeedsMore) Unwrap() error { return refused(errTooFew) }
 
 // unfinished makes the receipt of a login that needs more.
 func (s *Service) unfinished(ctx context.Context, w who, began time.Time) error {

@@ -13,12 +13,25 @@ func in(n, domain identity.Named) map[string]any {
 	return map[string]any{"id": n.ID, "name": n.Name, "domain": domain}
 }
 
+// federation is what an identity provider said, as tokens show it.
+func federation(f *identity.Federation) map[string]any {
+	groups := make([]map[string]any, len(f.Groups))
+	for i, id := range f.Groups {
+		groups[i] = map[string]any{"id": id}
+	}
+	return map[string]any{"identity_provider": map[string]any{"id": f.ProviderID}, "protocol": map[string]any{"id": f.ProtocolID}, "groups": groups}
+}
+
 // view is a token as the API shows it.
 func (a *API) view(c *rest.Call, t identity.Token, x *identity.Access, withCatalog bool) (map[string]any, error) {
 	user := in(x.User, x.UserDomain)
 	user["password_expires_at"] = nil
 	if !x.PasswordExpiresAt.IsZero() {
 		user["password_expires_at"] = x.PasswordExpiresAt.Format("2006-01-02T15:04:05.000000")
+	}
+	if f := t.Federation; f != nil {
+		user["OS-FEDERATION"] = federation(f)
+		delete(user, "password_expires_at")
 	}
 	out := map[string]any{"methods": t.Methods, "user": user, "audit_ids": t.AuditIDs, "expires_at": wire.Time(t.ExpiresAt),
 		"issued_at": wire.Time(t.IssuedAt.Truncate(time.Second))}
@@ -51,11 +64,22 @@ func (a *API) view(c *rest.Call, t identity.Token, x *identity.Access, withCatal
 		out["application_credential"] = v
 	}
 	if withCatalog && !t.Scope.Unscoped() {
-		list, err := a.catalog.View(c, x.Project.ID, x.User.ID)
+		list, err := a.Catalog.View(c, x.Project.ID, x.User.ID)
 		if err != nil {
 			return nil, err
 		}
 		out["catalog"] = list
+	}
+	clouds, err := a.Clouds.Enabled(c.Context())
+	if err != nil {
+		return nil, err
+	}
+	if len(clouds) > 0 {
+		list := make([]map[string]any, len(clouds))
+		for i, p := range clouds {
+			list[i] = map[string]any{"id": p.ID, "auth_url": p.AuthURL, "sp_url": p.SPURL}
+		}
+		out["service_providers"] = list
 	}
 	return map[string]any{"token": out}, nil
 }

@@ -108,7 +108,7 @@ func (r *request) method(name string, raw json.RawMessage) error {
 	case identity.MethodPassword:
 		r.password = &passwordData{}
 		into = r.password
-	case identity.MethodToken:
+	case identity.MethodToken, identity.MethodMapped, identity.MethodSAML2, identity.MethodOpenID:
 		r.token = &tokenData{}
 		into = r.token
 	case identity.MethodAppCredential:

@@ -111,22 +111,16 @@ type Service struct {
 func NewService(cfg Config) *Service { return &Service{cfg, newLimiter(cfg.Clock)} }
 
 var (
-	errNoUser    = errors.New("no such user or domain")
-	errNoScope   = errors.New("no such scope")
-	errTwoUsers  = errors.New("methods are for different users")
-	errAppScope  = errors.New("application credentials cannot request a scope")
-	errNoAppCred = errors.New("no such application credential")
+	errNoUser       = errors.New("no such user or domain")
+	errNoScope      = errors.New("no such scope")
+	errTwoUsers     = errors.New("methods are for different users")
+	errAppScope     = errors.New("application credentials cannot request a scope")
+	errNotFederated = errors.New("no identity provider vouched for the token")
+	errNoAppCred    = errors.New("no such application credential")
 )
 
 func refused(why error) error {
 	return fault.New(fault.Unauthenticated, "The request you have made requires authentication.").Because(why)
-}
-
-// Issued is a new token and what it is worth.
-type Issued struct {
-	Secret string
-	Token  identity.Token
-	Access *identity.Access
 }
 
 // who is what the methods of a login have established.
@@ -148,10 +142,10 @@ type Attempt struct {
 
 // Login makes a token. NeedsMore when the methods hold, but the user's rules
 // ask for more.
-func (s *Service) Login(ctx context.Context, in Attempt) (Issued, error) {
+func (s *Service) Login(ctx context.Context, in Attempt) (identity.Issued, error) {
 	req, err := parse(in.Payload)
 	if err != nil {
-		return Issued{}, err
+		return identity.Issued{}, err
 	}
 	req.receipt, req.signed = in.Receipt, in.Signed
 	return s.try(ctx, req, in.Remote)
@@ -159,23 +153,23 @@ func (s *Service) Login(ctx context.Context, in Attempt) (Issued, error) {
 
 // ByClientCredentials makes the token of an application credential, as OAuth
 // 2.0 asks for one.
-func (s *Service) ByClientCredentials(ctx context.Context, id, secret, remote string) (Issued, error) {
+func (s *Service) ByClientCredentials(ctx context.Context, id, secret, remote string) (identity.Issued, error) {
 	return s.try(ctx, request{methods: []string{identity.MethodAppCredential}, appCred: &appCredData{named: named{ID: id}, Secret: &secret}}, remote)
 }
 
 // try runs a login under the limits.
-func (s *Service) try(ctx context.Context, req request, remote string) (Issued, error) {
+func (s *Service) try(ctx context.Context, req request, remote string) (identity.Issued, error) {
 	a, err := s.limits.begin(req.account(), remote)
 	if err != nil {
-		return Issued{}, err
+		return identity.Issued{}, err
 	}
 	if err := s.Tokens.Refresh(ctx); err != nil { // roles may have been given a moment ago, at another server
-		return Issued{}, err
+		return identity.Issued{}, err
 	}
 	if s.Line != nil && (req.password != nil || req.appCred != nil) {
 		leave, err := s.Line.Enter(ctx, remote)
 		if err != nil {
-			return Issued{}, err
+			return identity.Issued{}, err
 		}
 		defer leave()
 	}
@@ -185,7 +179,7 @@ func (s *Service) try(ctx context.Context, req request, remote string) (Issued, 
 		s.limits.failed(a)
 	}
 	if err != nil {
-		return Issued{}, err
+		return identity.Issued{}, err
 	}
 	return s.login(ctx, req, w, began)
 }
@@ -223,18 +217,19 @@ func (r *request) account() string {
 
 // login makes the token of somebody whose methods held. It is issued as of the
 // moment the login began: what ended the user's tokens since ends it too.
-func (s *Service) login(ctx context.Context, req request, w who, began time.Time) (Issued, error) {
+func (s *Service) login(ctx context.Context, req request, w who, began time.Time) (identity.Issued, error) {
 	if !enough(w.user.Options, w.methods) {
-		return Issued{}, s.unfinished(ctx, w, began)
+		return identity.Issued{}, s.unfinished(ctx, w, began)
 	}
 	scope, err := s.chosen(ctx, req, w)
 	if err != nil {
-		return Issued{}, err
+		return identity.Issued{}, err
 	}
 	t := identity.Token{UserID: w.user.ID, Methods: w.methods, Scope: scope, IssuedAt: began}
 	chain := ""
 	if w.parent != nil {
 		t.ExpiresAt, t.AppCredentialID, chain = w.parent.ExpiresAt, w.parent.AppCredentialID, w.parent.ChainID()
+		t.Federation = w.parent.Federation
 	}
 	if w.appCred != nil {
 		t.AppCredentialID = w.appCred.ID
@@ -246,34 +241,34 @@ func (s *Service) login(ctx context.Context, req request, w who, began time.Time
 }
 
 // Issue makes a token for a user whose claim another feature has verified.
-func (s *Service) Issue(ctx context.Context, t identity.Token) (Issued, error) {
+func (s *Service) Issue(ctx context.Context, t identity.Token) (identity.Issued, error) {
 	return s.issue(ctx, t, "", true)
 }
 
 // issue makes a token if it is worth something. first says that it begins a chain.
-func (s *Service) issue(ctx context.Context, t identity.Token, chain string, first bool) (Issued, error) {
+func (s *Service) issue(ctx context.Context, t identity.Token, chain string, first bool) (identity.Issued, error) {
 	access, err := s.Access.Resolve(ctx, t)
 	if err != nil {
-		return Issued{}, err
+		return identity.Issued{}, err
 	}
 	if end := access.ExpiresBy; !end.IsZero() && (t.ExpiresAt.IsZero() || end.Before(t.ExpiresAt)) {
 		t.ExpiresAt = end
 	}
 	if t.Scope.TrustID != "" {
 		if err := s.Trusts.Consume(ctx, t.Scope.TrustID); err != nil {
-			return Issued{}, err
+			return identity.Issued{}, err
 		}
 	}
 	secret, t, err := s.Tokens.Issue(t, chain)
 	if err != nil {
-		return Issued{}, err
+		return identity.Issued{}, err
 	}
 	if first {
 		if err := s.Log.LoggedIn(ctx, t); err != nil {
-			return Issued{}, err
+			return identity.Issued{}, err
 		}
 	}
-	return Issued{secret, t, access}, nil
+	return identity.Issued{secret, t, access}, nil
 }
 
 // enough checks a user's rules for several factors: one of them must be met.
@@ -300,6 +295,8 @@ func (s *Service) establish(ctx context.Context, req request) (who, error) {
 			u, err = s.byPassword(ctx, req.password)
 		case identity.MethodToken:
 			u, err = s.byToken(ctx, req, &w)
+		case identity.MethodMapped, identity.MethodSAML2, identity.MethodOpenID:
+			u, err = s.byFederatedToken(ctx, req, &w)
 		case identity.MethodAppCredential:
 			u, err = s.byAppCredential(ctx, req, &w)
 		case identity.MethodTOTP:
@@ -401,6 +398,16 @@ func (s *Service) byToken(ctx context.Context, req request, w *who) (*identity.U
 		return nil, refused(errNoUser)
 	}
 	w.parent = &t
+	return u, err
+}
+
+// byFederatedToken is byToken by the names of the methods that federated logins
+// have: older clients take a token of one to a scope so.
+func (s *Service) byFederatedToken(ctx context.Context, req request, w *who) (*identity.User, error) {
+	u, err := s.byToken(ctx, req, w)
+	if err == nil && w.parent.Federation == nil {
+		err = refused(errNotFederated)
+	}
 	return u, err
 }
 

@@ -247,5 +247,17 @@ func (a *api) ofUser(c *rest.Call) (rest.Reply, error) {
 	}
 	l := a.index()
 	l.Load = func(ctx context.Context, q listing.Query) ([]*identity.Group, error) { return a.s.OfUser(ctx, u.ID, q) }
+	ends, err := a.s.ends(c.Context(), u.ID)
+	if err != nil {
+		return rest.Reply{}, err
+	}
+	l.View = func(c *rest.Call, g *identity.Group) map[string]any {
+		view := View(c, g)
+		view["membership_expires_at"] = nil
+		if at, ok := ends[g.ID]; ok {
+			view["membership_expires_at"] = at.Format("2006-01-02T15:04:05.000000")
+		}
+		return view
+	}
 	return l.Reply(c, inDomain(c)...)
 }

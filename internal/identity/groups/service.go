@@ -44,7 +44,7 @@ func (s *Service) List(ctx context.Context, q listing.Query) ([]*identity.Group,
 
 // OfUser lists the groups a user is in.
 func (s *Service) OfUser(ctx context.Context, user string, q listing.Query) ([]*identity.Group, error) {
-	return s.store.list(ctx, s.db, q, ofUser(user))
+	return s.store.list(ctx, s.db, q, ofUser(user, clock.Micros(s.clock.Now())))
 }
 
 // Create adds a group. NotFound: the domain. Conflict: the name is taken.
@@ -126,5 +126,5 @@ func (s *Service) Leave(ctx context.Context, group, user string) error {
 
 // Has tells whether a user is in a group.
 func (s *Service) Has(ctx context.Context, group, user string) (bool, error) {
-	return s.store.has(ctx, s.db, group, user)
+	return s.store.has(ctx, s.db, group, user, clock.Micros(s.clock.Now()))
 }

@@ -56,8 +56,10 @@ func (s store) list(ctx context.Context, q db.Querier, query listing.Query, extr
 	return out, nil
 }
 
-func ofUser(user string) db.Cond {
-	return db.Cond{SQL: "id IN (SELECT group_id FROM identity_group_users WHERE user_id = ?)", Args: []any{user}}
+// ofUser finds the groups that a user is in at a moment, for good or for a time.
+func ofUser(user string, now int64) db.Cond {
+	return db.Cond{SQL: `(id IN (SELECT group_id FROM identity_group_users WHERE user_id = ?)
+		OR id IN (SELECT group_id FROM identity_expiring_memberships WHERE user_id = ? AND expires_at > ?))`, Args: []any{user, user, now}}
 }
 
 func (store) join(ctx context.Context, tx *db.Tx, group, user string) error {
@@ -75,8 +77,9 @@ func (store) leave(ctx context.Context, tx *db.Tx, group, user string) (bool, er
 	return n > 0, err
 }
 
-func (store) has(ctx context.Context, q db.Querier, group, user string) (bool, error) {
+func (store) has(ctx context.Context, q db.Querier, group, user string, now int64) (bool, error) {
 	var n int
-	err := q.QueryRowContext(ctx, `SELECT COUNT(*) FROM identity_group_users WHERE group_id = $1 AND user_id = $2`, group, user).Scan(&n)
+	err := q.QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM identity_group_users WHERE group_id = $1 AND user_id = $2)
+		+ (SELECT COUNT(*) FROM identity_expiring_memberships WHERE group_id = $3 AND user_id = $4 AND expires_at > $5)`, group, user, group, user, now).Scan(&n)
 	return n > 0, db.Translate(err, "look for user in group")
 }

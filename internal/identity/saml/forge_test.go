@@ -87,6 +87,15 @@ var (
 	strange = sync.OnceValue(newPair)
 )
 
+// ask makes an ECP request with a relay state that does not depend on it.
+func ask(s *Service, state string, now time.Time) (soap []byte, requestID string, err error) {
+	soap, err = s.ECPRequest(func(id string) (string, error) {
+		requestID = id
+		return state, nil
+	}, now)
+	return soap, requestID, err
+}
+
 func service() *Service {
 	return &Service{EntityID: theService, ACS: theACS, Key: ours().key, Certificate: ours().cert}
 }

@@ -17,7 +17,7 @@ func seeds(f *testing.F) {
 	must(f, err)
 	metadata, err := i.Metadata()
 	must(f, err)
-	request, _, err := service().ECPRequest("s", theNow)
+	request, _, err := ask(service(), "s", theNow)
 	must(f, err)
 	asked := []byte(spell(f, good().build(f)))
 	sealed := good().build(f)

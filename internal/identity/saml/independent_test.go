@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mekcloud/mek/internal/identity/saml"
 )
@@ -40,7 +41,7 @@ func TestXMLSec(t *testing.T) {
 	must(t, err)
 	ecp, err := i.ECP(assertion, "ss:mem:")
 	must(t, err)
-	request, _, err := s.ECPRequest("state", now)
+	request, _, err := asked(&s, "state", now)
 	must(t, err)
 	for name, doc := range map[string]struct {
 		content      []byte
@@ -212,7 +213,7 @@ func TestKeystoneauth(t *testing.T) {
 	var requestID string
 	var verify func([]byte) (*saml.Assertion, error)
 	server := cloud(t, func(soap []byte) (*saml.Assertion, error) { return verify(soap) }, func() []byte {
-		soap, id, err := s.ECPRequest("ss:mem:1", now)
+		soap, id, err := asked(s, "ss:mem:1", now)
 		must(t, err)
 		requestID = id
 		return soap
@@ -245,4 +246,13 @@ func TestKeystoneauth(t *testing.T) {
 	if err != nil || strings.TrimSpace(out) != "token bøb" {
 		t.Errorf("Keystone2Keystone: %v\n%s", err, out)
 	}
+}
+
+// asked is an ECP request with a relay state that does not depend on it.
+func asked(s *saml.Service, state string, now time.Time) (soap []byte, requestID string, err error) {
+	soap, err = s.ECPRequest(func(id string) (string, error) {
+		requestID = id
+		return state, nil
+	}, now)
+	return soap, requestID, err
 }

@@ -158,7 +158,7 @@ func TestRequestsAreSigned(t *testing.T) {
 // provider, the answer to the service.
 func TestECP(t *testing.T) {
 	s, p, idp := meet(t, "")
-	soap, requestID, err := s.ECPRequest("ss:mem:1&2", now)
+	soap, requestID, err := asked(s, "ss:mem:1&2", now)
 	must(t, err)
 	for _, want := range []string{`responseConsumerURL="https://cloud.example.org/acs"`, `service="urn:oasis:names:tc:SAML:2.0:profiles:SSO:ecp"`, ">ss:mem:1&amp;2</ecp:RelayState>"} {
 		if !bytes.Contains(soap, []byte(want)) {

@@ -141,20 +141,23 @@ func (s *Service) redirect(to string, request *etree.Element, relayState string)
 
 // ECPRequest asks a client that talks to the provider by itself (ECP) who its
 // user is: a SOAP envelope, to be sent as PAOSType. No Destination: the client
-// chooses whom it asks. The identifier is what the answer must name.
-func (s *Service) ECPRequest(relayState string, now time.Time) (soap []byte, requestID string, err error) {
+// chooses whom it asks. relayState makes what comes back beside the answer, out of
+// the identifier that the answer must name.
+func (s *Service) ECPRequest(relayState func(requestID string) (string, error), now time.Time) (soap []byte, err error) {
 	request := s.request(bindingPAOS, "", now)
-	requestID = attr(request, "ID")
+	state, err := relayState(attr(request, "ID"))
+	if err != nil {
+		return nil, err
+	}
 	if err := sign(request, s.Key, s.Certificate); err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	root, header := envelope(request)
 	add(header, "paos:Request", "xmlns:paos", nsPAOS, "S:mustUnderstand", "1", "S:actor", actorNext, "responseConsumerURL", s.ACS, "service", nsECP)
 	ask := add(header, "ecp:Request", "xmlns:ecp", nsECP, "xmlns:saml", nsAssertion, "S:mustUnderstand", "1", "S:actor", actorNext, "IsPassive", "false")
 	addText(ask, "saml:Issuer", s.EntityID)
-	addText(header, "ecp:RelayState", relayState, "xmlns:ecp", nsECP, "S:mustUnderstand", "1", "S:actor", actorNext)
-	soap, err = write(root)
-	return soap, requestID, err
+	addText(header, "ecp:RelayState", state, "xmlns:ecp", nsECP, "S:mustUnderstand", "1", "S:actor", actorNext)
+	return write(root)
 }
 
 // envelope puts a message into SOAP.

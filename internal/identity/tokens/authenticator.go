@@ -77,10 +77,13 @@ func Credentials(t identity.Token, a *identity.Access) *policy.Credentials {
 	if a.System {
 		c.SystemScope = "all"
 	}
-	if a.Trust == nil && a.AppCredential == nil && a.OAuth == nil {
+	if a.Trust == nil && a.AppCredential == nil && a.OAuth == nil && a.Federation == nil {
 		return c
 	}
 	c.Extra = map[string]any{}
+	if a.Federation != nil {
+		c.Extra[identity.ExtraFederation] = a.Federation
+	}
 	if a.Trust != nil {
 		c.Extra[ExtraTrust] = a.Trust.ID
 		c.Extra["trustor_user_id"], c.Extra["trustee_user_id"] = a.Trust.TrustorID, a.Trust.TrusteeID

@@ -10,9 +10,13 @@ import (
 	"github.com/mekcloud/mek/internal/identity"
 )
 
-// payloadVersion is the first element of every payload; a change of layout
-// takes a new number, and the old one is read until its last token expired.
-const payloadVersion = 1
+// The first element of every payload; a change of layout takes a new number, and
+// the old one is read until its last token expired. Tokens of users for whom an
+// identity provider vouched have one more field.
+const (
+	payloadVersion   = 1
+	federatedVersion = 2
+)
 
 // Flags of a payload.
 const flagSystem = 1
@@ -25,11 +29,16 @@ const (
 var errPayload = errors.New("not a token payload of this version")
 
 // encodePayload writes: version, user, methods, flags, project, domain, trust,
-// application credential, OAuth access token, times (issued µs, life s), audit ids.
+// application credential, OAuth access token, times (issued µs, life s), audit ids,
+// and of federated ones: provider, protocol, groups.
 func encodePayload(t identity.Token) []byte {
 	b := make([]byte, 0, 160)
-	b = msgp.AppendArrayHeader(b, payloadFields)
-	b = msgp.AppendInt(b, payloadVersion)
+	fields, version := uint32(payloadFields), payloadVersion
+	if t.Federation != nil {
+		fields, version = payloadFields+1, federatedVersion
+	}
+	b = msgp.AppendArrayHeader(b, fields)
+	b = msgp.AppendInt(b, version)
 	b = appendID(b, t.UserID)
 	b = appendList(b, t.Methods)
 	flags := 0
@@ -43,14 +52,26 @@ func encodePayload(t identity.Token) []byte {
 	b = msgp.AppendArrayHeader(b, 2)
 	b = msgp.AppendInt64(b, t.IssuedAt.UnixMicro())
 	b = msgp.AppendInt64(b, t.ExpiresAt.Unix())
-	return appendList(b, t.AuditIDs)
+	b = appendList(b, t.AuditIDs)
+	if f := t.Federation; f != nil {
+		b = msgp.AppendArrayHeader(b, 3)
+		b = msgp.AppendString(b, f.ProviderID)
+		b = msgp.AppendString(b, f.ProtocolID)
+		b = msgp.AppendArrayHeader(b, uint32(len(f.Groups)))
+		for _, g := range f.Groups {
+			b = appendID(b, g)
+		}
+	}
+	return b
 }
 
 // decodePayload is the inverse. It allocates no more than the input is long.
 func decodePayload(b []byte) (identity.Token, error) {
 	var t identity.Token
 	r := reader{b: b}
-	if r.array() != payloadFields || r.int() != payloadVersion {
+	fields, version := r.array(), r.int()
+	federated := fields == payloadFields+1 && version == federatedVersion
+	if !federated && (fields != payloadFields || version != payloadVersion) {
 		return t, errPayload
 	}
 	t.UserID = r.id()
@@ -67,6 +88,9 @@ func decodePayload(b []byte) (identity.Token, error) {
 	t.IssuedAt = time.UnixMicro(r.int()).UTC()
 	t.ExpiresAt = time.Unix(r.int(), 0).UTC()
 	t.AuditIDs = r.list()
+	if federated {
+		t.Federation = r.federation()
+	}
 	if r.err != nil || len(r.b) != 0 || t.UserID == "" || len(t.AuditIDs) == 0 {
 		return identity.Token{}, errPayload
 	}
@@ -166,9 +190,12 @@ func (r *reader) id() string {
 	return hex.EncodeToString(raw)
 }
 
-func (r *reader) list() []string {
+func (r *reader) list() []string { return r.several(maxList, r.string) }
+
+// several reads a list of at most most elements.
+func (r *reader) several(most uint32, one func() string) []string {
 	n := r.array()
-	if n > maxList {
+	if n > most {
 		r.err = errPayload
 	}
 	if r.err != nil || n == 0 {
@@ -176,7 +203,14 @@ func (r *reader) list() []string {
 	}
 	out := make([]string, n)
 	for i := range out {
-		out[i] = r.string()
+		out[i] = one()
 	}
 	return out
+}
+
+func (r *reader) federation() *identity.Federation {
+	if r.array() != 3 {
+		r.err = errPayload
+	}
+	return &identity.Federation{ProviderID: r.string(), ProtocolID: r.string(), Groups: r.several(identity.MaxFederatedGroups, r.id)}
 }

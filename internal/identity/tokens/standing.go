@@ -73,6 +73,7 @@ func tokenOf(c *policy.Credentials) identity.Token {
 	}
 	t := identity.Token{UserID: c.UserID, Methods: c.Methods, AuditIDs: c.AuditIDs, IssuedAt: c.Issued, ExpiresAt: c.Expires,
 		AppCredentialID: text(ExtraAppCredential), OAuthID: text(ExtraOAuth)}
+	t.Federation = identity.FederationOf(c)
 	t.Scope.ProjectID, t.Scope.DomainID, t.Scope.TrustID, t.Scope.System = c.ProjectID, c.DomainID, text(ExtraTrust), c.SystemScope != ""
 	return t
 }

@@ -61,7 +61,13 @@ func (a *api) list(c *rest.Call) (rest.Reply, error) {
 	if err := c.Authorize(tgt); err != nil {
 		return rest.Reply{}, err
 	}
-	return a.index().Reply(c, more...)
+	l := a.index()
+	if f, some := askedFor(c); some {
+		l.Load = func(ctx context.Context, q listing.Query) ([]*identity.User, error) {
+			return a.s.store.list(ctx, a.s.DB, q, federatedAs(f))
+		}
+	}
+	return l.Reply(c, more...)
 }
 
 func (a *api) show(c *rest.Call) (rest.Reply, error) {
@@ -69,16 +75,20 @@ func (a *api) show(c *rest.Call) (rest.Reply, error) {
 	if err != nil {
 		return rest.Reply{}, err
 	}
+	if u.Federated, err = a.s.Federated(c.Context(), u.ID); err != nil {
+		return rest.Reply{}, err
+	}
 	return rest.OK(map[string]any{"user": View(c, u)})
 }
 
 type input struct {
-	Name             string           `json:"name" v:"min=1,max=255,match=\\S"`
-	DomainID         rest.Opt[string] `json:"domain_id" v:"max=64"`
-	DefaultProjectID rest.Opt[string] `json:"default_project_id" v:"max=64"`
-	Enabled          *rest.Bool       `json:"enabled"`
-	Password         rest.Opt[string] `json:"password" v:"max=4096"`
-	Options          *optionsInput    `json:"options"`
+	Name             string            `json:"name" v:"min=1,max=255,match=\\S"`
+	DomainID         rest.Opt[string]  `json:"domain_id" v:"max=64"`
+	DefaultProjectID rest.Opt[string]  `json:"default_project_id" v:"max=64"`
+	Enabled          *rest.Bool        `json:"enabled"`
+	Password         rest.Opt[string]  `json:"password" v:"max=4096"`
+	Options          *optionsInput     `json:"options"`
+	Federated        *[]federatedInput `json:"federated"`
 }
 
 func (a *api) create(c *rest.Call) (rest.Reply, error) {
@@ -106,6 +116,9 @@ func (a *api) create(c *rest.Call) (rest.Reply, error) {
 		if u.Options, err = in.Options.over(u.Options); err != nil {
 			return rest.Reply{}, err
 		}
+	}
+	if in.Federated != nil {
+		u.Federated = identities(*in.Federated)
 	}
 	var password *string
 	if in.Password.Set && !in.Password.Null {
@@ -167,8 +180,15 @@ func (a *api) update(c *rest.Call) (rest.Reply, error) {
 		}
 		change.Options = &options
 	}
+	if in.Federated != nil {
+		names := identities(*in.Federated)
+		change.Federated = &names
+	}
 	made, err := a.s.Update(c.Context(), u.ID, change)
 	if err != nil {
+		return rest.Reply{}, err
+	}
+	if made.Federated, err = a.s.Federated(c.Context(), u.ID); err != nil {
 		return rest.Reply{}, err
 	}
 	return rest.OK(map[string]any{"user": View(c, made)})

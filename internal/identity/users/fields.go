@@ -21,6 +21,9 @@ func View(c *rest.Call, u *identity.User) map[string]any {
 	if u.DefaultProjectID != "" {
 		view["default_project_id"] = u.DefaultProjectID
 	}
+	if len(u.Federated) > 0 {
+		view["federated"] = federatedView(u.Federated)
+	}
 	return wire.With(view, u.Extra)
 }
 

@@ -47,9 +47,9 @@ func (s *Service) Get(ctx context.Context, id string) (*identity.User, error) {
 	return s.store.get(ctx, s.DB, id)
 }
 
-// ByName finds a user in a domain; NotFound.
+// ByName finds a user in a domain, one whom an identity provider brought excepted; NotFound.
 func (s *Service) ByName(ctx context.Context, domainID, name string) (*identity.User, error) {
-	list, err := s.store.list(ctx, s.DB, listing.Query{Limit: 1}.And("domain_id", listing.Eq, domainID).And("name", listing.Eq, name))
+	list, err := s.store.list(ctx, s.DB, listing.Query{Limit: 1}.And("domain_id", listing.Eq, domainID).And("name", listing.Eq, name), named)
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +95,9 @@ func (s *Service) Create(ctx context.Context, u identity.User, password *string)
 		if err := s.store.table.Insert(ctx, tx, toRow(&u)); err != nil {
 			return taken(err, u.Name)
 		}
+		if err := s.store.known(ctx, tx, u.ID, u.Federated); err != nil {
+			return err
+		}
 		return s.Changes.Changed(ctx, tx, identity.Change("create", "user", u.ID))
 	})
 	return &u, err
@@ -114,6 +117,7 @@ type Change struct {
 	Options                *identity.UserOptions
 	Password               *string
 	Extra                  map[string]any
+	Federated              *[]identity.FederatedIdentity
 }
 
 // Update changes a user. The history of passwords does not bind administrators. A new password, or disabling, ends the user's tokens
@@ -163,6 +167,15 @@ func (s *Service) Update(ctx context.Context, id string, c Change) (*identity.Us
 		}
 		if err := s.store.table.Update(ctx, tx, toRow(u)); err != nil {
 			return taken(err, u.Name)
+		}
+		if c.Federated != nil {
+			if err := s.store.forget(ctx, tx, id); err != nil {
+				return err
+			}
+			if err := s.store.known(ctx, tx, id, *c.Federated); err != nil {
+				return err
+			}
+			ended = append(ended, identity.Revocation{Subject: identity.SubjectUser, Key: id}) // a name that was taken away ends its logins
 		}
 		return s.Changes.Changed(ctx, tx, identity.Change("update", "user", id), ended...)
 	})

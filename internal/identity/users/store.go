@@ -28,6 +28,7 @@ type row struct {
 	PasswordSelf      bool                          `db:"password_self"`
 	Failures          int64                         `db:"failures"`
 	LastFailure       int64                         `db:"last_failure"`
+	Shadow            bool                          `db:"shadow"`
 }
 
 func micros(t time.Time) int64 {
@@ -49,12 +50,12 @@ func toRow(u *identity.User) *row {
 	return &row{ID: u.ID, Name: u.Name, DomainID: u.DomainID, DefaultProjectID: u.DefaultProjectID, Enabled: u.Enabled,
 		Options: db.J(u.Options), Extra: db.J(u.Extra), CreatedAt: micros(u.CreatedAt), LastActive: micros(u.LastActive),
 		PasswordHash: p.Hash, PasswordCreatedAt: micros(p.CreatedAt), PasswordExpiresAt: micros(p.ExpiresAt), PasswordSelf: p.SelfService,
-		Failures: int64(p.Failures), LastFailure: micros(p.LastFailure)}
+		Failures: int64(p.Failures), LastFailure: micros(p.LastFailure), Shadow: u.Shadow}
 }
 
 func (r *row) user() *identity.User {
 	return &identity.User{ID: r.ID, Name: r.Name, DomainID: r.DomainID, DefaultProjectID: r.DefaultProjectID, Enabled: r.Enabled,
-		Options: r.Options.V, Extra: r.Extra.V, CreatedAt: moment(r.CreatedAt), LastActive: moment(r.LastActive),
+		Options: r.Options.V, Extra: r.Extra.V, CreatedAt: moment(r.CreatedAt), LastActive: moment(r.LastActive), Shadow: r.Shadow,
 		Password: identity.Password{Hash: r.PasswordHash, CreatedAt: moment(r.PasswordCreatedAt), ExpiresAt: moment(r.PasswordExpiresAt),
 			SelfService: r.PasswordSelf, Failures: int(r.Failures), LastFailure: moment(r.LastFailure)}}
 }
@@ -67,12 +68,14 @@ type historyRow struct {
 }
 
 type store struct {
-	table   *db.Table[row]
-	history *db.Table[historyRow]
+	table     *db.Table[row]
+	history   *db.Table[historyRow]
+	federated *db.Table[federatedRow]
 }
 
 func newStore() store {
-	return store{db.NewTable[row]("identity_users", "id", "User"), db.NewTable[historyRow]("identity_password_history", "id", "Password")}
+	return store{db.NewTable[row]("identity_users", "id", "User"), db.NewTable[historyRow]("identity_password_history", "id", "Password"),
+		db.NewTable[federatedRow]("identity_federated_users", "id", "Federated user")}
 }
 
 func notFound(id string) error { return fault.NotFoundf("Could not find user: %s.", id) }

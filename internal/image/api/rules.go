@@ -67,10 +67,5 @@ func rules() []policy.Rule {
 		rule("tasks_api_access", admin, "Create, list and show tasks."),
 		rule("add_image_location", "rule:service_api or ("+member+" and project_id:%(owner)s)", "Have an image brought from a location."),
 		rule("fetch_image_location", "rule:service_api", "Show where an image was brought from."),
-		rule("cache_image", admin, "Queue an image for the cache."),
-		rule("cache_list", admin, "Show the cache."),
-		rule("cache_delete", admin, "Remove images from the cache."),
-		rule("cache_clean", admin, "Clean the cache."),
-		rule("cache_prune", admin, "Make the cache smaller."),
 	}
 }

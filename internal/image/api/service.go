@@ -12,7 +12,6 @@ import (
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/image"
-	"github.com/mekcloud/mek/internal/image/cache"
 	"github.com/mekcloud/mek/internal/image/files"
 	"github.com/mekcloud/mek/internal/image/images"
 	"github.com/mekcloud/mek/internal/image/members"
@@ -81,7 +80,7 @@ func (s *Service) Close() error { return s.files.Close() }
 func (s *Service) REST() *rest.Service {
 	return &rest.Service{Name: "glance", Type: "image", Prefix: prefix, Dialect: dialect, Rules: slices.Concat(rules(), metadefRules()),
 		Routes: slices.Concat(s.discovery(), schemas.Routes(), s.images.Routes(), s.members.Routes(), s.transfers.Routes(s.images), s.tasks.Routes(),
-			cache.Routes(s.images), s.metadefs.Routes())}
+			s.metadefs.Routes())}
 }
 
 // Images is what other services may ask.

@@ -178,26 +178,3 @@ func TestLocationsOfServices(t *testing.T) {
 		t.Errorf("%s", got.body)
 	}
 }
-
-// There is no cache to manage, and nobody is told of one.
-func TestNoCache(t *testing.T) {
-	g := newGlance(t, dbtest.One(t), nil)
-	id := g.image("admin", nil)
-	for _, op := range []string{"GET /v2/cache", "DELETE /v2/cache", "PUT /v2/cache/" + id, "DELETE /v2/cache/" + id, "POST /v2/cache/clean", "POST /v2/cache/prune"} {
-		method, path, _ := strings.Cut(op, " ")
-		if got := g.do("admin", method, path, nil).expect(http.StatusNotFound); !strings.Contains(string(got.body), "Caching via API is not supported at this site.") {
-			t.Errorf("%s: %s", op, got.body)
-		}
-		if path == "/v2/cache/"+id {
-			g.do("alice", method, path, nil).expect(http.StatusNotFound) // of an image that is not shown to her
-			continue
-		}
-		g.do("alice", method, path, nil).expect(http.StatusForbidden)
-	}
-	if got := g.do("admin", "PUT", "/v2/cache/"+worldImage, nil).expect(http.StatusNotFound); strings.Contains(string(got.body), "Caching") {
-		t.Errorf("an image that is not there: %s", got.body)
-	}
-	if got := g.do("", "GET", "/versions", nil).expect(http.StatusOK); strings.Contains(string(got.body), "v2.14") {
-		t.Errorf("%s", got.body)
-	}
-}

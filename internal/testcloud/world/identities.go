@@ -44,9 +44,9 @@ func (w *World) identities() {
 	w.set(a, "PUT", v3+"/projects/"+w.Project+"/tags/blue", nil)
 	const federation = v3 + "/OS-FEDERATION"
 	w.set(a, "PUT", federation+"/mappings/mapping", Object{"mapping": Object{"rules": []Object{{"local": []Object{{"user": Object{"name": "{0}"}}}, "remote": []Object{{"type": "uid"}}}}}})
-	w.set(a, "PUT", federation+"/identity_providers/idp", Object{"identity_provider": Object{"remote_ids": []string{"urn:idp"}}})
+	w.set(a, "PUT", federation+"/identity_providers/idp", Object{"identity_provider": Object{"enabled": true, "remote_ids": []string{"urn:idp"}}})
 	w.set(a, "PUT", federation+"/identity_providers/idp/protocols/saml2", Object{"protocol": Object{"mapping_id": "mapping"}})
-	w.set(a, "PUT", federation+"/service_providers/sp", Object{"service_provider": Object{"auth_url": "http://127.0.0.1/v3/auth", "sp_url": "http://127.0.0.1/ecp"}})
+	w.set(a, "PUT", federation+"/service_providers/sp", Object{"service_provider": Object{"auth_url": "http://127.0.0.1/v3/auth", "sp_url": "http://127.0.0.1/ecp", "enabled": true}})
 	w.Things["second token"] = w.login(m.UserID, onProject(w.Project))
 	w.legacy(a)
 }

@@ -1,0 +1,92 @@
+package users
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/mekcloud/mek/internal/db"
+	"github.com/mekcloud/mek/internal/fault"
+	"github.com/mekcloud/mek/internal/id"
+	"github.com/mekcloud/mek/internal/identity"
+)
+
+// Shadow gives the user that an identity provider means, and makes him at his
+// first login. Unauthenticated: the user was disabled or has been away for too
+// long.
+func (s *Service) Shadow(ctx context.Context, n identity.Newcomer) (*identity.User, error) {
+	u, err := s.shadow(ctx, n)
+	if fault.Is(err, fault.Conflict) { // another server made him a moment ago
+		u, err = s.shadow(ctx, n)
+	}
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.Domains.Get(ctx, u.DomainID)
+	if err != nil {
+		return nil, err
+	}
+	now := s.Clock.Now()
+	switch {
+	case !u.Enabled || !d.Enabled:
+		return nil, refused(errDisabled)
+	case s.Compliance.Inactive(u, now):
+		return nil, refused(errInactive)
+	}
+	return u, s.succeeded(ctx, u, "", false, now)
+}
+
+func (s *Service) shadow(ctx context.Context, n identity.Newcomer) (*identity.User, error) {
+	now := s.Clock.Now()
+	known, err := s.store.meant(ctx, s.DB, n.FederatedIdentity)
+	if err == nil && (!known.Shadow || known.Name == n.Name) {
+		return known, nil // nearly always: nothing is written
+	}
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return nil, err
+	}
+	fresh := s.newcomer(n, now)
+	var out *identity.User
+	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+		u, err := s.store.meant(ctx, tx, n.FederatedIdentity)
+		switch {
+		case fault.Is(err, fault.NotFound):
+			out = &fresh
+			if err := s.store.table.Insert(ctx, tx, toRow(&fresh)); err != nil {
+				return err
+			}
+			if err := s.store.known(ctx, tx, fresh.ID, fresh.Federated); err != nil {
+				return err
+			}
+			return s.Changes.Changed(ctx, tx, identity.Change("create", "user", fresh.ID))
+		case err != nil:
+			return err
+		}
+		if out = u; !u.Shadow || u.Name == n.Name {
+			return nil
+		}
+		u.Name = n.Name
+		if err := s.store.table.Update(ctx, tx, toRow(u)); err != nil {
+			return err
+		}
+		return s.Changes.Changed(ctx, tx, identity.Change("update", "user", u.ID))
+	})
+	return out, err
+}
+
+func (s *Service) newcomer(n identity.Newcomer, now time.Time) identity.User {
+	u := identity.User{ID: id.Hex(), Name: strings.TrimSpace(n.Name), DomainID: n.DomainID, Enabled: true, CreatedAt: now, Shadow: true,
+		Federated: []identity.FederatedIdentity{n.FederatedIdentity}}
+	if n.Email != "" {
+		u.Extra = map[string]any{"email": n.Email}
+	}
+	if s.Compliance.DisableUserDaysInactive > 0 {
+		u.LastActive = now
+	}
+	return u
+}
+
+// Federated lists the names by which identity providers know a user.
+func (s *Service) Federated(ctx context.Context, user string) ([]identity.FederatedIdentity, error) {
+	return s.store.names(ctx, s.DB, user)
+}
