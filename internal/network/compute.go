@@ -13,6 +13,7 @@ type PortRequest struct {
 	PortID    string // an existing port of the user
 	FixedIP   string // requested address; empty: any
 	Tag       string
+	Auto      bool // instead of all these: the only network of the project, else one that is made for it
 	// AnyNetwork holds for whoever administers networks: they are not only
 	// those of the server's project, shared with it, or inside.
 	AnyNetwork bool
@@ -22,7 +23,8 @@ type PortRequest struct {
 // create or adopt the port later, with the id already minted.
 type PlannedPort struct {
 	PortID         string   `json:"port_id"`
-	NetworkID      string   `json:"network_id"`
+	NetworkID      string   `json:"network_id"`     // empty with Auto
+	Auto           bool     `json:"auto,omitempty"` // Attach chooses the network, or makes it
 	FixedIP        string   `json:"fixed_ip,omitempty"`
 	SecurityGroups []string `json:"security_groups,omitempty"`
 	Existing       bool     `json:"existing,omitempty"` // made by the user: not deleted with the server
@@ -92,6 +94,8 @@ type ForCompute interface {
 	// None asks for no network; an empty list without none means: the only
 	// network of the project, Conflict when there are several, none when
 	// there is not any. Group names or ids are resolved in the project.
+	// One request that is Auto means the only network as well, or, when there is
+	// not any, one that Attach makes: Invalid when it could not.
 	// Invalid: unknown network, port or group; OverQuota: not enough ports left.
 	Plan(ctx context.Context, projectID string, requests []PortRequest, none bool, groups []string) ([]PlannedPort, error)
 	// Attach makes (or adopts) the planned port for a server and gives it to the

@@ -279,7 +279,9 @@ func (b *createBody) networks(c *rest.Call, r *Request) error {
 		if !c.At(compute.RequiredNetworks) || (word != "auto" && word != "none") {
 			return fault.Invalidf("Invalid input for field/attribute networks. Value: %s. It is not of type 'array'", word)
 		}
-		r.NoNetwork = word == "none"
+		if r.NoNetwork = word == "none"; !r.NoNetwork {
+			r.Networks = []network.PortRequest{{Auto: true}}
+		}
 		return nil
 	}
 	var list []struct {

@@ -34,6 +34,7 @@ import (
 	"github.com/mekcloud/mek/internal/network/subnetpools"
 	"github.com/mekcloud/mek/internal/network/subnets"
 	"github.com/mekcloud/mek/internal/network/tagging"
+	"github.com/mekcloud/mek/internal/network/topologies"
 	"github.com/mekcloud/mek/internal/network/trunks"
 	"github.com/mekcloud/mek/internal/network/wire"
 	"github.com/mekcloud/mek/internal/policy"
@@ -76,6 +77,7 @@ type Service struct {
 	loop    *reconcile.Loop
 	attach  *attach.Service
 	hosts   *hosts.Hosts
+	made    *topologies.Service
 
 	started time.Time
 	mu      sync.Mutex
@@ -101,7 +103,9 @@ func New(d Deps) *Service {
 	}
 	s.records = records.New(d.DB, d.Clock, watch)
 	s.quota = quotas.Declare(s.records, d.Quotas)
-	s.attach, s.hosts = attach.New(s.records, s.quota), hosts.New(s.records)
+	s.made = topologies.New(s.records, s.quota, networks.New(s.records, s.quota, d.Physical, s.zones), subnets.New(s.records, s.quota),
+		routers.New(s.records, s.quota, s.zones))
+	s.attach, s.hosts = attach.New(s.records, s.quota, s.made), hosts.New(s.records)
 	var work []reconcile.Reconciler
 	if d.Northbound != "" {
 		s.sync = northbound.New(s.records, s.openNorthbound, s.gateways, d.Lead, d.Clock, d.Log)
@@ -256,13 +260,13 @@ func (s *Service) Observe(ctx context.Context, r hostlink.Report) error {
 func (s *Service) REST() *rest.Service {
 	rules := slices.Concat(wire.BaseRules(), networks.Rules(), subnets.Rules(), ports.Rules(), routers.Rules(), floatingips.Rules(), groups.Rules(),
 		quotas.Rules(), tagging.Rules(), catalog.Rules(), addressscopes.Rules(), subnetpools.Rules(), addressgroups.Rules(), rbac.Rules(),
-		qos.Rules(), trunks.Rules(), forwardings.Rules(), statefulness.Rules())
+		qos.Rules(), trunks.Rules(), forwardings.Rules(), statefulness.Rules(), topologies.Rules())
 	routes := slices.Concat(catalog.New(s.records, s.listHosts, s.forgetHost).Routes(), networks.New(s.records, s.quota, s.deps.Physical, s.zones).Routes(),
 		subnets.New(s.records, s.quota).Routes(), ports.New(s.records, s.quota).Routes(), routers.New(s.records, s.quota, s.zones).Routes(),
 		floatingips.New(s.records, s.quota).Routes(), groups.New(s.records, s.quota).Routes(), quotas.New(s.deps.DB, s.quota).Routes(),
 		tagging.New(s.records).Routes(), addressscopes.New(s.records).Routes(), subnetpools.New(s.records, s.quota).Routes(), addressgroups.New(s.records).Routes(),
 		rbac.New(s.records, s.quota).Routes(), qos.New(s.records).Routes(), trunks.New(s.records, s.quota).Routes(), forwardings.New(s.records).Routes(),
-		statefulness.New(s.records).Routes())
+		statefulness.New(s.records).Routes(), s.made.Routes())
 	return &rest.Service{Name: "neutron", Type: "network", Prefix: "/networking", Dialect: dialect, Rules: unique(rules), Routes: conditional(routes)}
 }
 

@@ -61,6 +61,13 @@ func (s *Service) ensure(ctx context.Context, tx *db.Tx, plan network.PlannedPor
 
 func (s *Service) make(ctx context.Context, tx *db.Tx, plan network.PlannedPort, a network.Attachment) (*network.Port, network.Interface, error) {
 	var none network.Interface
+	if plan.Auto {
+		chosen, err := s.choose(ctx, tx, a.ProjectID)
+		if err != nil {
+			return nil, none, err
+		}
+		plan.NetworkID = chosen
+	}
 	n, err := s.records.BareNetwork(ctx, tx, plan.NetworkID)
 	if err != nil {
 		return nil, none, err

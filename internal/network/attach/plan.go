@@ -15,14 +15,23 @@ import (
 
 // Service is network.ForCompute. Safe for concurrent use.
 type Service struct {
-	records *records.Records
-	quota   *quota.Quota
+	records   *records.Records
+	quota     *quota.Quota
+	automatic Automatic
+}
+
+// Automatic makes networks for projects that have none.
+type Automatic interface {
+	// Ready refuses with Conflict when it could not make one.
+	Ready(ctx context.Context, q db.Querier, reach string) error
+	// EnsureIn makes it, or finds the one that was made before.
+	EnsureIn(ctx context.Context, tx *db.Tx, projectID, reach string) (networkID string, err error)
 }
 
 var _ network.ForCompute = (*Service)(nil)
 
 // New makes the service.
-func New(r *records.Records, q *quota.Quota) *Service { return &Service{r, q} }
+func New(r *records.Records, q *quota.Quota, a Automatic) *Service { return &Service{r, q, a} }
 
 // Plan checks a server's request for networks and mints the ports' ids.
 func (s *Service) Plan(ctx context.Context, projectID string, requests []network.PortRequest, none bool, groups []string) ([]network.PlannedPort, error) {
@@ -36,10 +45,15 @@ func (s *Service) Plan(ctx context.Context, projectID string, requests []network
 	if err := s.records.SeemOneKind(ctx, s.records.DB, groupIDs); err != nil {
 		return nil, err
 	}
-	if len(requests) == 0 {
-		if requests, err = s.only(ctx, projectID); err != nil {
+	if auto := len(requests) == 1 && requests[0].Auto; auto || len(requests) == 0 {
+		only, err := s.only(ctx, s.records.DB, projectID)
+		if err != nil {
 			return nil, err
 		}
+		if auto && len(only) == 0 {
+			return s.planAuto(ctx, projectID, groupIDs)
+		}
+		requests = only
 	}
 	var out []network.PlannedPort
 	fresh := int64(0)
@@ -57,6 +71,39 @@ func (s *Service) Plan(ctx context.Context, projectID string, requests []network
 	return out, s.room(ctx, projectID, fresh)
 }
 
+// planAuto plans a port on a network that there is not yet.
+func (s *Service) planAuto(ctx context.Context, projectID string, groupIDs []string) ([]network.PlannedPort, error) {
+	err := s.automatic.Ready(ctx, s.records.DB, projectID)
+	if fault.Is(err, fault.Conflict) {
+		err = unable(projectID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []network.PlannedPort{{PortID: id.New(), Auto: true, SecurityGroups: groupIDs}}, s.room(ctx, projectID, 1)
+}
+
+func unable(projectID string) error {
+	return fault.Invalidf("Unable to automatically allocate a network for project %s", projectID).With("UnableToAutoAllocateNetwork")
+}
+
+// choose is the network of a port that was planned without one. By now the
+// project may have one.
+func (s *Service) choose(ctx context.Context, tx *db.Tx, projectID string) (string, error) {
+	have, err := s.only(ctx, tx, projectID)
+	if err != nil {
+		return "", err
+	}
+	if len(have) > 0 {
+		return have[0].NetworkID, nil
+	}
+	networkID, err := s.automatic.EnsureIn(ctx, tx, projectID, projectID)
+	if fault.Is(err, fault.Conflict) || fault.Is(err, fault.OverQuota) {
+		err = unable(projectID)
+	}
+	return networkID, err
+}
+
 // room refuses early what the quota will not allow; Ensure checks for good.
 func (s *Service) room(ctx context.Context, projectID string, more int64) error {
 	limits, err := s.quota.Limits(ctx, s.records.DB, projectID)
@@ -71,12 +118,12 @@ func (s *Service) room(ctx context.Context, projectID string, more int64) error 
 }
 
 // only is the network that a server gets when nothing was said.
-func (s *Service) only(ctx context.Context, projectID string) ([]network.PortRequest, error) {
-	own, err := s.records.Networks.Where(ctx, s.records.DB, records.Is("project_id", projectID), records.Is("external", false))
+func (s *Service) only(ctx context.Context, q db.Querier, projectID string) ([]network.PortRequest, error) {
+	own, err := s.records.Networks.Where(ctx, q, records.Is("project_id", projectID), records.Is("external", false))
 	if err != nil {
 		return nil, err
 	}
-	shared, err := s.records.Networks.Where(ctx, s.records.DB, records.Is(records.SharedWith, projectID), listing.Term{Column: "project_id", Op: listing.NotEq, Values: []any{projectID}})
+	shared, err := s.records.Networks.Where(ctx, q, records.Is(records.SharedWith, projectID), listing.Term{Column: "project_id", Op: listing.NotEq, Values: []any{projectID}})
 	if err != nil {
 		return nil, err
 	}

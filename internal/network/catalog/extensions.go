@@ -8,6 +8,7 @@ var extensions = []extension{
 	{"address-scope", "Address scope"},
 	{"agent", "agent"},
 	{"allowed-address-pairs", "Allowed Address Pairs"},
+	{"auto-allocated-topology", "Auto Allocated Topology Services"},
 	{"availability_zone", "Availability Zone"},
 	{"binding", "Port Binding"},
 	{"data-plane-status", "Port data plane status extension"},

@@ -39,31 +39,56 @@ func New(r *records.Records, q *quota.Quota, p Physical, zones func() []string) 
 func (s *Service) Create(ctx context.Context, items []*network.Network, record event.Record) error {
 	return s.records.DB.Write(ctx, func(tx *db.Tx) error {
 		for _, n := range items {
-			if err := s.place(ctx, tx, n); err != nil {
-				return err
-			}
-			if err := s.quota.Check(ctx, tx, n.ProjectID, map[string]int64{"network": 1}); err != nil {
-				return err
-			}
-			if n.QoSPolicyID == "" {
-				policy, err := s.records.DefaultPolicy(ctx, tx, n.ProjectID)
-				if err != nil {
-					return err
-				}
-				n.QoSPolicyID = policy
-			}
-			s.records.Begin(&n.Standard)
-			if err := s.records.InsertNetwork(ctx, tx, n); err != nil {
+			if err := s.Add(ctx, tx, n); err != nil {
 				return err
 			}
 			record.Object, record.ProjectID = n.ID, n.ProjectID
 			if err := outbox.Write(ctx, tx, record); err != nil {
 				return err
 			}
-			s.records.Changed(tx, network.NetworkScope(n.ID))
 		}
 		return nil
 	})
+}
+
+// Add is Create of one network in a transaction that says what was asked for.
+func (s *Service) Add(ctx context.Context, tx *db.Tx, n *network.Network) error {
+	if err := s.place(ctx, tx, n); err != nil {
+		return err
+	}
+	if err := s.oneDefault(ctx, tx, n, false); err != nil {
+		return err
+	}
+	if err := s.quota.Check(ctx, tx, n.ProjectID, map[string]int64{"network": 1}); err != nil {
+		return err
+	}
+	if n.QoSPolicyID == "" {
+		policy, err := s.records.DefaultPolicy(ctx, tx, n.ProjectID)
+		if err != nil {
+			return err
+		}
+		n.QoSPolicyID = policy
+	}
+	s.records.Begin(&n.Standard)
+	if err := s.records.InsertNetwork(ctx, tx, n); err != nil {
+		return err
+	}
+	s.records.Changed(tx, network.NetworkScope(n.ID))
+	return nil
+}
+
+// oneDefault keeps the mark of the default external network off those that are
+// not external, and on one at most. was: the network has it already.
+func (s *Service) oneDefault(ctx context.Context, tx *db.Tx, n *network.Network, was bool) error {
+	n.IsDefault = n.IsDefault && n.External
+	if !n.IsDefault || was {
+		return nil
+	}
+	have, err := s.records.Networks.Where(ctx, tx, records.Is("is_default", true), records.Is("external", true))
+	if err == nil && len(have) > 0 {
+		err = fault.Conflictf("A default external network already exists: %s.", have[0].ID).With("DefaultExternalNetworkExists")
+	}
+	return err
 }
 
 // place chooses how a network is carried: in tunnels, or, for an external one
@@ -112,6 +137,9 @@ func (s *Service) Update(ctx context.Context, networkID string, change func(*net
 		}
 		before := *n
 		change(n)
+		if err := s.oneDefault(ctx, tx, n, before.IsDefault && before.External); err != nil {
+			return err
+		}
 		if before.Shared && !n.Shared {
 			if err := s.usedByOthers(ctx, tx, n); err != nil {
 				return err
@@ -165,37 +193,42 @@ func (s *Service) unassociated(ctx context.Context, tx *db.Tx, networkID string)
 // lead nowhere; Conflict while other ports are on it.
 func (s *Service) Delete(ctx context.Context, networkID string, record event.Record) error {
 	return s.records.DB.Write(ctx, func(tx *db.Tx) error {
-		n, err := s.records.Networks.Lock(ctx, tx, networkID)
-		if err != nil {
-			return err
-		}
-		ports, err := s.records.Ports.Where(ctx, tx, records.Is("network_id", networkID))
-		if err != nil {
-			return err
-		}
-		floating, err := s.unassociated(ctx, tx, networkID)
-		if err != nil {
-			return err
-		}
-		for _, p := range ports {
-			if p.DeviceOwner != network.OwnerMetadata && !floating[p.ID] {
-				return fault.Conflictf("Unable to complete operation on network %s. There are one or more ports still in use on the network, id for these ports are: %s.", networkID, p.ID).With("NetworkInUse")
-			}
-		}
-		for _, p := range ports {
-			if err := s.records.RemovePort(ctx, tx, p); err != nil {
-				return err
-			}
-		}
-		for _, subnetID := range n.SubnetIDs {
-			if err := s.records.DeleteSubnet(ctx, tx, subnetID); err != nil {
-				return err
-			}
-		}
-		s.records.Changed(tx, network.NetworkScope(networkID))
-		if err := s.records.DeleteNetwork(ctx, tx, networkID); err != nil {
+		if err := s.Remove(ctx, tx, networkID); err != nil {
 			return err
 		}
 		return outbox.Write(ctx, tx, record)
 	})
+}
+
+// Remove is Delete in a transaction that says what was asked for.
+func (s *Service) Remove(ctx context.Context, tx *db.Tx, networkID string) error {
+	n, err := s.records.Networks.Lock(ctx, tx, networkID)
+	if err != nil {
+		return err
+	}
+	ports, err := s.records.Ports.Where(ctx, tx, records.Is("network_id", networkID))
+	if err != nil {
+		return err
+	}
+	floating, err := s.unassociated(ctx, tx, networkID)
+	if err != nil {
+		return err
+	}
+	for _, p := range ports {
+		if p.DeviceOwner != network.OwnerMetadata && !floating[p.ID] {
+			return fault.Conflictf("Unable to complete operation on network %s. There are one or more ports still in use on the network, id for these ports are: %s.", networkID, p.ID).With("NetworkInUse")
+		}
+	}
+	for _, p := range ports {
+		if err := s.records.RemovePort(ctx, tx, p); err != nil {
+			return err
+		}
+	}
+	for _, subnetID := range n.SubnetIDs {
+		if err := s.records.DeleteSubnet(ctx, tx, subnetID); err != nil {
+			return err
+		}
+	}
+	s.records.Changed(tx, network.NetworkScope(networkID))
+	return s.records.DeleteNetwork(ctx, tx, networkID)
 }

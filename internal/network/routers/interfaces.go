@@ -23,35 +23,38 @@ func (s *Service) JoinSubnet(ctx context.Context, r *network.Router, subnetID, p
 		if _, err := s.records.Routers.Lock(ctx, tx, r.ID); err != nil {
 			return err
 		}
-		sub, err := s.usable(ctx, tx, subnetID, project)
-		if err != nil {
+		if p, err = s.join(ctx, tx, r, subnetID, project); err != nil {
 			return err
 		}
-		if !sub.Gateway.IsValid() {
-			return badRequest("Subnet for router interface must have a gateway IP.")
-		}
-		if err := s.fits(ctx, tx, r, sub, ""); err != nil {
-			return err
-		}
-		if sub.IPVersion == 6 && sub.IPv6RAMode == "" && sub.IPv6AddressMode != "" {
-			return badRequest("IPv6 subnet %s configured to receive RAs from an external router cannot be added to Neutron Router.", sub.ID)
-		}
-		joined, err := s.widen(ctx, tx, r, sub)
-		if err != nil {
-			return err
-		}
-		if joined != nil {
-			p = joined
-			return outbox.Write(ctx, tx, record)
-		}
-		p = newPort(r, sub.NetworkID, network.OwnerRouterInterface)
-		if err := s.records.MakePort(ctx, tx, p, []records.Want{{SubnetID: sub.ID, Address: sub.Gateway}}); err != nil {
-			return err
-		}
-		s.records.Changed(tx, network.RouterScope(r.ID))
 		return outbox.Write(ctx, tx, record)
 	})
 	return p, err
+}
+
+// join is JoinSubnet of a router that the transaction has locked.
+func (s *Service) join(ctx context.Context, tx *db.Tx, r *network.Router, subnetID, project string) (*network.Port, error) {
+	sub, err := s.usable(ctx, tx, subnetID, project)
+	if err != nil {
+		return nil, err
+	}
+	if !sub.Gateway.IsValid() {
+		return nil, badRequest("Subnet for router interface must have a gateway IP.")
+	}
+	if err := s.fits(ctx, tx, r, sub, ""); err != nil {
+		return nil, err
+	}
+	if sub.IPVersion == 6 && sub.IPv6RAMode == "" && sub.IPv6AddressMode != "" {
+		return nil, badRequest("IPv6 subnet %s configured to receive RAs from an external router cannot be added to Neutron Router.", sub.ID)
+	}
+	if joined, err := s.widen(ctx, tx, r, sub); err != nil || joined != nil {
+		return joined, err
+	}
+	p := newPort(r, sub.NetworkID, network.OwnerRouterInterface)
+	if err := s.records.MakePort(ctx, tx, p, []records.Want{{SubnetID: sub.ID, Address: sub.Gateway}}); err != nil {
+		return nil, err
+	}
+	s.records.Changed(tx, network.RouterScope(r.ID))
+	return p, nil
 }
 
 // widen gives a port that the router has on an IPv6 network the address of one
@@ -171,26 +174,35 @@ func (s *Service) Leave(ctx context.Context, r *network.Router, subnetID, portID
 		if _, err := s.records.Routers.Lock(ctx, tx, r.ID); err != nil {
 			return err
 		}
-		if p, err = s.interfaceOf(ctx, tx, r, subnetID, portID); err != nil {
+		if p, err = s.leave(ctx, tx, r, subnetID, portID); err != nil {
 			return err
 		}
-		if portID == nil && len(p.FixedIPs) > 1 {
-			return s.narrow(ctx, tx, r, p, *subnetID, record)
-		}
-		if err := s.needed(ctx, tx, r, p); err != nil {
-			return err
-		}
-		if err := s.records.RemovePort(ctx, tx, p); err != nil {
-			return err
-		}
-		s.records.Changed(tx, network.RouterScope(r.ID))
 		return outbox.Write(ctx, tx, record)
 	})
 	return p, err
 }
 
+// leave is Leave of a router that the transaction has locked.
+func (s *Service) leave(ctx context.Context, tx *db.Tx, r *network.Router, subnetID, portID *string) (*network.Port, error) {
+	p, err := s.interfaceOf(ctx, tx, r, subnetID, portID)
+	if err != nil {
+		return nil, err
+	}
+	if portID == nil && len(p.FixedIPs) > 1 {
+		return p, s.narrow(ctx, tx, r, p, *subnetID)
+	}
+	if err := s.needed(ctx, tx, r, p); err != nil {
+		return nil, err
+	}
+	if err := s.records.RemovePort(ctx, tx, p); err != nil {
+		return nil, err
+	}
+	s.records.Changed(tx, network.RouterScope(r.ID))
+	return p, nil
+}
+
 // narrow takes one of several subnets off a port.
-func (s *Service) narrow(ctx context.Context, tx *db.Tx, r *network.Router, before *network.Port, subnetID string, record event.Record) error {
+func (s *Service) narrow(ctx context.Context, tx *db.Tx, r *network.Router, before *network.Port, subnetID string) error {
 	p := *before
 	p.FixedIPs = slices.DeleteFunc(slices.Clone(before.FixedIPs), func(ip network.FixedIP) bool { return ip.SubnetID == subnetID })
 	leaving := *before
@@ -199,10 +211,7 @@ func (s *Service) narrow(ctx context.Context, tx *db.Tx, r *network.Router, befo
 		return err
 	}
 	s.records.Changed(tx, network.PortScope(p.ID), network.RouterScope(r.ID))
-	if err := s.records.UpdatePort(ctx, tx, before, &p); err != nil {
-		return err
-	}
-	return outbox.Write(ctx, tx, record)
+	return s.records.UpdatePort(ctx, tx, before, &p)
 }
 
 func (s *Service) interfaceOf(ctx context.Context, tx *db.Tx, r *network.Router, subnetID, portID *string) (*network.Port, error) {

@@ -47,19 +47,23 @@ func New(r *records.Records, q *quota.Quota, zones func() []string) *Service {
 // Create adds a router, with its gateway if one is asked for.
 func (s *Service) Create(ctx context.Context, r *network.Router, ch Change, record event.Record) error {
 	return s.records.DB.Write(ctx, func(tx *db.Tx) error {
-		if err := s.quota.Check(ctx, tx, r.ProjectID, map[string]int64{"router": 1}); err != nil {
-			return err
-		}
-		s.records.Begin(&r.Standard)
-		r.Gateway = nil
-		if err := s.records.InsertRouter(ctx, tx, r); err != nil {
-			return err
-		}
-		if err := s.apply(ctx, tx, r, ch); err != nil {
+		if err := s.add(ctx, tx, r, ch); err != nil {
 			return err
 		}
 		return outbox.Write(ctx, tx, record)
 	})
+}
+
+func (s *Service) add(ctx context.Context, tx *db.Tx, r *network.Router, ch Change) error {
+	if err := s.quota.Check(ctx, tx, r.ProjectID, map[string]int64{"router": 1}); err != nil {
+		return err
+	}
+	s.records.Begin(&r.Standard)
+	r.Gateway = nil
+	if err := s.records.InsertRouter(ctx, tx, r); err != nil {
+		return err
+	}
+	return s.apply(ctx, tx, r, ch)
 }
 
 // Update changes a router.
@@ -152,22 +156,26 @@ func (s *Service) Delete(ctx context.Context, routerID string, record event.Reco
 		if err != nil {
 			return err
 		}
-		inner, err := s.records.InterfacesOf(ctx, tx, routerID)
-		if err != nil {
-			return err
-		}
-		if len(inner) > 0 {
-			return fault.Conflictf("Router %s still has ports", routerID).With("RouterInUse")
-		}
-		if err := s.clearGateway(ctx, tx, r); err != nil {
-			return err
-		}
-		s.records.Changed(tx, network.RouterScope(routerID))
-		if err := s.records.DeleteRouter(ctx, tx, routerID); err != nil {
+		if err := s.remove(ctx, tx, r); err != nil {
 			return err
 		}
 		return outbox.Write(ctx, tx, record)
 	})
+}
+
+func (s *Service) remove(ctx context.Context, tx *db.Tx, r *network.Router) error {
+	inner, err := s.records.InterfacesOf(ctx, tx, r.ID)
+	if err != nil {
+		return err
+	}
+	if len(inner) > 0 {
+		return fault.Conflictf("Router %s still has ports", r.ID).With("RouterInUse")
+	}
+	if err := s.clearGateway(ctx, tx, r); err != nil {
+		return err
+	}
+	s.records.Changed(tx, network.RouterScope(r.ID))
+	return s.records.DeleteRouter(ctx, tx, r.ID)
 }
 
 // newPort is a port that the router owns; what it sends is not filtered.

@@ -42,6 +42,12 @@ func (s *Service) Create(ctx context.Context, items []*Draft, reach string, reco
 	})
 }
 
+// FromPool adds a subnet that is cut from the pool it names, with what else is
+// usual, in a transaction that says what was asked for. Reach is as in Create.
+func (s *Service) FromPool(ctx context.Context, tx *db.Tx, sub *network.Subnet, reach string) error {
+	return s.add(ctx, tx, &Draft{Subnet: sub, Cut: true}, reach)
+}
+
 func (s *Service) add(ctx context.Context, tx *db.Tx, d *Draft, reach string) error {
 	sub := d.Subnet
 	n, err := s.records.LockNetwork(ctx, tx, sub.NetworkID)

@@ -46,7 +46,7 @@ func (w *World) placeholders() map[string]string {
 		"keystone /v3/users/{user}/access_rules/{id}": "access rule", "keystone /v3/users/{user}/application_credentials/{id}": "application credential",
 		"keystone /v3/users/{user}/credentials/OS-EC2/{access}": "ec2",
 
-		"neutron {tag}": "=blue", "neutron /v2.0/address-groups/{id}": "address group", "neutron /v2.0/address-scopes/{id}": "address scope",
+		"neutron {tag}": "=blue", "neutron /v2.0/auto-allocated-topology/{project}": "=" + w.Project, "neutron /v2.0/address-groups/{id}": "address group", "neutron /v2.0/address-scopes/{id}": "address scope",
 		"neutron /v2.0/agents/{id}": "agent", "neutron /v2.0/default-security-group-rules/{id}": "default rule", "neutron /v2.0/extensions/{alias}": "=router",
 		"neutron /v2.0/floatingips/{floating}": "floating ip", "neutron /v2.0/floatingips/{floating}/port_forwardings/{id}": "port forwarding",
 		"neutron /v2.0/floatingips/{id}": "floating ip", "neutron /v2.0/network-ip-availabilities/{id}": "network", "neutron /v2.0/networks/{id}": "network",
