@@ -268,7 +268,7 @@ func (s *Service) issue(ctx context.Context, t identity.Token, chain string, fir
 			return identity.Issued{}, err
 		}
 	}
-	return identity.Issued{secret, t, access}, nil
+	return identity.Issued{Secret: secret, Token: t, Access: access}, nil
 }
 
 // enough checks a user's rules for several factors: one of them must be met.

@@ -53,7 +53,7 @@ func (s *Service) Routes() []rest.Route {
 
 // findEndpoint looks an endpoint up before it asks the rule, as upstream does here.
 func (a *api) findEndpoint(c *rest.Call) (*identity.Endpoint, error) {
-	return wire.Find(c, func() (*identity.Endpoint, error) { return a.s.EndpointByID(c.Context(), c.Var("id")) },
+	return wire.Known(c, func() (*identity.Endpoint, error) { return a.s.EndpointByID(c.Context(), c.Var("id")) },
 		func(*identity.Endpoint) policy.Target { return policy.Target{} })
 }
 

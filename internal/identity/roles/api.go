@@ -73,7 +73,7 @@ func domainOf(r *identity.Role) any {
 
 // find loads a role and asks the rule; a domain's role has rules of its own.
 func (a *api) find(c *rest.Call) (*identity.Role, error) {
-	r, err := wire.Find(c, func() (*identity.Role, error) { return a.s.Get(c.Context(), c.Var("id")) }, target)
+	r, err := wire.Known(c, func() (*identity.Role, error) { return a.s.Get(c.Context(), c.Var("id")) }, target)
 	if r == nil || r.DomainID == "" {
 		return r, err
 	}
