@@ -23,7 +23,7 @@ type federation struct {
 func (s *Service) federate(d Deps) federation {
 	m := mappings.New(d.DB, d.Clock, s.tokens)
 	return federation{identityProviders: identityproviders.New(d.DB, d.Clock, s.tokens, s.projects, m), mappings: m,
-		serviceProviders: serviceproviders.New(d.DB, d.Clock, s.tokens)}
+		serviceProviders: serviceproviders.New(d.DB, d.Clock, s.tokens, s.tokens)}
 }
 
 // signOns lets in whom identity providers vouch for.

@@ -406,3 +406,25 @@ func TestRemoteIDsAreOneProviders(t *testing.T) {
 		}
 	})
 }
+
+// TestTokensThatShowCloudsCostNothing: other clouds are part of every answer, and
+// are read only after a change.
+func TestTokensThatShowCloudsCostNothing(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		k := serve(t, d, identity.Compliance{})
+		k.login("demo", "demo-pw", onProject("demo"))
+		token := k.login("demo", "demo-pw", onProject("demo"))
+		show := func() *answer {
+			return k.do(k.admin, "GET", "/v3/auth/tokens?nocatalog", nil, "X-Subject-Token", token).expect(200)
+		}
+		before := d.Counts().Queries
+		show().same("token.service_providers", nil)
+		if n := d.Counts().Queries - before; n != 0 {
+			t.Errorf("%d statements to show a token", n)
+		}
+		k.put("service_provider", "/service_providers/away", obj{"auth_url": "https://away.example/", "sp_url": "https://away.example/", "enabled": true}).expect(201)
+		show().same("token.service_providers.0.id", "away")
+		k.do(k.admin, "PATCH", federated+"/service_providers/away", obj{"service_provider": obj{"enabled": false}}).expect(200)
+		show().same("token.service_providers", nil)
+	})
+}

@@ -2,6 +2,7 @@ package serviceproviders
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
@@ -10,18 +11,29 @@ import (
 	"github.com/mekcloud/mek/internal/listing"
 )
 
+// Generation counts changes of identity rows, as this server has seen them.
+type Generation interface{ Generation() int64 }
+
 // Service keeps service providers. Safe for concurrent use.
 type Service struct {
-	db      *db.DB
-	clock   clock.Clock
-	changes identity.Changes
-	store   store
-	enabled *db.Kept[struct{}, []identity.ServiceProvider]
+	db         *db.DB
+	clock      clock.Clock
+	changes    identity.Changes
+	generation Generation
+	store      store
+	kept       *db.Kept[struct{}, []identity.ServiceProvider]
+	enabled    atomic.Pointer[enabled]
+}
+
+// enabled is what Enabled answers at one generation.
+type enabled struct {
+	generation int64
+	list       []identity.ServiceProvider
 }
 
 // New makes the service.
-func New(d *db.DB, c clock.Clock, ch identity.Changes) *Service {
-	return &Service{d, c, ch, newStore(), db.Keep[struct{}, []identity.ServiceProvider](table)}
+func New(d *db.DB, c clock.Clock, ch identity.Changes, g Generation) *Service {
+	return &Service{db: d, clock: c, changes: ch, generation: g, store: newStore(), kept: db.Keep[struct{}, []identity.ServiceProvider](table)}
 }
 
 // Get loads a service provider; NotFound.
@@ -35,9 +47,14 @@ func (s *Service) List(ctx context.Context, q listing.Query) ([]*identity.Servic
 }
 
 // Enabled lists those that are enabled, by id. Every answer with a token shows
-// them, so they are read only after a change. Readers MUST NOT change the list.
+// them, so they are read only after a change: of their rows where this server is the
+// only one, of any identity rows elsewhere. Readers MUST NOT change the list.
 func (s *Service) Enabled(ctx context.Context) ([]identity.ServiceProvider, error) {
-	return s.enabled.Get(s.db, struct{}{}, func() ([]identity.ServiceProvider, error) {
+	now := s.generation.Generation() // before the rows are read: they may be newer, never older
+	if e := s.enabled.Load(); e != nil && e.generation == now {
+		return e.list, nil
+	}
+	list, err := s.kept.Get(s.db, struct{}{}, func() ([]identity.ServiceProvider, error) {
 		list, err := s.store.list(ctx, s.db, listing.Query{}.And("enabled", listing.Eq, true))
 		out := make([]identity.ServiceProvider, len(list))
 		for i, p := range list {
@@ -45,6 +62,10 @@ func (s *Service) Enabled(ctx context.Context) ([]identity.ServiceProvider, erro
 		}
 		return out, err
 	})
+	if err == nil {
+		s.enabled.Store(&enabled{now, list})
+	}
+	return list, err
 }
 
 func (s *Service) write(ctx context.Context, action, object string, fn func(tx *db.Tx) error) error {
