@@ -66,3 +66,10 @@ type Vouched struct {
 // SubjectIdentityProvider is the subject of revocations that end what an
 // identity provider vouched for. Key: its id.
 const SubjectIdentityProvider Subject = "idp"
+
+// SubjectProtocol is the subject of revocations that end what an identity provider
+// vouched for by one protocol. Key: of ProtocolKey.
+const SubjectProtocol Subject = "protocol"
+
+// ProtocolKey names a protocol of an identity provider in revocations.
+func ProtocolKey(provider, protocol string) string { return provider + "/" + protocol }

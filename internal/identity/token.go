@@ -44,6 +44,14 @@ func FederationOf(c *policy.Credentials) *Federation {
 	return f
 }
 
+// ExtraShadow is the name under which credentials say that others may have the
+// user's name, too.
+const ExtraShadow = "shadow"
+
+// ShadowOf tells whether a caller's name may be that of others of his domain, too:
+// such a name says nothing about who he is.
+func ShadowOf(c *policy.Credentials) bool { return c.Extra[ExtraShadow] == true }
+
 // MaxFederatedGroups bounds Federation.Groups: tokens travel in headers.
 const MaxFederatedGroups = 64
 
@@ -76,6 +84,7 @@ func (t Token) ChainID() string {
 type Access struct {
 	User          Named
 	UserDomain    Named
+	Shadow        bool  // others of the domain may have the user's name, too
 	Project       Named // empty unless project scoped
 	ProjectDomain Named
 	IsDomain      bool // the project acts as a domain

@@ -87,7 +87,7 @@ func (r *Resolver) compute(ctx context.Context, s *store, t identity.Token, gene
 	if !u.enabled {
 		return nil, worthless("the user or its domain is disabled")
 	}
-	a := &identity.Access{User: u.Named, UserDomain: u.domain, System: t.Scope.System, Federation: t.Federation}
+	a := &identity.Access{User: u.Named, UserDomain: u.domain, Shadow: u.shadow, System: t.Scope.System, Federation: t.Federation}
 	if err := s.vouched(ctx, t.Federation); err != nil {
 		return nil, err
 	}
@@ -221,7 +221,7 @@ func (r *Resolver) lend(ctx context.Context, s *store, g Graph, t identity.Token
 	}
 	a.Trust, a.ExpiresBy = trust, end
 	if trust.Impersonation {
-		a.User, a.UserDomain = trustor.Named, trustor.domain
+		a.User, a.UserDomain, a.Shadow = trustor.Named, trustor.domain, trustor.shadow
 	}
 	if trust.ProjectID == "" {
 		return nil

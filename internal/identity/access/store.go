@@ -20,15 +20,16 @@ type userRow struct {
 	identity.Named
 	domain            identity.Named
 	enabled           bool
+	shadow            bool
 	passwordExpiresAt int64
 }
 
 func (s *store) user(ctx context.Context, id string) (userRow, error) {
 	var u userRow
 	var enabled, domainEnabled bool
-	err := s.q.QueryRowContext(ctx, `SELECT u.id, u.name, u.enabled, u.password_expires_at, d.id, d.name, d.enabled
+	err := s.q.QueryRowContext(ctx, `SELECT u.id, u.name, u.enabled, u.shadow, u.password_expires_at, d.id, d.name, d.enabled
 		FROM identity_users u JOIN identity_projects d ON d.id = u.domain_id WHERE u.id = $1`, id).
-		Scan(&u.ID, &u.Name, &enabled, &u.passwordExpiresAt, &u.domain.ID, &u.domain.Name, &domainEnabled)
+		Scan(&u.ID, &u.Name, &enabled, &u.shadow, &u.passwordExpiresAt, &u.domain.ID, &u.domain.Name, &domainEnabled)
 	u.enabled = enabled && domainEnabled
 	return u, db.Translate(err, "read user")
 }

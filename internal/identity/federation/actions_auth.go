@@ -60,11 +60,10 @@ func (a *API) bearer(c *rest.Call, p party, one *setup, token string) (rest.Repl
 		return rest.Reply{}, refused(errNotOIDC)
 	}
 	return a.answers.Reply(c, http.StatusCreated, func() (identity.Issued, error) {
-		claims, err := one.oidc.Bearer(c.Context(), token)
-		if err != nil {
-			return identity.Issued{}, err
-		}
-		return a.s.admit(c.Context(), p, ofClaims(claims), c.RemoteAddr)
+		return a.s.admit(c.Context(), p, c.RemoteAddr, func() (said, error) {
+			claims, err := one.oidc.Bearer(c.Context(), token)
+			return ofClaims(claims), err
+		})
 	})
 }
 
@@ -98,27 +97,25 @@ func (a *API) ask(c *rest.Call, p party) (rest.Reply, error) {
 // or another cloud's (Keystone to Keystone), for which nobody asks.
 func (a *API) presented(c *rest.Call, p party, one *setup, soap []byte) (rest.Reply, error) {
 	return a.answers.Reply(c, http.StatusCreated, func() (identity.Issued, error) {
-		provider, err := one.saml.provider()
-		if err != nil {
-			return identity.Issued{}, err
-		}
-		sp, err := a.s.serviceProvider(c.Context(), p)
-		if err != nil {
-			return identity.Issued{}, err
-		}
-		state, err := saml.RelayState(soap)
-		if err != nil {
-			return identity.Issued{}, err
-		}
-		var asked []string
-		if j, err := a.s.opened(state, p); err == nil {
-			asked = []string{j.RequestID}
-		}
-		assertion, _, err := sp.VerifyECP(provider, soap, asked, a.s.Clock.Now())
-		if err != nil {
-			return identity.Issued{}, err
-		}
-		return a.s.admitOnce(c.Context(), p, assertion, c.RemoteAddr)
+		return a.s.admit(c.Context(), p, c.RemoteAddr, func() (said, error) {
+			provider, sp, err := a.s.sides(c.Context(), p, one)
+			if err != nil {
+				return said{}, err
+			}
+			state, err := saml.RelayState(soap)
+			if err != nil {
+				return said{}, err
+			}
+			var asked []string
+			if j, err := a.s.opened(state, p); err == nil {
+				asked = []string{j.RequestID}
+			}
+			assertion, _, err := sp.VerifyECP(provider, soap, asked, a.s.Clock.Now())
+			if err != nil {
+				return said{}, err
+			}
+			return a.s.taken(c.Context(), assertion)
+		})
 	})
 }
 
@@ -132,23 +129,19 @@ func (a *API) posted(c *rest.Call, p party, one *setup, body []byte) (rest.Reply
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	return a.arrived(c, j, func() (identity.Issued, error) {
-		provider, err := one.saml.provider()
+	return a.arrived(c, j, p, func() (said, error) {
+		provider, sp, err := a.s.sides(c.Context(), p, one)
 		if err != nil {
-			return identity.Issued{}, err
-		}
-		sp, err := a.s.serviceProvider(c.Context(), p)
-		if err != nil {
-			return identity.Issued{}, err
+			return said{}, err
 		}
 		response, err := saml.DecodeResponse(form.Get("SAMLResponse"))
 		if err != nil {
-			return identity.Issued{}, err
+			return said{}, err
 		}
 		assertion, err := sp.Verify(provider, response, []string{j.RequestID}, a.s.Clock.Now())
 		if err != nil {
-			return identity.Issued{}, err
+			return said{}, err
 		}
-		return a.s.admitOnce(c.Context(), p, assertion, c.RemoteAddr)
+		return a.s.taken(c.Context(), assertion)
 	})
 }

@@ -3,6 +3,7 @@ package federation
 import (
 	"crypto/subtle"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/mekcloud/mek/internal/rest"
@@ -11,14 +12,15 @@ import (
 const cookieName = "mek_sso_"
 
 // cookie gives a journey to the browser. Providers that speak SAML send it back by
-// a form of their own, with which browsers send cookies only when told to, and only by TLS.
+// a form of their own, with which browsers send cookies only when told to, and only
+// by TLS, which may end at a proxy in front of this server.
 func (s *Service) cookie(c *rest.Call, j journey) (string, error) {
 	text, err := s.sealed(j)
 	if err != nil {
 		return "", err
 	}
 	k := &http.Cookie{Name: cookieName + j.ID, Value: text, Path: s.Options.Prefix, MaxAge: int(loginLife / time.Second), HttpOnly: true}
-	if c.TLS != nil {
+	if c.TLS != nil || strings.HasPrefix(s.Options.PublicURL, "https:") {
 		k.Secure, k.SameSite = true, http.SameSiteNoneMode
 	}
 	return k.String(), nil

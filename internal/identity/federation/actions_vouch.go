@@ -86,6 +86,8 @@ func (a *API) vouch(c *rest.Call) ([]byte, *identity.ServiceProvider, error) {
 		return nil, nil, fault.Forbiddenf("You are not authorized to perform the requested action: Use a project scoped token when attempting to create a SAML assertion.")
 	case access.AppCredential != nil || access.Trust != nil || access.OAuth != nil:
 		return nil, nil, fault.Forbiddenf("You are not authorized to perform the requested action: Use a token of a login of your own when attempting to create a SAML assertion.")
+	case access.Shadow: // another cloud is told names alone
+		return nil, nil, fault.Forbiddenf("You are not authorized to perform the requested action: This cloud vouches for its own users, not for those whom an identity provider brought.")
 	}
 	what, err := a.s.statement(c.Context(), t, access, to)
 	if err != nil {

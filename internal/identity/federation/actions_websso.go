@@ -7,7 +7,6 @@ import (
 	"net/url"
 
 	"github.com/mekcloud/mek/internal/fault"
-	"github.com/mekcloud/mek/internal/identity"
 	"github.com/mekcloud/mek/internal/rest"
 )
 
@@ -123,24 +122,21 @@ func (a *API) redirected(c *rest.Call, p party) (rest.Reply, error) {
 	if one.oidc == nil {
 		return rest.Reply{}, refused(errNotOIDC)
 	}
-	return a.arrived(c, j, func() (identity.Issued, error) {
+	return a.arrived(c, j, p, func() (said, error) {
 		if c.Values().Get("error") != "" {
-			return identity.Issued{}, refused(errRefusedThere)
+			return said{}, refused(errRefusedThere)
 		}
 		claims, err := one.oidc.Exchange(c.Context(), a.s.callback(p), c.Values().Get("code"), j.Nonce, j.Verifier)
-		if err != nil {
-			return identity.Issued{}, err
-		}
-		return a.s.admit(c.Context(), p, ofClaims(claims), c.RemoteAddr)
+		return ofClaims(claims), err
 	})
 }
 
 // arrived ends a browser's login: the token goes to the dashboard, by a form.
-func (a *API) arrived(c *rest.Call, j journey, login func() (identity.Issued, error)) (rest.Reply, error) {
+func (a *API) arrived(c *rest.Call, j journey, p party, prove func() (said, error)) (rest.Reply, error) {
 	if !a.s.trusted(j.Origin) { // not any more
 		return rest.Reply{}, refused(errNoJourney)
 	}
-	issued, err := login()
+	issued, err := a.s.admit(c.Context(), p, c.RemoteAddr, prove)
 	if err != nil {
 		return rest.Reply{}, err
 	}

@@ -6,7 +6,6 @@ import (
 	"net/url"
 
 	"github.com/mekcloud/mek/internal/db"
-	"github.com/mekcloud/mek/internal/identity"
 	"github.com/mekcloud/mek/internal/identity/saml"
 )
 
@@ -21,14 +20,20 @@ func (s *Service) serviceProvider(ctx context.Context, p party) (*saml.Service, 
 	return &saml.Service{EntityID: s.public(extension + p.tail() + "/metadata"), ACS: s.public(extension + p.tail() + "/auth"), Key: key, Certificate: cert}, nil
 }
 
+// sides are a provider that speaks SAML and this cloud as it knows it.
+func (s *Service) sides(ctx context.Context, p party, one *setup) (*saml.Provider, *saml.Service, error) {
+	provider, err := one.saml.provider()
+	if err != nil {
+		return nil, nil, err
+	}
+	sp, err := s.serviceProvider(ctx, p)
+	return provider, sp, err
+}
+
 // askByBrowser makes what a browser carries to a provider, as an address or as a
 // form, and notes what the answer has to name.
 func (s *Service) askByBrowser(ctx context.Context, p party, one *setup, j *journey) (to string, form url.Values, err error) {
-	provider, err := one.saml.provider()
-	if err != nil {
-		return "", nil, err
-	}
-	sp, err := s.serviceProvider(ctx, p)
+	provider, sp, err := s.sides(ctx, p, one)
 	if err != nil {
 		return "", nil, err
 	}
@@ -37,20 +42,20 @@ func (s *Service) askByBrowser(ctx context.Context, p party, one *setup, j *jour
 	return target.URL, target.Form, err
 }
 
-// admitOnce lets in whom an assertion is about, which then is worth nothing more.
-func (s *Service) admitOnce(ctx context.Context, p party, a *saml.Assertion, remote string) (identity.Issued, error) {
+// taken is what an assertion says, which then is worth nothing more.
+func (s *Service) taken(ctx context.Context, a *saml.Assertion) (said, error) {
 	fresh := false
 	err := s.DB.Write(ctx, func(tx *db.Tx) (err error) {
 		fresh, err = s.store.taken(ctx, tx, a.Issuer+" "+a.ID, s.Clock.Now(), a.NotOnOrAfter.Add(saml.Skew))
 		return err
 	})
 	if err != nil {
-		return identity.Issued{}, err
+		return said{}, err
 	}
 	if !fresh {
-		return identity.Issued{}, refused(errReplayed)
+		return said{}, refused(errReplayed)
 	}
-	return s.admit(ctx, p, ofAssertion(a), remote)
+	return ofAssertion(a), nil
 }
 
 // ofAssertion is what an identity provider said, under the names that mappings for

@@ -63,8 +63,9 @@ type Assignments interface {
 	Revoke(ctx context.Context, a identity.Assignment) error
 }
 
-// Login makes tokens.
+// Login makes tokens, and counts logins that fail.
 type Login interface {
+	Guard(account, remote string, attempt func() error) error
 	Vouched(ctx context.Context, v identity.Vouched) (identity.Issued, error)
 }
 
@@ -153,8 +154,17 @@ func (s *Service) known(ctx context.Context, p party) (*identity.IdentityProvide
 	return provider, protocol, err
 }
 
-// admit lets in whom a provider vouches for.
-func (s *Service) admit(ctx context.Context, p party, what said, remote string) (identity.Issued, error) {
+// admit lets in whom a provider vouches for, which prove finds out under the limits
+// of logins.
+func (s *Service) admit(ctx context.Context, p party, remote string, prove func() (said, error)) (identity.Issued, error) {
+	var what said
+	err := s.Login.Guard("", remote, func() (err error) {
+		what, err = prove()
+		return err
+	})
+	if err != nil {
+		return identity.Issued{}, err
+	}
 	provider, protocol, err := s.known(ctx, p)
 	if err != nil {
 		return identity.Issued{}, err

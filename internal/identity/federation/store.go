@@ -86,7 +86,10 @@ func (s *Service) signer(ctx context.Context) (*x509.Certificate, *rsa.PrivateKe
 	return cert, key, err
 }
 
+// newKey makes the key, also if whoever asked first does not wait for it: others
+// would have to make it again.
 func (s *Service) newKey(ctx context.Context) (*keyRow, error) {
+	ctx = context.WithoutCancel(ctx)
 	now := s.Clock.Now()
 	cert, key, err := saml.NewKeyPair(now)
 	if err != nil {

@@ -31,18 +31,22 @@ func (s *Service) JoinUntil(ctx context.Context, user, provider string, groups [
 		if err := s.store.expire(ctx, tx, now); err != nil {
 			return err
 		}
-		joined := false
+		before, err := s.store.ends(ctx, tx, user, now)
+		if err != nil {
+			return err
+		}
+		changed := false
 		for _, g := range groups {
 			in, err := s.store.has(ctx, tx, g, user, now)
 			if err != nil {
 				return err
 			}
-			joined = joined || !in
+			changed = changed || !in || before[g].After(until)
 			if err := s.store.extend(ctx, tx, g, user, provider, clock.Micros(until)); err != nil {
 				return err
 			}
 		}
-		if !joined {
+		if !changed {
 			return nil // he has what he had: nothing has to be computed anew
 		}
 		return s.changes.Changed(ctx, tx, identity.Change("update", "user", user))

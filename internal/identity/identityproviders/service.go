@@ -115,7 +115,7 @@ func ended(id string) []identity.Revocation {
 }
 
 // Update changes an identity provider; fn edits it inside the transaction, but
-// not its id or domain. Disabling ends tokens. Conflict: a remote id is taken. NotFound.
+// not its id or domain. Disabling ends tokens and memberships for a time. Conflict: a remote id is taken. NotFound.
 func (s *Service) Update(ctx context.Context, id string, fn func(*identity.IdentityProvider)) (*identity.IdentityProvider, error) {
 	var out *identity.IdentityProvider
 	err := s.write(ctx, "update", "identity_provider", id, func(tx *db.Tx) (gone []identity.Revocation, err error) {
@@ -133,6 +133,9 @@ func (s *Service) Update(ctx context.Context, id string, fn func(*identity.Ident
 		slices.Sort(p.RemoteIDs)
 		if enabled && !p.Enabled {
 			gone = ended(id)
+			if err := s.store.endMemberships(ctx, tx, id); err != nil {
+				return nil, err
+			}
 		}
 		out = p
 		if err := s.store.providers.Update(ctx, tx, toRow(p)); err != nil {

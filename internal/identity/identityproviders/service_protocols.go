@@ -74,13 +74,19 @@ func (s *Service) UpdateProtocol(ctx context.Context, p identity.Protocol) (*ide
 	return &p, err
 }
 
-// DeleteProtocol removes a protocol; NotFound.
+// DeleteProtocol removes a protocol with the names by which it knew users, and ends
+// its tokens: one that is made anew under its id may mean others by the same names.
+// NotFound.
 func (s *Service) DeleteProtocol(ctx context.Context, provider, protocol string) error {
 	return s.write(ctx, "delete", "protocol", protocol, func(tx *db.Tx) ([]identity.Revocation, error) {
 		r, err := s.store.protocolRow(ctx, tx, provider, protocol)
 		if err != nil {
 			return nil, err
 		}
-		return nil, s.store.protocols.Delete(ctx, tx, r.ID)
+		if err := s.store.forgetNames(ctx, tx, provider, protocol); err != nil {
+			return nil, err
+		}
+		gone := []identity.Revocation{{Subject: identity.SubjectProtocol, Key: identity.ProtocolKey(provider, protocol)}}
+		return gone, s.store.protocols.Delete(ctx, tx, r.ID)
 	})
 }

@@ -48,8 +48,12 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (*policy
 	return c, nil
 }
 
-// Validate opens a token and tells what it is worth now.
+// Validate opens a token and tells what it is worth now; Unauthenticated when it
+// is dead.
 func (a *Authenticator) Validate(ctx context.Context, token string) (identity.Token, *identity.Access, error) {
+	if err := a.tokens.Ensure(ctx); err != nil {
+		return identity.Token{}, nil, err
+	}
 	t, err := a.tokens.Read(token, 0)
 	if err != nil {
 		return t, nil, err
@@ -77,10 +81,13 @@ func Credentials(t identity.Token, a *identity.Access) *policy.Credentials {
 	if a.System {
 		c.SystemScope = "all"
 	}
-	if a.Trust == nil && a.AppCredential == nil && a.OAuth == nil && a.Federation == nil {
+	if a.Trust == nil && a.AppCredential == nil && a.OAuth == nil && a.Federation == nil && !a.Shadow {
 		return c
 	}
 	c.Extra = map[string]any{}
+	if a.Shadow {
+		c.Extra[identity.ExtraShadow] = true
+	}
 	if a.Federation != nil {
 		c.Extra[identity.ExtraFederation] = a.Federation
 	}

@@ -69,6 +69,7 @@ func (e *epochs) revoked(t identity.Token, domains ...string) bool {
 	return hit(identity.SubjectToken, t.AuditID()) || hit(identity.SubjectChain, t.ChainID()) ||
 		hit(identity.SubjectUser, t.UserID) || hit(identity.SubjectProject, t.Scope.ProjectID) ||
 		hit(identity.SubjectDomain, t.Scope.DomainID) || hit(identity.SubjectTrust, t.Scope.TrustID) ||
-		t.Federation != nil && hit(identity.SubjectIdentityProvider, t.Federation.ProviderID) ||
+		t.Federation != nil && (hit(identity.SubjectIdentityProvider, t.Federation.ProviderID) ||
+			hit(identity.SubjectProtocol, identity.ProtocolKey(t.Federation.ProviderID, t.Federation.ProtocolID))) ||
 		hit(identity.SubjectAppCred, t.AppCredentialID) || hit(identity.SubjectOAuth, t.OAuthID)
 }

@@ -117,8 +117,8 @@ func (a *api) create(c *rest.Call) (rest.Reply, error) {
 			return rest.Reply{}, err
 		}
 	}
-	if in.Federated != nil {
-		u.Federated = identities(*in.Federated)
+	if u.Federated, err = names(c, in.Federated); err != nil {
+		return rest.Reply{}, err
 	}
 	var password *string
 	if in.Password.Set && !in.Password.Null {
@@ -181,8 +181,11 @@ func (a *api) update(c *rest.Call) (rest.Reply, error) {
 		change.Options = &options
 	}
 	if in.Federated != nil {
-		names := identities(*in.Federated)
-		change.Federated = &names
+		list, err := names(c, in.Federated)
+		if err != nil {
+			return rest.Reply{}, err
+		}
+		change.Federated = &list
 	}
 	made, err := a.s.Update(c.Context(), u.ID, change)
 	if err != nil {

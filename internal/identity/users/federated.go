@@ -2,8 +2,10 @@ package users
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/fault"
@@ -11,10 +13,20 @@ import (
 	"github.com/mekcloud/mek/internal/identity"
 )
 
+// maxName bounds what providers call a user as the API bounds names of users: in
+// characters, and in bytes of the unique id, which is written in ASCII.
+const maxName = 255
+
+var errName = errors.New("the name or the unique id of the user is empty or too long")
+
 // Shadow gives the user that an identity provider means, and makes him at his
 // first login. Unauthenticated: the user was disabled or has been away for too
-// long.
+// long, or his names are none that a user can have.
 func (s *Service) Shadow(ctx context.Context, n identity.Newcomer) (*identity.User, error) {
+	n.Name = strings.TrimSpace(n.Name)
+	if n.Name == "" || utf8.RuneCountInString(n.Name) > maxName || len(n.UniqueID) > maxName {
+		return nil, refused(errName)
+	}
 	u, err := s.shadow(ctx, n)
 	if fault.Is(err, fault.Conflict) { // another server made him a moment ago
 		u, err = s.shadow(ctx, n)
@@ -75,7 +87,7 @@ func (s *Service) shadow(ctx context.Context, n identity.Newcomer) (*identity.Us
 }
 
 func (s *Service) newcomer(n identity.Newcomer, now time.Time) identity.User {
-	u := identity.User{ID: id.Hex(), Name: strings.TrimSpace(n.Name), DomainID: n.DomainID, Enabled: true, CreatedAt: now, Shadow: true,
+	u := identity.User{ID: id.Hex(), Name: n.Name, DomainID: n.DomainID, Enabled: true, CreatedAt: now, Shadow: true,
 		Federated: []identity.FederatedIdentity{n.FederatedIdentity}}
 	if n.Email != "" {
 		u.Extra = map[string]any{"email": n.Email}

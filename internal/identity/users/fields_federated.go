@@ -1,7 +1,9 @@
 package users
 
 import (
+	"github.com/mekcloud/mek/internal/fault"
 	"github.com/mekcloud/mek/internal/identity"
+	"github.com/mekcloud/mek/internal/policy"
 	"github.com/mekcloud/mek/internal/rest"
 )
 
@@ -14,14 +16,23 @@ type federatedInput struct {
 	} `json:"protocols" v:"required"`
 }
 
-func identities(in []federatedInput) []identity.FederatedIdentity {
-	out := []identity.FederatedIdentity{}
-	for _, provider := range in {
+// names reads the names by which providers know a user. Forbidden from whoever may
+// not change providers, as managers of a domain: a user with the name of another one
+// gets what the provider's word gives to that one.
+func names(c *rest.Call, in *[]federatedInput) ([]identity.FederatedIdentity, error) {
+	if in == nil {
+		return nil, nil
+	}
+	var out []identity.FederatedIdentity
+	for _, provider := range *in {
 		for _, p := range provider.Protocols {
 			out = append(out, identity.FederatedIdentity{ProviderID: provider.ProviderID, ProtocolID: p.ProtocolID, UniqueID: p.UniqueID})
 		}
 	}
-	return out
+	if len(out) > 0 && !c.Allow("identity:update_identity_provider", policy.Target{}) {
+		return nil, fault.Forbiddenf("You are not authorized to say under which names identity providers know a user.")
+	}
+	return out, nil
 }
 
 // federatedView groups the names of a user by who gave them.

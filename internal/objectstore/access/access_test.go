@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mekcloud/mek/internal/identity"
 	"github.com/mekcloud/mek/internal/policy"
 )
 
@@ -78,6 +79,8 @@ func TestDecide(t *testing.T) {
 	foreign := who("other", "member")
 	elsewhere := who("other", "member")
 	elsewhere.UserDomainID = "d2"
+	namesake := who("other", "member")
+	namesake.Extra = map[string]any{identity.ExtraShadow: true}
 	service := who("p", "member")
 	service.ServiceRoles = []string{"Service"}
 	object := func(method, list string) Ask {
@@ -111,6 +114,9 @@ func TestDecide(t *testing.T) {
 		"everybody needs a token":             {anonymous, object("GET", "*:*"), "no"},
 		"by names":                            {foreign, object("GET", "name-other:ann"), "yes"},
 		"names of other domains do not count": {elsewhere, object("GET", "name-other:ann"), "no"},
+		"names of shadows do not count":       {namesake, object("GET", "name-other:ann"), "no"},
+		"a shadow by its id":                  {namesake, object("GET", "other:u1"), "yes"},
+		"account list: names of shadows":      {namesake, listed("GET", `{"admin":["ann"]}`), "no"},
 		"bare project does not count":         {foreign, object("GET", "other"), "no"},
 		"role of a foreign project":           {foreign, object("GET", "member"), "no"},
 		"referrer reads":                      {anonymous, object("GET", ".r:*"), "yes"},

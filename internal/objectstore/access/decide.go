@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mekcloud/mek/internal/identity"
 	"github.com/mekcloud/mek/internal/policy"
 )
 
@@ -132,9 +133,10 @@ func (s Settings) named(c *policy.Credentials, a Ask, l List) bool {
 }
 
 // namesCount tells whether names are as good as ids: only where the user, the
-// project and the account are all of the default domain, in which names are unique.
+// project and the account are all of the default domain, in which names are unique
+// but for those of users whom identity providers brought.
 func (s Settings) namesCount(c *policy.Credentials, a Ask) bool {
-	if !s.isDefault(c.UserDomainID) || !s.isDefault(c.ProjectDomainID) {
+	if identity.ShadowOf(c) || !s.isDefault(c.UserDomainID) || !s.isDefault(c.ProjectDomainID) {
 		return false
 	}
 	return s.own(c, a.Account) || a.AccountKnown && s.isDefault(a.AccountDomain)
