@@ -368,7 +368,7 @@ func TestNobodyWithoutRoles(t *testing.T) {
 		a := k.do(token, r.Method, path, obj{"domain": obj{"name": "x"}, "project": obj{"name": "x"}, "user": obj{"name": "x"}, "group": obj{"name": "x"},
 			"role": obj{"name": "x"}, "trust": obj{"trustor_user_id": "a", "trustee_user_id": "b", "impersonation": false},
 			"credential": obj{"user_id": "a", "type": "x", "blob": "y"}})
-		first := regexp.MustCompile(`OS-TRUST|OS-EC2|/v2.0/tokens/|/v3/(roles|endpoints)/default$|^DELETE /v3/groups/default$`) // upstream looks these up before it asks
+		first := regexp.MustCompile(`OS-TRUST|OS-EC2|/v2.0/tokens/|/v3/(roles|endpoints)/default$`) // upstream looks these up before it asks
 		if a.status != 403 && !(a.status == 404 && first.MatchString(r.Method+" "+path)) {
 			t.Errorf("%s %s: %d %s", r.Method, r.Path, a.status, a.raw)
 		}

@@ -77,11 +77,11 @@ func (a *API) Domain(ctx context.Context, id string) (*identity.Project, error) 
 	return p, err
 }
 
-func (a *API) load(c *rest.Call) func() (*identity.Project, error) {
-	return func() (*identity.Project, error) { return a.Domain(c.Context(), c.Var("id")) }
+func (a *API) find(c *rest.Call) (*identity.Project, error) {
+	load := func() (*identity.Project, error) { return a.Domain(c.Context(), c.Var("id")) }
+	target := func(p *identity.Project) policy.Target { return policy.Target{"target.domain.id": p.ID} }
+	return wire.Find(c, load, target)
 }
-
-func target(p *identity.Project) policy.Target { return policy.Target{"target.domain.id": p.ID} }
 
 func (a *API) list(c *rest.Call) (rest.Reply, error) {
 	target := policy.Target{}
@@ -99,7 +99,7 @@ func (a *API) list(c *rest.Call) (rest.Reply, error) {
 }
 
 func (a *API) show(c *rest.Call) (rest.Reply, error) {
-	p, err := wire.Find(c, a.load(c), target)
+	p, err := a.find(c)
 	if err != nil {
 		return rest.Reply{}, err
 	}
@@ -167,7 +167,7 @@ func (a *API) create(c *rest.Call) (rest.Reply, error) {
 }
 
 func (a *API) update(c *rest.Call) (rest.Reply, error) {
-	p, err := wire.Known(c, a.load(c), target)
+	p, err := a.find(c)
 	if err != nil {
 		return rest.Reply{}, err
 	}
@@ -194,7 +194,7 @@ func (a *API) update(c *rest.Call) (rest.Reply, error) {
 }
 
 func (a *API) delete(c *rest.Call) (rest.Reply, error) {
-	p, err := wire.Find(c, a.load(c), target)
+	p, err := a.find(c)
 	if err != nil {
 		return rest.Reply{}, err
 	}

@@ -166,7 +166,7 @@ func (a *api) update(c *rest.Call) (rest.Reply, error) {
 }
 
 func (a *api) delete(c *rest.Call) (rest.Reply, error) {
-	g, err := wire.Known(c, func() (*identity.Group, error) { return a.s.Get(c.Context(), c.Var("id")) }, target)
+	g, err := wire.Find(c, func() (*identity.Group, error) { return a.s.Get(c.Context(), c.Var("id")) }, target)
 	if err != nil {
 		return rest.Reply{}, err
 	}

@@ -122,8 +122,8 @@ func FindBelow[T any](c *rest.Call, above policy.Target, load func() (*T, error)
 	return item, c.Authorize(target(item))
 }
 
-// Known is Find for what upstream looks for before it asks any rule: whoever is
-// logged in learns that it is missing.
+// Known is Find for what is no secret, whose ids everybody's tokens and catalogs show:
+// as upstream has it, whoever is logged in learns that it is missing.
 func Known[T any](c *rest.Call, load func() (*T, error), target func(*T) policy.Target) (*T, error) {
 	item, err := load()
 	if err != nil {
