@@ -1,156 +1,181 @@
 // Command compatibility writes docs/compatibility.md from the results that
 // "make conformance" left behind. Nothing in that page is typed by hand.
 //
-//	compatibility -results out/conformance -out docs/compatibility.md
+//	compatibility -results out/conformance -commit 0123abc -out docs/compatibility.md
 //
 // The folder holds one folder per list of Tempest tests with its results.tsv,
-// clients/results.tsv, and coverage.json of the coverage tool.
+// clients/results.tsv, and coverage.json of the coverage tool. What was not run this
+// time keeps its row, with the commit that it was run at.
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
-// count is how many tests of a group ended how.
-type count struct{ passed, failed, skipped int }
-
-func (c *count) add(state string) {
-	switch strings.ToLower(state) {
-	case "pass", "passed", "ok", "success":
-		c.passed++
-	case "skip", "skipped":
-		c.skipped++
-	default:
-		c.failed++
-	}
-}
-
-func (c count) row(name string) string {
-	return fmt.Sprintf("| %s | %d | %d | %d |\n", name, c.passed, c.failed, c.skipped)
-}
-
 func main() {
 	results := flag.String("results", "out/conformance", "folder of results")
+	commit := flag.String("commit", "", "what they are of")
 	out := flag.String("out", "docs/compatibility.md", "page to write")
 	flag.Parse()
-	page, err := render(*results)
-	if err == nil {
-		err = os.WriteFile(*out, page, 0o644)
-	}
+	err := write(*results, *commit, *out)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "compatibility:", err)
 		os.Exit(1)
 	}
 }
 
-func render(dir string) ([]byte, error) {
-	var page bytes.Buffer
-	page.WriteString("# Compatibility\n\nWritten by `make conformance` from its results; do not edit.\n\n")
-	page.WriteString("## Tempest 33.0.0\n\n| List | passed | failed | skipped |\n|---|---|---|---|\n")
-	lists, err := filepath.Glob(filepath.Join(dir, "*", "results.tsv"))
-	if err != nil {
-		return nil, err
+func write(results, commit, out string) error {
+	old, err := os.ReadFile(out)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
-	slices.Sort(lists)
-	for _, file := range lists {
-		name := filepath.Base(filepath.Dir(file))
+	p := parse(string(old))
+	if err := p.add(results, commit); err != nil {
+		return err
+	}
+	return os.WriteFile(out, p.render(), 0o644)
+}
+
+// row is what became of the tests of a group.
+type row struct {
+	passed, failed, skipped int
+	commit                  string
+}
+
+// served is how many operations of an API there are here, and in all.
+type served struct{ done, total int }
+
+// page is what docs/compatibility.md says.
+type page struct {
+	lists, clients map[string]row
+	services       map[string]served
+}
+
+// The heads of the page's tables, by which it is read again.
+const (
+	lists    = "| List | passed | failed | skipped | at |"
+	clients  = "| Service | passed | failed | skipped | at |"
+	services = "| Service | served | of |"
+	all      = "all" // the sum of a table
+)
+
+// parse reads what an earlier run has written.
+func parse(text string) page {
+	p := page{map[string]row{}, map[string]row{}, map[string]served{}}
+	var into map[string]row
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if line == lists {
+			into = p.lists
+		}
+		if line == clients {
+			into = p.clients
+		}
+		cells := strings.Split(strings.Trim(line, "| "), " | ")
+		if into == nil || len(cells) != 5 || cells[0] == all {
+			continue
+		}
+		r := row{commit: cells[4]}
+		var err [3]error
+		for i, n := range []*int{&r.passed, &r.failed, &r.skipped} {
+			*n, err[i] = strconv.Atoi(cells[i+1])
+		}
+		if errors.Join(err[:]...) == nil { // else a head
+			into[cells[0]] = r
+		}
+	}
+	return p
+}
+
+// add puts the results of a run in the place of earlier ones.
+func (p page) add(dir, commit string) error {
+	files, err := filepath.Glob(filepath.Join(dir, "*", "results.tsv"))
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		name, into := filepath.Base(filepath.Dir(file)), p.lists
+		group := func([]string) string { return name }
 		if name == "clients" {
-			continue
+			into, group = p.clients, func(cells []string) string { return cells[0] }
 		}
-		total, _, err := tally(file, 1, func([]string) string { return "" })
+		content, err := os.ReadFile(file)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		page.WriteString(total.row(name))
+		maps.Copy(into, tally(string(content), commit, group))
 	}
-	if err := clients(&page, filepath.Join(dir, "clients", "results.tsv")); err != nil {
-		return nil, err
-	}
-	if err := coverage(&page, filepath.Join(dir, "coverage.json")); err != nil {
-		return nil, err
-	}
-	return page.Bytes(), nil
-}
-
-// tally counts the states in a column of a table, in all and by group.
-func tally(file string, column int, group func(cells []string) string) (total count, groups map[string]*count, err error) {
-	content, err := os.Open(file)
-	if err != nil {
-		return total, nil, err
-	}
-	defer content.Close()
-	groups = map[string]*count{}
-	lines := bufio.NewScanner(content)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		cells := strings.Split(lines.Text(), "\t")
-		if len(cells) <= column {
-			continue
-		}
-		total.add(cells[column])
-		name := group(cells)
-		if groups[name] == nil {
-			groups[name] = &count{}
-		}
-		groups[name].add(cells[column])
-	}
-	return total, groups, lines.Err()
-}
-
-func clients(page *bytes.Buffer, file string) error {
-	if _, err := os.Stat(file); os.IsNotExist(err) {
-		return nil
-	}
-	total, groups, err := tally(file, 1, func(cells []string) string { return cells[0] })
+	content, err := os.ReadFile(filepath.Join(dir, "coverage.json"))
 	if err != nil {
 		return err
 	}
-	page.WriteString("\n## Real clients, one command a row\n\n| Service | passed | failed | skipped |\n|---|---|---|---|\n")
-	names := make([]string, 0, len(groups))
-	for name := range groups {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		page.WriteString(groups[name].row(name))
-	}
-	page.WriteString(total.row("all"))
-	return nil
-}
-
-func coverage(page *bytes.Buffer, file string) error {
-	raw, err := os.ReadFile(file)
-	if os.IsNotExist(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	var report map[string]struct {
-		Total int `json:"total"`
-		Done  int `json:"done"`
-	}
-	if err := json.Unmarshal(raw, &report); err != nil {
+	var report map[string]struct{ Total, Done int }
+	if err := json.Unmarshal(content, &report); err != nil {
 		return fmt.Errorf("coverage: %w", err)
 	}
-	page.WriteString("\n## Operations of the published APIs\n\n| Service | served | of |\n|---|---|---|\n")
-	names := make([]string, 0, len(report))
-	for name := range report {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		if s := report[name]; s.Done > 0 {
-			fmt.Fprintf(page, "| %s | %d | %d |\n", name, s.Done, s.Total)
+	for name, s := range report {
+		if s.Done > 0 {
+			p.services[name] = served{s.Done, s.Total}
 		}
 	}
 	return nil
+}
+
+// tally counts the states in the second column of a table by group.
+func tally(table, commit string, group func(cells []string) string) map[string]row {
+	out := map[string]row{}
+	for line := range strings.Lines(table) {
+		cells := strings.Split(strings.TrimRight(line, "\n"), "\t")
+		if len(cells) < 2 {
+			continue
+		}
+		r := out[group(cells)]
+		r.commit = commit
+		switch strings.ToLower(cells[1]) {
+		case "pass", "passed", "ok", "success":
+			r.passed++
+		case "skip", "skipped":
+			r.skipped++
+		default:
+			r.failed++
+		}
+		out[group(cells)] = r
+	}
+	return out
+}
+
+func (p page) render() []byte {
+	var b bytes.Buffer
+	b.WriteString("# Compatibility\n\nWritten by `make conformance` from its results; do not edit. Each row says which commit it was run at.\n\n## Tempest 33.0.0\n")
+	rows(&b, lists, p.lists, false)
+	b.WriteString("\n## Real clients, one command a row\n")
+	rows(&b, clients, p.clients, true)
+	b.WriteString("\n## Operations of the published APIs\n\n" + services + "\n|---|---|---|\n")
+	for _, name := range slices.Sorted(maps.Keys(p.services)) {
+		fmt.Fprintf(&b, "| %s | %d | %d |\n", name, p.services[name].done, p.services[name].total)
+	}
+	return b.Bytes()
+}
+
+func rows(b *bytes.Buffer, head string, list map[string]row, summed bool) {
+	b.WriteString("\n" + head + "\n|---|---|---|---|---|\n")
+	var sum row
+	for _, name := range slices.Sorted(maps.Keys(list)) {
+		r := list[name]
+		sum.passed, sum.failed, sum.skipped = sum.passed+r.passed, sum.failed+r.failed, sum.skipped+r.skipped
+		fmt.Fprintf(b, "| %s | %d | %d | %d | %s |\n", name, r.passed, r.failed, r.skipped, r.commit)
+	}
+	if summed {
+		fmt.Fprintf(b, "| %s | %d | %d | %d | |\n", all, sum.passed, sum.failed, sum.skipped)
+	}
 }
