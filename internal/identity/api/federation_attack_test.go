@@ -14,6 +14,7 @@ import (
 	"github.com/mekcloud/mek/internal/identity"
 	signon "github.com/mekcloud/mek/internal/identity/federation"
 	"github.com/mekcloud/mek/internal/identity/oidc/oidctest"
+	"github.com/mekcloud/mek/internal/identity/saml"
 )
 
 // TestManagersNameNobodyElse: who says under which name a provider knows a user gets
@@ -205,4 +206,57 @@ func TestJourneysBehindAProxy(t *testing.T) {
 	if k := f.begin(browser(t), "/websso/saml2").expect(302).header.Get("Set-Cookie"); !strings.Contains(k, "Secure; SameSite=None") || !strings.Contains(k, "HttpOnly") {
 		t.Errorf("cookie %s", k)
 	}
+}
+
+// TestAssertionsAreTakenOnceByAll: a server whose clock is ahead does not make the
+// others forget what they would still take.
+func TestAssertionsAreTakenOnceByAll(t *testing.T) {
+	const paos, at, root = "application/vnd.paos+xml", federated + "/identity_providers/home/protocols/saml2", "https://away.example"
+	begin := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
+	right, ahead := clock.NewFake(begin), clock.NewFake(begin.Add(10*time.Second))
+	home := cloudOf(t, dbtest.SQLite(t), right, func(address string) signon.Options { return signon.Options{PublicURL: address} })
+	file := filepath.Join(t.TempDir(), "home.xml")
+	home.must(os.WriteFile(file, home.do("", "GET", federated+"/saml2/metadata", nil).expect(200).raw, 0o600))
+	home.put("service_provider", "/service_providers/away", obj{"auth_url": root, "sp_url": root + "/identity" + at + "/auth", "enabled": true}).expect(201)
+	options := func(string) signon.Options {
+		return signon.Options{PublicURL: root, Providers: []signon.Provider{{ProviderID: "home", ProtocolID: "saml2", Metadata: file}}}
+	}
+	d := dbtest.Postgres(t)
+	one, other := cloudOf(t, d, right, options), cloudOf(t, d, ahead, options)
+	one.put("mapping", "/mappings/k2k", aMapping("openstack_user")).expect(201)
+	one.put("identity_provider", "/identity_providers/home", obj{"enabled": true}).expect(201)
+	one.put("protocol", "/identity_providers/home/protocols/saml2", obj{"mapping_id": "k2k"}).expect(201)
+	vouch := func() string {
+		token := home.login("demo", "demo-pw", onProject("demo"))
+		return string(home.do("", "POST", "/v3/auth/OS-FEDERATION/saml2/ecp", obj{"auth": obj{"identity": byToken(token), "scope": obj{"service_provider": obj{"id": "away"}}}}).expect(200).raw)
+	}
+	first := vouch()
+	one.do("", "POST", at+"/auth", first, "Content-Type", paos).expect(201)
+	for _, c := range []*clock.Fake{right, ahead} {
+		c.Advance(time.Hour + saml.Skew - 5*time.Second)
+	}
+	other.do("", "POST", at+"/auth", vouch(), "Content-Type", paos).expect(201)
+	one.do("", "POST", at+"/auth", first, "Content-Type", paos).expect(401)
+}
+
+// TestProvidersGoWithTheirDomain: what a provider vouched for has ended with it,
+// however it went.
+func TestProvidersGoWithTheirDomain(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		f := federate(t, d)
+		rules := []obj{{"local": []obj{{"user": obj{"name": "{0}", "domain": obj{"name": "Default"}}}}, "remote": []obj{{"type": "OIDC-sub"}}}}
+		f.do(f.admin, "PATCH", federated+"/mappings/openid-rules", obj{"mapping": obj{"rules": rules}}).expect(200)
+		token := secretOf(f.bearer("dora", "mek").expect(201))
+		domain := f.do(f.admin, "GET", federated+"/identity_providers/acme", nil).text("identity_provider.domain_id")
+		f.do(f.admin, "PATCH", "/v3/domains/"+domain, obj{"domain": obj{"enabled": false}}).expect(200)
+		f.do(f.admin, "DELETE", "/v3/domains/"+domain, nil).expect(204)
+		if f.alive(token) {
+			t.Error("a token outlives the provider that went with its domain")
+		}
+		f.put("identity_provider", "/identity_providers/acme", obj{"enabled": true}).expect(201)
+		f.put("protocol", openID, obj{"mapping_id": "openid-rules"}).expect(201)
+		if f.alive(token) {
+			t.Error("a token of the provider before lives again")
+		}
+	})
 }

@@ -4,10 +4,15 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"time"
 
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/identity/saml"
 )
+
+// apart is how far the clocks of servers of one cloud may differ: one that is ahead
+// must not forget what another would still take.
+const apart = time.Hour
 
 var errReplayed = errors.New("the assertion was taken before")
 
@@ -46,7 +51,7 @@ func (s *Service) askByBrowser(ctx context.Context, p party, one *setup, j *jour
 func (s *Service) taken(ctx context.Context, a *saml.Assertion) (said, error) {
 	fresh := false
 	err := s.DB.Write(ctx, func(tx *db.Tx) (err error) {
-		fresh, err = s.store.taken(ctx, tx, a.Issuer+" "+a.ID, s.Clock.Now(), a.NotOnOrAfter.Add(saml.Skew))
+		fresh, err = s.store.taken(ctx, tx, a.Issuer+" "+a.ID, s.Clock.Now(), a.NotOnOrAfter.Add(saml.Skew+apart))
 		return err
 	})
 	if err != nil {

@@ -282,10 +282,18 @@ func (s *Service) Delete(ctx context.Context, id string) error {
 				return fault.Forbiddenf("Cannot delete the project %s since it is not a leaf in the hierarchy.", id)
 			}
 		}
+		ended := []identity.Revocation{ending(p)}
+		providers, err := s.store.providers(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		for _, provider := range providers {
+			ended = append(ended, identity.Revocation{Subject: identity.SubjectIdentityProvider, Key: provider})
+		}
 		if err := s.store.table.Delete(ctx, tx, id); err != nil {
 			return err
 		}
-		return s.changes.Changed(ctx, tx, identity.Change("delete", kind(p), p.ID), ending(p))
+		return s.changes.Changed(ctx, tx, identity.Change("delete", kind(p), p.ID), ended...)
 	})
 }
 

@@ -164,7 +164,7 @@ func (s store) above(ctx context.Context, q db.Querier, id string) ([]string, er
 			SELECT id, parent_id, is_domain, 0 FROM identity_projects WHERE id = $1
 			UNION ALL
 			SELECT p.id, p.parent_id, p.is_domain, up.depth + 1 FROM identity_projects p JOIN up ON p.id = up.parent_id WHERE up.depth < $2)
-		SELECT id FROM up WHERE depth > 0 AND NOT is_domain ORDER BY depth`, id)
+		SELECT id FROM up WHERE depth > 0 AND NOT is_domain ORDER BY depth`, id, treeDepth)
 }
 
 // below lists all projects under one, upper levels first.
@@ -173,11 +173,17 @@ func (s store) below(ctx context.Context, q db.Querier, id string) ([]string, er
 			SELECT id, 0 FROM identity_projects WHERE id = $1
 			UNION ALL
 			SELECT p.id, down.depth + 1 FROM identity_projects p JOIN down ON p.parent_id = down.id WHERE down.depth < $2)
-		SELECT id FROM down WHERE depth > 0 ORDER BY depth, id`, id)
+		SELECT id FROM down WHERE depth > 0 ORDER BY depth, id`, id, treeDepth)
 }
 
-func (s store) walk(ctx context.Context, q db.Querier, query, id string) ([]string, error) {
-	rows, err := q.QueryContext(ctx, query, id, treeDepth)
+// providers lists the identity providers that go with a domain.
+func (s store) providers(ctx context.Context, q db.Querier, domain string) ([]string, error) {
+	return s.walk(ctx, q, `SELECT id FROM identity_providers WHERE domain_id = $1`, domain)
+}
+
+// walk gives the ids that a query finds.
+func (s store) walk(ctx context.Context, q db.Querier, query string, args ...any) ([]string, error) {
+	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, db.Translate(err, "walk projects")
 	}
