@@ -16,6 +16,7 @@ import (
 	"github.com/mekcloud/mek/internal/network/addressgroups"
 	"github.com/mekcloud/mek/internal/network/addressscopes"
 	"github.com/mekcloud/mek/internal/network/attach"
+	"github.com/mekcloud/mek/internal/network/bindings"
 	"github.com/mekcloud/mek/internal/network/catalog"
 	"github.com/mekcloud/mek/internal/network/floatingips"
 	"github.com/mekcloud/mek/internal/network/forwardings"
@@ -260,13 +261,13 @@ func (s *Service) Observe(ctx context.Context, r hostlink.Report) error {
 func (s *Service) REST() *rest.Service {
 	rules := slices.Concat(wire.BaseRules(), networks.Rules(), subnets.Rules(), ports.Rules(), routers.Rules(), floatingips.Rules(), groups.Rules(),
 		quotas.Rules(), tagging.Rules(), catalog.Rules(), addressscopes.Rules(), subnetpools.Rules(), addressgroups.Rules(), rbac.Rules(),
-		qos.Rules(), trunks.Rules(), forwardings.Rules(), statefulness.Rules(), topologies.Rules())
+		qos.Rules(), trunks.Rules(), forwardings.Rules(), statefulness.Rules(), topologies.Rules(), bindings.Rules())
 	routes := slices.Concat(catalog.New(s.records, s.listHosts, s.forgetHost).Routes(), networks.New(s.records, s.quota, s.deps.Physical, s.zones).Routes(),
 		subnets.New(s.records, s.quota).Routes(), ports.New(s.records, s.quota).Routes(), routers.New(s.records, s.quota, s.zones).Routes(),
 		floatingips.New(s.records, s.quota).Routes(), groups.New(s.records, s.quota).Routes(), quotas.New(s.deps.DB, s.quota).Routes(),
 		tagging.New(s.records).Routes(), addressscopes.New(s.records).Routes(), subnetpools.New(s.records, s.quota).Routes(), addressgroups.New(s.records).Routes(),
 		rbac.New(s.records, s.quota).Routes(), qos.New(s.records).Routes(), trunks.New(s.records, s.quota).Routes(), forwardings.New(s.records).Routes(),
-		statefulness.New(s.records).Routes(), s.made.Routes())
+		statefulness.New(s.records).Routes(), s.made.Routes(), bindings.New(s.records, s.deps.Agents.Names).Routes())
 	return &rest.Service{Name: "neutron", Type: "network", Prefix: "/networking", Dialect: dialect, Rules: unique(rules), Routes: conditional(routes)}
 }
 

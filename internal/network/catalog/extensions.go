@@ -11,6 +11,7 @@ var extensions = []extension{
 	{"auto-allocated-topology", "Auto Allocated Topology Services"},
 	{"availability_zone", "Availability Zone"},
 	{"binding", "Port Binding"},
+	{"binding-extended", "Port Bindings Extended"},
 	{"data-plane-status", "Port data plane status extension"},
 	{"default-subnetpools", "Default Subnetpools"},
 	{"dns-domain-ports", "dns_domain for ports"},

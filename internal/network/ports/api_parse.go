@@ -95,9 +95,11 @@ func (b body) apply(p *network.Port) error {
 		p.VNICType = b.VNICType.V
 	}
 	if b.Profile.Set {
-		if err := setProfile(p, b.Profile); err != nil {
+		profile, err := wire.Profile("binding:profile", b.Profile)
+		if err != nil {
 			return err
 		}
+		p.Profile = profile
 	}
 	if b.DataPlane.Set {
 		p.DataPlaneStatus = b.DataPlane.Or("")
@@ -151,19 +153,6 @@ func (b body) lists(p *network.Port) (err error) {
 		p.DHCPOptions, err = mergeOptions(p.DHCPOptions, b.Options.V)
 	}
 	return err
-}
-
-func setProfile(p *network.Port, given rest.Opt[json.RawMessage]) error {
-	p.Profile = ""
-	if given.Null {
-		return nil
-	}
-	var object map[string]any
-	if json.Unmarshal(given.V, &object) != nil || len(given.V) > 4095 {
-		return bad("binding:profile", "it is not a dictionary of at most 4095 characters.")
-	}
-	p.Profile = string(given.V)
-	return nil
 }
 
 func parseMAC(what, text string) (string, error) {

@@ -186,6 +186,11 @@ func (r *Records) rebind(ctx context.Context, tx *db.Tx, before, p *network.Port
 	if p.Host == "" {
 		return nil
 	}
+	if before.Host != p.Host { // what the port might have been there it is now
+		if _, err := r.DropInactive(ctx, tx, p.ID, p.Host); err != nil {
+			return err
+		}
+	}
 	revision, err := r.raise(ctx, tx, p.Host, p.ID)
 	p.BindingRevision = revision
 	return err

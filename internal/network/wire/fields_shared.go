@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -138,4 +139,17 @@ func Zones(hints, zones []string) error {
 		}
 	}
 	return nil
+}
+
+// Profile reads what somebody notes of a port on a host: a JSON object; what
+// names the member for errors. Empty: nothing.
+func Profile(what string, given rest.Opt[json.RawMessage]) (string, error) {
+	if !given.Set || given.Null {
+		return "", nil
+	}
+	var object map[string]any
+	if json.Unmarshal(given.V, &object) != nil || len(given.V) > 4095 {
+		return "", fault.Invalidf("Invalid input for %s. Reason: it is not a dictionary of at most 4095 characters.", what).With("HTTPBadRequest")
+	}
+	return string(given.V), nil
 }

@@ -50,7 +50,7 @@ func (w *World) placeholders() map[string]string {
 		"neutron /v2.0/agents/{id}": "agent", "neutron /v2.0/default-security-group-rules/{id}": "default rule", "neutron /v2.0/extensions/{alias}": "=router",
 		"neutron /v2.0/floatingips/{floating}": "floating ip", "neutron /v2.0/floatingips/{floating}/port_forwardings/{id}": "port forwarding",
 		"neutron /v2.0/floatingips/{id}": "floating ip", "neutron /v2.0/network-ip-availabilities/{id}": "network", "neutron /v2.0/networks/{id}": "network",
-		"neutron /v2.0/ports/{id}": "port", "neutron /v2.0/qos/alias_bandwidth_limit_rules/{id}": "bandwidth rule",
+		"neutron /v2.0/ports/{id}": "port", "neutron /v2.0/ports/{id}/bindings/{host}": "host", "neutron /v2.0/qos/alias_bandwidth_limit_rules/{id}": "bandwidth rule",
 		"neutron /v2.0/qos/alias_dscp_marking_rules/{id}": "dscp rule", "neutron /v2.0/qos/policies/{id}": "qos", "neutron /v2.0/qos/policies/{policy}": "qos",
 		"neutron /v2.0/qos/policies/{policy}/bandwidth_limit_rules/{id}": "bandwidth rule", "neutron /v2.0/qos/policies/{policy}/dscp_marking_rules/{id}": "dscp rule",
 		"neutron /v2.0/qos/rule-types/{type}": "=bandwidth_limit", "neutron /v2.0/quotas/{project}": "=" + w.Project, "neutron /v2.0/rbac-policies/{id}": "sharing",
