@@ -260,3 +260,20 @@ func TestProvidersGoWithTheirDomain(t *testing.T) {
 		}
 	})
 }
+
+// TestAwayForTooLong: who has been away is not let in by another door, and who comes
+// by it has been here.
+func TestAwayForTooLong(t *testing.T) {
+	const day = 24 * time.Hour
+	f := federate(t, dbtest.SQLite(t), identity.Compliance{DisableUserDaysInactive: 30})
+	rules := []obj{{"local": []obj{{"user": obj{"name": "demo", "domain": obj{"id": "default"}, "type": "local"}}}, "remote": []obj{{"type": "OIDC-sub"}}}}
+	f.do(f.admin, "PATCH", federated+"/mappings/openid-rules", obj{"mapping": obj{"rules": rules}}).expect(200)
+	for range 2 {
+		f.clock.Advance(20 * day)
+		f.bearer("dora", "mek").expect(201).same("token.user.name", "demo")
+	}
+	f.auth(byPassword("demo", "demo-pw"), nil).expect(201)
+	f.clock.Advance(40 * day)
+	f.auth(byPassword("demo", "demo-pw"), nil).expect(401)
+	f.bearer("dora", "mek").expect(401)
+}

@@ -17,6 +17,7 @@ import (
 	"github.com/mekcloud/mek/internal/clock"
 	"github.com/mekcloud/mek/internal/db"
 	"github.com/mekcloud/mek/internal/db/dbtest"
+	"github.com/mekcloud/mek/internal/identity"
 	signon "github.com/mekcloud/mek/internal/identity/federation"
 	"github.com/mekcloud/mek/internal/identity/oidc"
 	"github.com/mekcloud/mek/internal/identity/oidc/oidctest"
@@ -48,12 +49,13 @@ func known(t *testing.T) (address string, use func(http.Handler)) {
 }
 
 // cloudOf is a Keystone with options of federation.
-func cloudOf(t *testing.T, d *db.DB, c *clock.Fake, options func(address string) signon.Options) *keystone {
+func cloudOf(t *testing.T, d *db.DB, c *clock.Fake, options func(address string) signon.Options, rules ...identity.Compliance) *keystone {
 	t.Helper()
 	address, use := known(t)
 	k := &keystone{T: t, clock: c, db: d, url: address}
 	var err error
-	k.service, err = New(context.Background(), Deps{DB: d, Clock: c, Sealer: sealer(t), PasswordCost: passwords.Cost{MemoryKiB: 64, Passes: 1}, Federation: options(address), Shared: d.Engine() == db.Postgres})
+	rules = append(rules, identity.Compliance{}) // none, unless there are some
+	k.service, err = New(context.Background(), Deps{DB: d, Clock: c, Sealer: sealer(t), PasswordCost: passwords.Cost{MemoryKiB: 64, Passes: 1}, Compliance: rules[0], Federation: options(address), Shared: d.Engine() == db.Postgres})
 	k.must(err)
 	k.must(k.service.Bootstrap(context.Background(), testSeeds))
 	k.server = front(t, k.service, c)
@@ -62,7 +64,7 @@ func cloudOf(t *testing.T, d *db.DB, c *clock.Fake, options func(address string)
 	return k
 }
 
-func federate(t *testing.T, d *db.DB) *federatedCloud {
+func federate(t *testing.T, d *db.DB, rules ...identity.Compliance) *federatedCloud {
 	t.Helper()
 	c := clock.NewFake(time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC))
 	f := &federatedCloud{openID: oidctest.Start(t, c),
@@ -83,7 +85,7 @@ func federate(t *testing.T, d *db.DB) *federatedCloud {
 		return signon.Options{PublicURL: address, TrustedDashboards: []string{dashboard}, Providers: []signon.Provider{
 			{ProviderID: "acme", ProtocolID: "openid", OIDC: &oidc.Config{Issuer: f.openID.Issuer, ClientID: "mek", ClientSecret: "mek-secret", Clock: c}},
 			{ProviderID: "corp", ProtocolID: "saml2", Metadata: file}}}
-	})
+	}, rules...)
 	f.group = f.make("group", "groups", obj{"name": "staff", "domain_id": "default"})
 	demo := f.do(f.admin, "GET", "/v3/projects?name=demo", nil).text("projects.0.id")
 	f.do(f.admin, "PUT", "/v3/projects/"+demo+"/groups/"+f.group+"/roles/"+f.role("member"), nil).expect(204)

@@ -34,6 +34,7 @@ type Users interface {
 	Get(ctx context.Context, id string) (*identity.User, error)
 	ByName(ctx context.Context, domainID, name string) (*identity.User, error)
 	Shadow(ctx context.Context, n identity.Newcomer) (*identity.User, error)
+	Arrived(ctx context.Context, u *identity.User) error
 }
 
 // Groups finds groups, and puts users into them for a time.
@@ -183,6 +184,9 @@ func (s *Service) admit(ctx context.Context, p party, remote string, prove func(
 		}
 		if result.User.Type == mapping.Local {
 			u, err := s.local(ctx, result.User)
+			if err == nil {
+				err = s.Users.Arrived(ctx, u)
+			}
 			return u, nil, err
 		}
 		return s.ephemeral(ctx, p, provider, result)

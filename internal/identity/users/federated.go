@@ -34,18 +34,31 @@ func (s *Service) Shadow(ctx context.Context, n identity.Newcomer) (*identity.Us
 	if err != nil {
 		return nil, err
 	}
+	return u, s.Arrived(ctx, u)
+}
+
+// Arrived notes the day on which a provider vouched for a user. It forgets no failed
+// logins by password: they may be somebody else's. Unauthenticated: the user was
+// disabled or has been away for too long.
+func (s *Service) Arrived(ctx context.Context, u *identity.User) error {
 	d, err := s.Domains.Get(ctx, u.DomainID)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	now := s.Clock.Now()
 	switch {
 	case !u.Enabled || !d.Enabled:
-		return nil, refused(errDisabled)
+		return refused(errDisabled)
 	case s.Compliance.Inactive(u, now):
-		return nil, refused(errInactive)
+		return refused(errInactive)
 	}
-	return u, s.succeeded(ctx, u, "", false, now)
+	active, noted := s.activeAt(u, now)
+	if !noted {
+		return nil
+	}
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		return s.store.table.Set(ctx, tx, u.ID, map[string]any{"last_active": micros(active)})
+	})
 }
 
 func (s *Service) shadow(ctx context.Context, n identity.Newcomer) (*identity.User, error) {

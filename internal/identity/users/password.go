@@ -127,13 +127,19 @@ func (s *Service) failed(ctx context.Context, u *identity.User, now time.Time) e
 	})
 }
 
+// activeAt is when a user who logs in now was last here, and whether that is news:
+// it is noted once a day.
+func (s *Service) activeAt(u *identity.User, now time.Time) (at time.Time, news bool) {
+	if s.Compliance.DisableUserDaysInactive > 0 && u.LastActive.Before(now.Truncate(24*time.Hour)) {
+		return now, true
+	}
+	return u.LastActive, false
+}
+
 // succeeded writes only when something is to be noted: most logins write nothing.
 func (s *Service) succeeded(ctx context.Context, u *identity.User, password string, stale bool, now time.Time) error {
-	active := u.LastActive
-	if day := now.Truncate(24 * time.Hour); s.Compliance.DisableUserDaysInactive > 0 && active.Before(day) {
-		active = now
-	}
-	noted := u.Password.Failures != 0 || !active.Equal(u.LastActive)
+	active, noted := s.activeAt(u, now)
+	noted = noted || u.Password.Failures != 0
 	if !noted && !stale {
 		return nil
 	}
