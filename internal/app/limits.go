@@ -59,7 +59,8 @@ func (b *builder) limits() gate {
 	return gate{g, w, newTraffic(g.Mixed, processors)}
 }
 
-// logins is the line of those who log in by password. A hash keeps a processor
+// logins is the line of those who log in by password, or have a request to a provider
+// that speaks SAML signed for them. A hash keeps a processor
 // busy for as long as ten other requests: one processor is left for those while
 // they come.
 func (b *builder) logins() *admission.Line {

@@ -32,6 +32,7 @@ type keystone struct {
 	server  *rest.Server
 	db      *db.DB
 	admin   string // token on project admin
+	line    queue  // of those who ask for costly work, where federation is
 }
 
 var testSeeds = Seeds{AdminPassword: "admin-pw", DemoPassword: "demo-pw", ServicePassword: "service-pw", Region: "RegionOne",

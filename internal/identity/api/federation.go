@@ -32,7 +32,7 @@ func (s *Service) signOns(d Deps) *signon.API {
 	options.Prefix = prefix
 	return signon.NewAPI(signon.New(signon.Deps{DB: d.DB, Clock: d.Clock, Sealer: d.Sealer, Providers: s.identityProviders, Mappings: s.federation.mappings,
 		ServiceProviders: s.serviceProviders, Users: s.users, Groups: s.groups, Projects: s.projects, Roles: s.roles, Assignments: s.assignments,
-		Login: s.login, Inspect: s.authenticator.Validate, Options: options}), s.auth)
+		Login: s.login, Inspect: s.authenticator.Validate, Line: d.Logins, Options: options}), s.auth)
 }
 
 func federationRules() []policy.Rule {

@@ -1,10 +1,12 @@
 package identityapi
 
 import (
+	"context"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -276,4 +278,25 @@ func TestAwayForTooLong(t *testing.T) {
 	f.clock.Advance(40 * day)
 	f.auth(byPassword("demo", "demo-pw"), nil).expect(401)
 	f.bearer("dora", "mek").expect(401)
+}
+
+// queue counts who stood in line.
+type queue struct{ entered, left atomic.Int64 }
+
+func (q *queue) Enter(context.Context, string) (func(), error) {
+	q.entered.Add(1)
+	return func() { q.left.Add(1) }, nil
+}
+
+// TestSignaturesForStrangersStandInLine: a signature keeps a processor busy for as
+// long as tens of other requests.
+func TestSignaturesForStrangersStandInLine(t *testing.T) {
+	f := federate(t, dbtest.SQLite(t))
+	before := f.line.entered.Load()
+	f.begin(browser(t), "/websso/saml2").expect(302)
+	f.do("", "GET", federated+samlTwo+"/auth", nil, "Accept", "application/vnd.paos+xml").expect(200)
+	f.begin(browser(t), "/websso/openid").expect(302) // asks for none
+	if n := f.line.entered.Load() - before; n != 2 || f.line.left.Load() != f.line.entered.Load() {
+		t.Errorf("%d stood in line for two signatures, %d of %d left it", n, f.line.left.Load(), f.line.entered.Load())
+	}
 }

@@ -55,7 +55,7 @@ func cloudOf(t *testing.T, d *db.DB, c *clock.Fake, options func(address string)
 	k := &keystone{T: t, clock: c, db: d, url: address}
 	var err error
 	rules = append(rules, identity.Compliance{}) // none, unless there are some
-	k.service, err = New(context.Background(), Deps{DB: d, Clock: c, Sealer: sealer(t), PasswordCost: passwords.Cost{MemoryKiB: 64, Passes: 1}, Compliance: rules[0], Federation: options(address), Shared: d.Engine() == db.Postgres})
+	k.service, err = New(context.Background(), Deps{DB: d, Clock: c, Sealer: sealer(t), PasswordCost: passwords.Cost{MemoryKiB: 64, Passes: 1}, Compliance: rules[0], Logins: &k.line, Federation: options(address), Shared: d.Engine() == db.Postgres})
 	k.must(err)
 	k.must(k.service.Bootstrap(context.Background(), testSeeds))
 	k.server = front(t, k.service, c)

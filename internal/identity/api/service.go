@@ -40,7 +40,7 @@ type Deps struct {
 	PublicURL     string         // scheme://host:port that catalogs show; empty: what the client used
 	// Federation is which identity providers are spoken with, and how.
 	Federation signon.Options
-	// Logins orders those that cost a hash; nil: as many as come.
+	// Logins orders those that cost a hash or a signature; nil: as many as come.
 	Logins auth.Line
 }
 

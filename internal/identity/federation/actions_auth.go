@@ -84,10 +84,14 @@ func (a *API) ask(c *rest.Call, p party) (rest.Reply, error) {
 	}
 	j := a.s.begin(p, "")
 	var soap []byte
-	if soap, err = sp.ECPRequest(func(request string) (string, error) {
-		j.RequestID = request
-		return a.s.sealed(j)
-	}, a.s.Clock.Now()); err != nil {
+	err = a.s.inLine(c.Context(), c.RemoteAddr, func() (err error) {
+		soap, err = sp.ECPRequest(func(request string) (string, error) {
+			j.RequestID = request
+			return a.s.sealed(j)
+		}, a.s.Clock.Now())
+		return err
+	})
+	if err != nil {
 		return rest.Reply{}, err
 	}
 	return rest.Reply{Status: http.StatusOK, Body: soap}.With("Content-Type", saml.PAOSType).With("Cache-Control", "no-store"), nil

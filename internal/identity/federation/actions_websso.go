@@ -91,7 +91,10 @@ func (a *API) depart(c *rest.Call, p party, origin string) (rest.Reply, error) {
 	if one.oidc != nil {
 		to, err = one.oidc.AuthCodeURL(c.Context(), a.s.callback(p), j.ID, j.Nonce, j.Verifier)
 	} else {
-		to, form, err = a.s.askByBrowser(c.Context(), p, one, &j)
+		err = a.s.inLine(c.Context(), c.RemoteAddr, func() (err error) {
+			to, form, err = a.s.askByBrowser(c.Context(), p, one, &j)
+			return err
+		})
 	}
 	if err != nil {
 		return rest.Reply{}, err

@@ -35,6 +35,18 @@ func (s *Service) sides(ctx context.Context, p party, one *setup) (*saml.Provide
 	return provider, sp, err
 }
 
+// inLine does work for a stranger that costs a signature.
+func (s *Service) inLine(ctx context.Context, remote string, work func() error) error {
+	if s.Line != nil {
+		leave, err := s.Line.Enter(ctx, remote)
+		if err != nil {
+			return err
+		}
+		defer leave()
+	}
+	return work()
+}
+
 // askByBrowser makes what a browser carries to a provider, as an address or as a
 // form, and notes what the answer has to name.
 func (s *Service) askByBrowser(ctx context.Context, p party, one *setup, j *journey) (to string, form url.Values, err error) {

@@ -70,6 +70,12 @@ type Login interface {
 	Vouched(ctx context.Context, v identity.Vouched) (identity.Issued, error)
 }
 
+// Line has places for work that keeps a processor busy; those that are free go round
+// the addresses that wait. Unavailable when ctx ends before.
+type Line interface {
+	Enter(ctx context.Context, address string) (leave func(), err error)
+}
+
 // Inspect opens a token and tells what it is worth; Unauthenticated when it is dead.
 type Inspect func(ctx context.Context, token string) (identity.Token, *identity.Access, error)
 
@@ -94,6 +100,7 @@ type Deps struct {
 	Assignments      Assignments
 	Login            Login
 	Inspect          Inspect
+	Line             Line // nil: as many as come
 	Options          Options
 }
 
