@@ -218,8 +218,8 @@ func TestAssertionsAreTakenOnceByAll(t *testing.T) {
 	right, ahead := clock.NewFake(begin), clock.NewFake(begin.Add(10*time.Second))
 	home := cloudOf(t, dbtest.SQLite(t), right, func(address string) signon.Options { return signon.Options{PublicURL: address} })
 	file := filepath.Join(t.TempDir(), "home.xml")
-	home.must(os.WriteFile(file, home.do("", "GET", federated+"/saml2/metadata", nil).expect(200).raw, 0o600))
 	home.put("service_provider", "/service_providers/away", obj{"auth_url": root, "sp_url": root + "/identity" + at + "/auth", "enabled": true}).expect(201)
+	home.must(os.WriteFile(file, home.do("", "GET", federated+"/saml2/metadata", nil).expect(200).raw, 0o600))
 	options := func(string) signon.Options {
 		return signon.Options{PublicURL: root, Providers: []signon.Provider{{ProviderID: "home", ProtocolID: "saml2", Metadata: file}}}
 	}

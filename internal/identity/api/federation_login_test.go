@@ -454,7 +454,7 @@ func TestKeystoneToKeystone(t *testing.T) {
 	c := clock.NewFake(time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC))
 	home := cloudOf(t, dbtest.SQLite(t), c, func(address string) signon.Options { return signon.Options{PublicURL: address} })
 	file := filepath.Join(t.TempDir(), "home.xml")
-	home.must(os.WriteFile(file, home.do("", "GET", federated+"/saml2/metadata", nil).expect(200).raw, 0o600))
+	home.do("", "GET", federated+"/saml2/metadata", nil).expect(404) // nobody is vouched for to anybody
 	away := cloudOf(t, dbtest.SQLite(t), c, func(address string) signon.Options {
 		return signon.Options{PublicURL: address, Providers: []signon.Provider{{ProviderID: "home", ProtocolID: "saml2", Metadata: file}}}
 	})
@@ -465,6 +465,7 @@ func TestKeystoneToKeystone(t *testing.T) {
 	away.put("protocol", "/identity_providers/home/protocols/saml2", obj{"mapping_id": "k2k"}).expect(201)
 	auth := away.url + "/identity" + at + "/auth"
 	home.put("service_provider", "/service_providers/away", obj{"auth_url": auth, "sp_url": auth, "enabled": true}).expect(201)
+	home.must(os.WriteFile(file, home.do("", "GET", federated+"/saml2/metadata", nil).expect(200).raw, 0o600))
 	demo := home.login("demo", "demo-pw", onProject("demo"))
 	home.auth(byPassword("demo", "demo-pw"), onProject("demo")).expect(201).same("token.service_providers.0.id", "away").same("token.service_providers.0.sp_url", auth)
 	ask := func(token, provider, path string) *answer {

@@ -118,8 +118,7 @@ func New(ctx context.Context, d Deps) (*Service, error) {
 		Tokens: s.tokens, Receipts: s.tokens, Secrets: s.credentials, OAuth: s.oauth, Access: s.access, Log: j, Line: d.Logins})
 	s.accessKeys = newAccessKeys(s)
 	s.auth = auth.New(s.login, auth.Shown{Catalog: s.catalog, Reach: s.grants, Clouds: s.serviceProviders})
-	s.signOn = s.signOns(d)
-	return s, nil
+	return s, s.signOns(ctx, d)
 }
 
 func (s *Service) reach(ctx context.Context, user string, groups []string) (projects, domains []string, system bool, err error) {

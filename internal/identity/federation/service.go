@@ -112,11 +112,16 @@ type Service struct {
 	keys   keys
 }
 
-// New makes the service.
-func New(d Deps) *Service {
+// New makes the service, and the key that it signs with if a provider speaks SAML.
+func New(ctx context.Context, d Deps) (*Service, error) {
 	s := &Service{Deps: d, store: newStore(d.Sealer)}
 	s.setups = s.setUp(d.Options.Providers)
-	return s
+	for _, one := range s.setups {
+		if one.saml != nil {
+			return s, s.Prepare(ctx)
+		}
+	}
+	return s, nil
 }
 
 // party is one protocol of one identity provider.

@@ -49,15 +49,25 @@ const (
 	sealedKey = "federation-saml-key"
 )
 
-// keys are what this cloud signs SAML with. They are made when they are first
-// asked for: a cloud without federation has none.
+// keys are what this cloud signs SAML with. A cloud without federation has none.
 type keys struct {
 	mu   sync.Mutex
 	cert *x509.Certificate
 	key  *rsa.PrivateKey
 }
 
-// signer gives this cloud's key for SAML, the same on all its servers.
+// Prepare makes the key that this cloud signs SAML with, the same for all its
+// servers. Operators and administrators cause it, never strangers: it takes a second
+// of processor time, and a row.
+func (s *Service) Prepare(ctx context.Context) error {
+	_, _, err := s.signer(ctx)
+	if fault.Is(err, fault.NotFound) {
+		err = s.newKey(ctx)
+	}
+	return err
+}
+
+// signer gives this cloud's key for SAML. NotFound: nobody has caused one.
 func (s *Service) signer(ctx context.Context) (*x509.Certificate, *rsa.PrivateKey, error) {
 	s.keys.mu.Lock()
 	defer s.keys.mu.Unlock()
@@ -66,7 +76,7 @@ func (s *Service) signer(ctx context.Context) (*x509.Certificate, *rsa.PrivateKe
 	}
 	r, err := s.store.keys.Get(ctx, s.DB, theKey)
 	if fault.Is(err, fault.NotFound) {
-		r, err = s.newKey(ctx)
+		err = fault.NotFoundf("This cloud vouches for nobody: it knows no service provider.").Because(err)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -86,22 +96,17 @@ func (s *Service) signer(ctx context.Context) (*x509.Certificate, *rsa.PrivateKe
 	return cert, key, err
 }
 
-// newKey makes the key, also if whoever asked first does not wait for it: others
-// would have to make it again.
-func (s *Service) newKey(ctx context.Context) (*keyRow, error) {
+// newKey makes the key, also if whoever caused it does not wait for it.
+func (s *Service) newKey(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	now := s.Clock.Now()
 	cert, key, err := saml.NewKeyPair(now)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	fresh := &keyRow{theKey, string(cert), base64.StdEncoding.EncodeToString(s.Sealer.Seal(sealedKey, key)), clock.Micros(now)}
-	err = s.DB.Write(ctx, func(tx *db.Tx) error {
-		_, err := s.store.keys.InsertUnless(ctx, tx, fresh, "id")
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		_, err := s.store.keys.InsertUnless(ctx, tx, fresh, "id") // another server may have been earlier
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return s.store.keys.Get(ctx, s.DB, theKey) // another server may have been earlier
 }

@@ -20,6 +20,7 @@ type Service struct {
 	clock      clock.Clock
 	changes    identity.Changes
 	generation Generation
+	prepare    func(ctx context.Context) error
 	store      store
 	kept       *db.Kept[struct{}, []identity.ServiceProvider]
 	enabled    atomic.Pointer[enabled]
@@ -31,9 +32,9 @@ type enabled struct {
 	list       []identity.ServiceProvider
 }
 
-// New makes the service.
-func New(d *db.DB, c clock.Clock, ch identity.Changes, g Generation) *Service {
-	return &Service{db: d, clock: c, changes: ch, generation: g, store: newStore(), kept: db.Keep[struct{}, []identity.ServiceProvider](table)}
+// New makes the service. prepare has this cloud made ready to vouch for somebody.
+func New(d *db.DB, c clock.Clock, ch identity.Changes, g Generation, prepare func(ctx context.Context) error) *Service {
+	return &Service{db: d, clock: c, changes: ch, generation: g, prepare: prepare, store: newStore(), kept: db.Keep[struct{}, []identity.ServiceProvider](table)}
 }
 
 // Get loads a service provider; NotFound.
@@ -79,6 +80,9 @@ func (s *Service) write(ctx context.Context, action, object string, fn func(tx *
 
 // Create adds a service provider with an id of the caller's. Conflict: it is taken.
 func (s *Service) Create(ctx context.Context, p identity.ServiceProvider) (*identity.ServiceProvider, error) {
+	if err := s.prepare(ctx); err != nil {
+		return nil, err
+	}
 	p.CreatedAt = s.clock.Now()
 	err := s.write(ctx, "create", p.ID, func(tx *db.Tx) error { return s.store.providers.Insert(ctx, tx, toRow(&p)) })
 	if fault.Is(err, fault.Conflict) {
