@@ -43,9 +43,11 @@ func (i *Installation) makeDataDir() (*ledger.Ledger, error) {
 	return led, nil
 }
 
-// makeShared makes a folder that several clouds use; it goes when empty.
-func makeShared(led *ledger.Ledger, dir string) error {
-	if _, err := os.Stat(dir); err == nil {
+// makeShared makes a folder that several clouds use; it goes when empty. One that
+// holds nothing but what is this cloud's was made on its behalf, by whoever looked
+// whether it runs.
+func makeShared(led *ledger.Ledger, dir, own string) error {
+	if files, err := os.ReadDir(dir); err == nil && (len(files) != 1 || files[0].Name() != own) {
 		return nil
 	}
 	if err := led.Record(ledger.Change{Kind: ledger.Dir, Name: dir, Detail: map[string]string{"keep": "others", "shared": "machine"}}); err != nil {

@@ -21,7 +21,7 @@ func (i *Installation) register(led *ledger.Ledger) error {
 		return nil // other users' clouds have other run directories, and no links
 	}
 	for _, dir := range []string{filepath.Dir(registry), registry, config.RunRoot()} {
-		if err := makeShared(led, dir); err != nil {
+		if err := makeShared(led, dir, i.cfg.Hash); err != nil {
 			return err
 		}
 	}
