@@ -4,7 +4,8 @@
 ALTER TABLE identity_users ADD COLUMN shadow boolean NOT NULL DEFAULT false;
 DROP INDEX identity_users_name;
 CREATE UNIQUE INDEX identity_users_name ON identity_users (domain_id, name) WHERE NOT shadow;
-CREATE INDEX identity_users_shadow ON identity_users (domain_id, name) WHERE shadow;
+-- Lists of users ask for both kinds, which no partial index serves.
+CREATE INDEX identity_users_listed ON identity_users (domain_id, name);
 
 CREATE TABLE identity_federated_users (
     id          text PRIMARY KEY,
@@ -47,7 +48,7 @@ DROP TABLE identity_saml_keys;
 DROP TABLE identity_assertions_taken;
 DROP TABLE identity_expiring_memberships;
 DROP TABLE identity_federated_users;
-DROP INDEX identity_users_shadow;
+DROP INDEX identity_users_listed;
 DROP INDEX identity_users_name;
 CREATE UNIQUE INDEX identity_users_name ON identity_users (domain_id, name);
 ALTER TABLE identity_users DROP COLUMN shadow;
