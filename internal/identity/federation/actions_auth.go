@@ -40,9 +40,9 @@ func (a *API) authenticate(c *rest.Call) (rest.Reply, error) {
 		}
 		return rest.Reply{}, refused(errNothing)
 	}
-	body, err := io.ReadAll(c.Body)
+	body, err := bodyOf(c)
 	if err != nil {
-		return rest.Reply{}, fault.Invalidf("The request's body could not be read.").Because(err)
+		return rest.Reply{}, err
 	}
 	switch kind, _, _ := mime.ParseMediaType(c.Header.Get("Content-Type")); kind {
 	case saml.PAOSType:
@@ -54,6 +54,22 @@ func (a *API) authenticate(c *rest.Call) (rest.Reply, error) {
 }
 
 const formType = "application/x-www-form-urlencoded"
+
+func bodyOf(c *rest.Call) ([]byte, error) {
+	body, err := io.ReadAll(c.Body)
+	if err != nil {
+		return nil, fault.Invalidf("The request's body could not be read.").Because(err)
+	}
+	return body, nil
+}
+
+func formOf(body []byte) (url.Values, error) {
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, fault.Invalidf("The request's body is no form.").Because(err)
+	}
+	return form, nil
+}
 
 func (a *API) bearer(c *rest.Call, p party, one *setup, token string) (rest.Reply, error) {
 	if one.oidc == nil {
@@ -125,9 +141,9 @@ func (a *API) presented(c *rest.Call, p party, one *setup, soap []byte) (rest.Re
 
 // posted is a provider's answer that a browser brings.
 func (a *API) posted(c *rest.Call, p party, one *setup, body []byte) (rest.Reply, error) {
-	form, err := url.ParseQuery(string(body))
+	form, err := formOf(body)
 	if err != nil {
-		return rest.Reply{}, fault.Invalidf("The request's body is no form.").Because(err)
+		return rest.Reply{}, err
 	}
 	j, err := a.s.back(c, p, form.Get("RelayState"))
 	if err != nil {

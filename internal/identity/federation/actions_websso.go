@@ -2,7 +2,6 @@ package federation
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 
@@ -17,12 +16,12 @@ var errRefusedThere = errors.New("the provider did not log the user in")
 func (a *API) origin(c *rest.Call) (string, error) {
 	values := c.Values()
 	if c.Method == http.MethodPost && !values.Has("origin") {
-		body, err := io.ReadAll(c.Body)
+		body, err := bodyOf(c)
 		if err != nil {
-			return "", fault.Invalidf("The request's body could not be read.").Because(err)
+			return "", err
 		}
-		if values, err = url.ParseQuery(string(body)); err != nil {
-			return "", fault.Invalidf("The request's body is no form.").Because(err)
+		if values, err = formOf(body); err != nil {
+			return "", err
 		}
 	}
 	origin := values.Get("origin")

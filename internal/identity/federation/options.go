@@ -81,7 +81,7 @@ func (s *Service) with(protocol string) []party {
 	return out
 }
 
-// trusted finds the dashboard that an address is of.
+// trusted tells whether tokens may go to an address.
 func (s *Service) trusted(origin string) bool {
 	return slices.Contains(s.Options.TrustedDashboards, origin)
 }
